@@ -1,0 +1,492 @@
+/* Claiming and returning spans. */
+#include "arenas/arena.h"
+
+#include "arenas/meta.h"
+#include "arenas/page_map.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/stats.h"
+
+#include <string.h>
+
+struct arenas arenas;
+
+/* A huge block may take over a freed one that is up to a quarter larger. */
+#define HUGE_SLACK(slices) ((slices) / 4)
+
+static void list_remove(struct arena **head, struct arena *arena)
+{
+    if (arena->prev != NULL)
+        arena->prev->next = arena->next;
+    else
+        *head = arena->next;
+    if (arena->next != NULL)
+        arena->next->prev = arena->prev;
+    arena->next = arena->prev = NULL;
+}
+
+static void list_push(struct arena **head, struct arena *arena)
+{
+    arena->prev = NULL;
+    arena->next = *head;
+    if (*head != NULL)
+        (*head)->prev = arena;
+    *head = arena;
+}
+
+static void unlist_locked(struct arena *arena)
+{
+    if (arena->huge)
+        list_remove(&arenas.huge_free, arena);
+    else
+        list_remove(&arenas.lists[arena->listed_dirty][arena->bucket], arena);
+}
+
+static void list_locked(struct arena *arena)
+{
+    if (arena->huge) {
+        list_push(&arenas.huge_free, arena);
+        return;
+    }
+    arena->bucket = (uint8_t)bits_width(arena->free_slices);
+    arena->listed_dirty = arena->dirty_slices != 0;
+    list_push(&arenas.lists[arena->listed_dirty][arena->bucket], arena);
+}
+
+void arena_relist_locked(struct arena *arena)
+{
+    if (bits_width(arena->free_slices) != arena->bucket || (arena->dirty_slices != 0) != arena->listed_dirty) {
+        unlist_locked(arena);
+        list_locked(arena);
+    }
+}
+
+static uint32_t slice_index(const struct arena *arena, const struct span *span)
+{
+    return (uint32_t)(span - arena->spans);
+}
+
+/* ---- mapping ------------------------------------------------------------------------------- */
+
+static struct arena *record_take(void)
+{
+    lock_acquire(&arenas.lock);
+    struct arena *arena = arenas.spares;
+    if (arena != NULL)
+        arenas.spares = arena->spare_next;
+    lock_release(&arenas.lock);
+    if (arena != NULL)
+        return arena;
+    arena = meta_create(sizeof *arena);
+    if (arena == NULL)
+        return NULL;
+    struct arena *first = load_rlx(&arenas.all);
+    do {
+        arena->all_next = first;
+    } while (!cas_weak_rel(&arenas.all, &first, arena)); /* P:arena record release: with the walks over all */
+    return arena;
+}
+
+/* An arena with room for at least this many slices; smaller ones where address space is short. */
+static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
+{
+    struct arena *arena = record_take();
+    if (arena == NULL)
+        return NULL;
+    bool huge = slices > ARENA_SLICES / 2;
+    uint32_t size = huge ? slices : ARENA_SLICES;
+    size_t align = (size_t)align_slices << SLICE_SHIFT;
+    void *base = NULL;
+    for (;; size = size / 4 > slices ? size / 4 : slices) {
+        base = os_map((size_t)size << SLICE_SHIFT, align);
+        if (base != NULL || size == slices)
+            break;
+    }
+    if (base != NULL && !page_map_reserve((uintptr_t)base, (size_t)size << SLICE_SHIFT)) {
+        os_unmap(base, (size_t)size << SLICE_SHIFT);
+        base = NULL;
+    }
+    if (base == NULL) {
+        lock_acquire(&arenas.lock);
+        arena_spare_locked(arena);
+        lock_release(&arenas.lock);
+        return NULL;
+    }
+    if (options.huge_pages)
+        os_huge_pages(base, (size_t)size << SLICE_SHIFT, true);
+    arena->base = (uintptr_t)base;
+    arena->huge = huge;
+    arena->free_slices = size;
+    arena->dirty_slices = 0;
+    if (!huge) {
+        memset(arena->free_bits, 0, sizeof arena->free_bits);
+        memset(arena->dirty_bits, 0, sizeof arena->dirty_bits);
+        bitmap_set_range(arena->free_bits, 0, size);
+    }
+    lock_acquire(&arenas.lock);
+    arena->slices = size;
+    lock_release(&arenas.lock);
+    add_rlx(&arenas.mapped_slices, size);
+    stats_add(arenas_mapped, 1);
+    return arena;
+}
+
+void arena_spare_locked(struct arena *arena)
+{
+    arena->slices = 0;
+    arena->spare_next = arenas.spares;
+    arenas.spares = arena;
+}
+
+/* The caller unmaps the memory after releasing the lock, then makes the record a spare. */
+void arena_forget_locked(struct arena *arena)
+{
+    unlist_locked(arena);
+    sub_rlx(&arenas.mapped_slices, arena->slices);
+    sub_rlx(&arenas.dirty_slices, arena->dirty_slices);
+}
+
+/* ---- claim --------------------------------------------------------------------------------- */
+
+/* The slices [index, index + count) leave the free ones. */
+static void take_slices_locked(struct arena *arena, uint32_t index, uint32_t count)
+{
+    uint32_t dirty = bitmap_count_range(arena->dirty_bits, index, count);
+    bitmap_clear_range(arena->free_bits, index, count);
+    bitmap_clear_range(arena->dirty_bits, index, count);
+    arena->free_slices -= count;
+    arena->dirty_slices -= dirty;
+    sub_rlx(&arenas.dirty_slices, dirty);
+    add_rlx(&arenas.used_slices, count);
+    arena_relist_locked(arena);
+}
+
+static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32_t slices, enum span_kind kind, bool *zeroed)
+{
+    struct span *span = &arena->spans[index];
+    *zeroed = arena->dirty_slices == 0 || bitmap_count_range(arena->dirty_bits, index, slices) == 0;
+    span->arena = arena;
+    span->start = arena->base + ((uintptr_t)index << SLICE_SHIFT);
+    span->slices = slices;
+    store_rlx(&span->kind, (uint8_t)kind);
+    take_slices_locked(arena, index, slices);
+    return span;
+}
+
+static struct span *claim_in_locked(struct arena *arena, bool only_dirty, uint32_t slices, uint32_t align, enum span_kind kind,
+                                    bool *zeroed)
+{
+    const uint64_t *bits = only_dirty ? arena->dirty_bits : arena->free_bits;
+    if ((only_dirty ? arena->dirty_slices : arena->free_slices) < slices)
+        return NULL;
+    uint32_t index;
+    if (slices == 1 && align == 1) {
+        index = bitmap_next_set(bits, 0, arena->slices);
+        if (index == arena->slices)
+            return NULL;
+    } else {
+        uint32_t phase = (uint32_t)(arena->base >> SLICE_SHIFT) & (align - 1);
+        index = bitmap_find_run(bits, arena->slices, slices, align, phase);
+        if (index == BITMAP_NONE)
+            return NULL;
+    }
+    return take_span_locked(arena, index, slices, kind, zeroed);
+}
+
+static struct span *claim_huge_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+{
+    struct arena *best = NULL;
+    for (struct arena *a = arenas.huge_free; a != NULL; a = a->next) {
+        bool fits = a->slices >= slices && a->slices - slices <= HUGE_SLACK(slices);
+        bool aligned = (a->base >> SLICE_SHIFT & (align - 1)) == 0;
+        if (fits && aligned && (best == NULL || a->slices < best->slices))
+            best = a;
+    }
+    if (best == NULL)
+        return NULL;
+    list_remove(&arenas.huge_free, best);
+    sub_rlx(&arenas.dirty_slices, best->dirty_slices);
+    add_rlx(&arenas.used_slices, best->slices);
+    best->free_slices = best->dirty_slices = 0;
+    store_rlx(&best->spans[0].kind, (uint8_t)kind);
+    *zeroed = false;
+    return &best->spans[0];
+}
+
+static struct span *claim_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+{
+    if (slices > ARENA_SLICES / 2)
+        return claim_huge_locked(slices, align, kind, zeroed);
+    unsigned lowest = bits_width(slices);
+    if (load_rlx(&arenas.dirty_slices) >= slices) {
+        for (unsigned bucket = lowest; bucket < ARENA_BUCKETS; bucket++) {
+            for (struct arena *a = arenas.lists[1][bucket]; a != NULL; a = a->next) {
+                struct span *span = claim_in_locked(a, true, slices, align, kind, zeroed);
+                if (span != NULL)
+                    return span;
+            }
+        }
+    }
+    for (unsigned bucket = lowest; bucket < ARENA_BUCKETS; bucket++) {
+        for (unsigned dirty = 0; dirty < 2; dirty++) {
+            for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL; a = a->next) {
+                struct span *span = claim_in_locked(a, false, slices, align, kind, zeroed);
+                if (span != NULL)
+                    return span;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The first span of an arena that nobody else knows yet. */
+static struct span *claim_new_locked(struct arena *arena, uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+{
+    if (!arena->huge) {
+        list_locked(arena);
+        return claim_in_locked(arena, false, slices, align, kind, zeroed);
+    }
+    struct span *span = &arena->spans[0];
+    span->arena = arena;
+    span->start = arena->base;
+    span->slices = slices;
+    store_rlx(&span->kind, (uint8_t)kind);
+    arena->free_slices = 0;
+    add_rlx(&arenas.used_slices, slices);
+    *zeroed = true;
+    return span;
+}
+
+struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind kind, bool *zeroed)
+{
+    lock_acquire(&arenas.lock);
+    struct span *span = claim_locked(slices, align_slices, kind, zeroed);
+    lock_release(&arenas.lock);
+    if (span == NULL) {
+        struct arena *arena = arena_map(slices, align_slices);
+        if (arena == NULL)
+            return NULL;
+        lock_acquire(&arenas.lock);
+        span = claim_new_locked(arena, slices, align_slices, kind, zeroed);
+        lock_release(&arenas.lock);
+    }
+    if (span != NULL)
+        page_map_set(span->start, kind == SPAN_POOL ? slices : 1, span);
+    return span;
+}
+
+/* ---- return -------------------------------------------------------------------------------- */
+
+static void free_slices_locked(struct arena *arena, uint32_t index, uint32_t count, uint32_t now_ms)
+{
+    bitmap_set_range(arena->free_bits, index, count);
+    bitmap_set_range(arena->dirty_bits, index, count);
+    for (uint32_t i = 0; i < count; i++)
+        arena->freed_ms[index + i] = now_ms;
+    arena->free_slices += count;
+    arena->dirty_slices += count;
+    sub_rlx(&arenas.used_slices, count);
+    add_rlx(&arenas.dirty_slices, count);
+    arena_relist_locked(arena);
+}
+
+void arena_return(struct span *span, uint32_t now_ms)
+{
+    struct arena *arena = span->arena;
+    page_map_set(span->start, load_rlx(&span->kind) == SPAN_POOL ? span->slices : 1, NULL);
+    store_rlx(&span->heap, NULL);
+    lock_acquire(&arenas.lock);
+    store_rlx(&span->kind, (uint8_t)SPAN_FREE);
+    if (arena->huge) {
+        arena->freed_ms[0] = now_ms;
+        arena->free_slices = arena->dirty_slices = arena->slices;
+        sub_rlx(&arenas.used_slices, arena->slices);
+        add_rlx(&arenas.dirty_slices, arena->slices);
+        list_locked(arena);
+    } else {
+        free_slices_locked(arena, slice_index(arena, span), span->slices, now_ms);
+    }
+    lock_release(&arenas.lock);
+}
+
+bool arena_extend(struct span *span, uint32_t slices)
+{
+    struct arena *arena = span->arena;
+    if (arena->huge)
+        return slices <= arena->slices;
+    bool done = false;
+    lock_acquire(&arenas.lock);
+    uint32_t end = slice_index(arena, span) + span->slices, more = slices - span->slices;
+    if (end + more <= arena->slices && bitmap_next_clear(arena->free_bits, end, end + more) == end + more) {
+        span->slices = slices;
+        take_slices_locked(arena, end, more);
+        done = true;
+    }
+    lock_release(&arenas.lock);
+    return done;
+}
+
+void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms)
+{
+    struct arena *arena = span->arena;
+    if (arena->huge)
+        return;
+    lock_acquire(&arenas.lock);
+    uint32_t less = span->slices - slices;
+    span->slices = slices;
+    free_slices_locked(arena, slice_index(arena, span) + slices, less, now_ms);
+    lock_release(&arenas.lock);
+}
+
+bool arena_remap_huge(struct span **span, uint32_t slices)
+{
+    struct arena *arena = (*span)->arena;
+    size_t old_bytes = (size_t)arena->slices << SLICE_SHIFT, new_bytes = (size_t)slices << SLICE_SHIFT;
+    /* The old address may be mapped by somebody else as soon as the kernel has moved it. */
+    page_map_set(arena->base, 1, NULL);
+    void *moved = os_remap((void *)arena->base, old_bytes, new_bytes, SLICE_SIZE);
+    if (moved == NULL) {
+        page_map_set(arena->base, 1, *span);
+        return false;
+    }
+    if (!page_map_reserve((uintptr_t)moved, new_bytes))
+        log_abort("realloc(): out of memory for the page map after a mapping moved to %p", moved);
+    lock_acquire(&arenas.lock);
+    add_rlx(&arenas.used_slices, (size_t)slices - arena->slices);
+    add_rlx(&arenas.mapped_slices, (size_t)slices - arena->slices);
+    arena->base = (uintptr_t)moved;
+    arena->slices = slices;
+    arena->spans[0].start = arena->base;
+    arena->spans[0].slices = slices;
+    lock_release(&arenas.lock);
+    page_map_set(arena->base, 1, &arena->spans[0]);
+    return true;
+}
+
+struct arena *arena_find(uintptr_t address)
+{
+    /* P:arena record acquire: with record_take */
+    struct arena *a = load_acq(&arenas.all);
+    lock_acquire(&arenas.lock);
+    while (a != NULL && (a->slices == 0 || address - a->base >= (size_t)a->slices << SLICE_SHIFT))
+        a = a->all_next;
+    lock_release(&arenas.lock);
+    return a;
+}
+
+/* ---- checks and repair --------------------------------------------------------------------- */
+
+static void check_arena_locked(const struct arena *arena)
+{
+    uint32_t used = 0, free_count = 0, dirty = 0;
+    for (uint32_t i = 0; i < arena->slices;) {
+        const struct span *span = &arena->spans[i];
+        bool is_free = load_rlx(&span->kind) == SPAN_FREE;
+        uint32_t slices = is_free ? 1 : span->slices;
+        if (is_free) {
+            free_count++;
+            dirty += bitmap_get(arena->dirty_bits, i);
+        } else {
+            used += slices;
+        }
+        for (uint32_t k = i; k < i + slices; k++) {
+            if (bitmap_get(arena->free_bits, k) != is_free)
+                log_abort("check: arena %p: slice %u is %s in the bitmap", (void *)arena->base, k, is_free ? "used" : "free");
+            if (!is_free && bitmap_get(arena->dirty_bits, k))
+                log_abort("check: arena %p: slice %u is used and dirty", (void *)arena->base, k);
+        }
+        i += slices;
+    }
+    if (used + free_count != arena->slices || free_count != arena->free_slices || dirty != arena->dirty_slices)
+        log_abort("check: arena %p: %u used + %u free slices of %u (counted %u free, %u dirty of %u)", (void *)arena->base, used,
+                  free_count, arena->slices, arena->free_slices, dirty, arena->dirty_slices);
+}
+
+void arena_check(void)
+{
+    size_t dirty = 0;
+    lock_acquire(&arenas.lock);
+    for (unsigned d = 0; d < 2; d++) {
+        for (unsigned bucket = 0; bucket < ARENA_BUCKETS; bucket++) {
+            for (struct arena *a = arenas.lists[d][bucket]; a != NULL; a = a->next) {
+                if (a->bucket != bucket || bits_width(a->free_slices) != bucket || (a->dirty_slices != 0) != d)
+                    log_abort("check: arena %p stands in the wrong list", (void *)a->base);
+                check_arena_locked(a);
+                dirty += a->dirty_slices;
+            }
+        }
+    }
+    for (struct arena *a = arenas.huge_free; a != NULL; a = a->next)
+        dirty += a->dirty_slices;
+    if (dirty != load_rlx(&arenas.dirty_slices))
+        log_abort("check: %zu dirty slices, counted %zu", dirty, load_rlx(&arenas.dirty_slices));
+    lock_release(&arenas.lock);
+}
+
+/* Bitmaps and counts from the kinds; what was free or on its way out counts as dirty. */
+static void rebuild_arena(struct arena *arena, uint32_t now_ms)
+{
+    memset(arena->free_bits, 0, sizeof arena->free_bits);
+    memset(arena->dirty_bits, 0, sizeof arena->dirty_bits);
+    arena->free_slices = arena->dirty_slices = 0;
+    for (uint32_t i = 0; i < arena->slices;) {
+        struct span *span = &arena->spans[i];
+        uint32_t slices = 1;
+        switch (load_rlx(&span->kind)) {
+        case SPAN_POOL:
+        case SPAN_LARGE:
+            i += span->slices;
+            continue;
+        case SPAN_PURGING:
+            slices = span->slices;
+            store_rlx(&span->kind, (uint8_t)SPAN_FREE);
+            break;
+        default:
+            break;
+        }
+        bitmap_set_range(arena->free_bits, i, slices);
+        for (uint32_t k = 0; k < slices; k++)
+            arena->freed_ms[i + k] = now_ms;
+        arena->free_slices += slices;
+        i += slices;
+    }
+    memcpy(arena->dirty_bits, arena->free_bits, sizeof arena->dirty_bits);
+    arena->dirty_slices = arena->free_slices;
+}
+
+void arena_fork_child(void)
+{
+    if (!lock_is_held(&arenas.lock) && arenas.purging == 0)
+        return;
+    uint32_t now_ms = os_now_ms();
+    size_t mapped = 0, used = 0, dirty = 0;
+    memset(arenas.lists, 0, sizeof arenas.lists);
+    arenas.huge_free = NULL;
+    arenas.spares = NULL;
+    arenas.purging = 0;
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) {
+        a->next = a->prev = NULL;
+        if (a->slices == 0) {
+            a->spare_next = arenas.spares;
+            arenas.spares = a;
+            continue;
+        }
+        if (!a->huge) {
+            rebuild_arena(a, now_ms);
+            list_locked(a);
+        } else if (load_rlx(&a->spans[0].kind) == SPAN_FREE) {
+            a->free_slices = a->dirty_slices = a->slices;
+            a->freed_ms[0] = now_ms;
+            list_locked(a);
+        } else {
+            a->free_slices = a->dirty_slices = 0;
+        }
+        mapped += a->slices;
+        dirty += a->dirty_slices;
+        used += a->slices - a->free_slices;
+    }
+    store_rlx(&arenas.mapped_slices, mapped);
+    store_rlx(&arenas.used_slices, used);
+    store_rlx(&arenas.dirty_slices, dirty);
+    lock_reset(&arenas.lock);
+}

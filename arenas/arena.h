@@ -1,0 +1,84 @@
+/*
+ * Arenas: the memory that all heaps share, handed out in spans.
+ *
+ * Law of an arena:  Σ slices of its spans + free slices = slices of the arena, and dirty ⊆ free.
+ * A free slice is dirty while its pages may be resident, clean when it reads as zeros at no cost.
+ *
+ * Choice: dirty slices before clean ones (they are paid for), from the fullest arena that has room, so
+ * that the emptiest drain and can leave.
+ *
+ *   operation            claim/return/extend/shrink      purge (background)
+ *   claim & co.          one lock                        the purger takes its slices out under the
+ *   purge                as left                         lock and works on them without it
+ *
+ * The truth is spans[i].kind: a fork that interrupts a change rebuilds the rest from it.
+ */
+#ifndef ARCA_ARENAS_ARENA_H
+#define ARCA_ARENAS_ARENA_H
+
+#include "arenas/bitmap.h"
+#include "arenas/span.h"
+#include "base/lock.h"
+
+#define ARENA_SLICES 1024 /* 64 MiB */
+#define ARENA_BUCKETS 12  /* by the bit width of the number of free slices */
+
+struct arena {
+    uintptr_t base;
+    uint32_t slices; /* 0 while the record is a spare */
+    uint32_t free_slices, dirty_slices;
+    uint8_t bucket;
+    bool listed_dirty;
+    bool huge; /* one large block; no bitmaps, only spans[0] and freed_ms[0] count */
+    struct arena *next, *prev;
+    struct arena *all_next;   /* every record, for ever */
+    struct arena *spare_next; /* records without memory */
+    uint64_t free_bits[BITMAP_WORDS(ARENA_SLICES)];
+    uint64_t dirty_bits[BITMAP_WORDS(ARENA_SLICES)];
+    uint32_t freed_ms[ARENA_SLICES]; /* of dirty slices */
+    struct span spans[ARENA_SLICES] ARCA_ALIGNED(OS_PAGE_SIZE);
+};
+
+struct arenas {
+    struct lock lock;
+    struct arena *lists[2][ARENA_BUCKETS]; /* [has dirty slices][bucket] */
+    struct arena *huge_free;               /* by next; dirty */
+    _Atomic(struct arena *) all;
+    struct arena *spares;
+    uint32_t purging; /* spans in the purger's hands */
+    /* Read without the lock, as hints and figures. */
+    _Atomic size_t mapped_slices, used_slices, dirty_slices;
+};
+
+extern struct arenas arenas;
+
+/* A span of exactly this many slices whose address is a multiple of align_slices slices (a power of
+ * two), entered in the page map; NULL without memory.  *zeroed: its memory reads as zeros. */
+struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind kind, bool *zeroed);
+
+/* Takes a span back.  now_ms is when its memory was last used. */
+void arena_return(struct span *span, uint32_t now_ms);
+
+/* Grows a large block into the free slices behind it; false when they are taken. */
+bool arena_extend(struct span *span, uint32_t slices);
+/* Cuts the tail off. */
+void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms);
+
+/* For large blocks that have an arena of their own: the mapping moved or grew. */
+bool arena_remap_huge(struct span **span, uint32_t slices);
+
+/* The arena of an address, of any slice in it, or NULL.  Slow: for messages. */
+struct arena *arena_find(uintptr_t address);
+
+/* For the purger; the lock is held. */
+void arena_relist_locked(struct arena *arena);
+void arena_forget_locked(struct arena *arena);
+void arena_spare_locked(struct arena *arena);
+
+/* Recomputes every law; aborts with a line where one is broken. */
+void arena_check(void);
+
+/* In the child of a fork: repairs what another thread was changing. */
+void arena_fork_child(void);
+
+#endif

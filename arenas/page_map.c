@@ -1,0 +1,33 @@
+/* Writing the page map. */
+#include "arenas/page_map.h"
+
+_Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
+
+#define LEAF_SHIFT (SLICE_SHIFT + PAGE_MAP_LEAF_BITS)
+
+bool page_map_reserve(uintptr_t address, size_t bytes)
+{
+    if ((address + bytes - 1) >> PAGE_MAP_ADDRESS_BITS)
+        return false;
+    for (uintptr_t i = address >> LEAF_SHIFT; i <= (address + bytes - 1) >> LEAF_SHIFT; i++) {
+        if (load_acq(&page_map_root[i]) != NULL)
+            continue;
+        struct page_map_leaf *leaf = os_map(sizeof *leaf, OS_PAGE_SIZE), *expected = NULL;
+        if (leaf == NULL)
+            return false;
+        /* P:page map leaf release: with page_map_find */
+        if (!atomic_compare_exchange_strong_explicit(&page_map_root[i], &expected, leaf, memory_order_acq_rel,
+                                                     memory_order_relaxed))
+            os_unmap(leaf, sizeof *leaf); /* another thread was first */
+    }
+    return true;
+}
+
+void page_map_set(uintptr_t address, uint32_t count, struct span *span)
+{
+    for (uint32_t i = 0; i < count; i++, address += SLICE_SIZE) {
+        struct page_map_leaf *leaf = load_acq(&page_map_root[address >> LEAF_SHIFT]);
+        /* P:page map entry release: with page_map_find */
+        store_rel(&leaf->spans[(address >> SLICE_SHIFT) & ((1u << PAGE_MAP_LEAF_BITS) - 1)], span);
+    }
+}

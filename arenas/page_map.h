@@ -1,0 +1,47 @@
+/*
+ * From any 64-bit value to the span that starts at its slice, or NULL: two levels over 47 bits.
+ *
+ * Law: an entry is non-NULL only for slices of a pool and for the first slice of a large block;
+ * leaves are never unmapped, so that a look-up needs no lock and can not fault.
+ *
+ *   operation        set/clear (arena lock)      find (anybody)
+ *   set/clear        excluded by the lock        P:page map entry
+ *   find             P:page map entry            both read
+ *
+ * A find that races with a clear is a free() of a block that is being freed: an error of the caller
+ * that no order can repair.
+ */
+#ifndef ARCA_ARENAS_PAGE_MAP_H
+#define ARCA_ARENAS_PAGE_MAP_H
+
+#include "arenas/span.h"
+
+#define PAGE_MAP_ADDRESS_BITS 47
+#define PAGE_MAP_LEAF_BITS 16
+#define PAGE_MAP_ROOT_BITS (PAGE_MAP_ADDRESS_BITS - SLICE_SHIFT - PAGE_MAP_LEAF_BITS)
+
+struct page_map_leaf {
+    _Atomic(struct span *) spans[1u << PAGE_MAP_LEAF_BITS];
+};
+
+extern _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
+
+ARCA_INLINE struct span *page_map_find(uintptr_t address)
+{
+    if (unlikely(address >> PAGE_MAP_ADDRESS_BITS))
+        return NULL;
+    /* P:page map leaf acquire: with page_map_reserve */
+    struct page_map_leaf *leaf = load_acq(&page_map_root[address >> (SLICE_SHIFT + PAGE_MAP_LEAF_BITS)]);
+    if (unlikely(leaf == NULL))
+        return NULL;
+    /* P:page map entry acquire: with page_map_set */
+    return load_acq(&leaf->spans[(address >> SLICE_SHIFT) & ((1u << PAGE_MAP_LEAF_BITS) - 1)]);
+}
+
+/* Makes the leaves for an address range; false without memory.  Any thread. */
+bool page_map_reserve(uintptr_t address, size_t bytes);
+
+/* Enters span (or NULL) for count slices from address on; the leaves exist. */
+void page_map_set(uintptr_t address, uint32_t count, struct span *span);
+
+#endif

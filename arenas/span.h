@@ -1,0 +1,78 @@
+/*
+ * The glossary of the shared memory.
+ *
+ *   slice  64 KiB, the unit in which an arena is cut
+ *   arena  a large reservation from the system, slices next to each other
+ *   span   a run of slices with one use: a pool, or one large block
+ *   pool   a span carved into blocks of one size class, owned by one heap
+ *
+ * A span's description lies outside the memory that it describes, so that an emptied arena leaves
+ * nothing behind and a stray write of the program can not reach it.
+ *
+ * Law of a pool:  used + free_count + blocks that overlap an uncarved page = capacity.
+ * A fresh pool is uncarved throughout; carving and giving back pages move that one mask.
+ */
+#ifndef ARCA_ARENAS_SPAN_H
+#define ARCA_ARENAS_SPAN_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/compiler.h"
+#include "base/os.h"
+
+#define SLICE_SHIFT 16
+#define SLICE_SIZE ((size_t)1 << SLICE_SHIFT)
+
+/* A page mask is one word, so that a pool has 64 pages at most. */
+#define POOL_SLICES_MAX 4
+
+enum span_kind {
+    SPAN_FREE = 0,
+    SPAN_POOL,
+    SPAN_LARGE,
+    SPAN_PURGING, /* free slices whose pages are on their way back to the system */
+};
+
+struct heap;
+struct block;
+struct arena;
+
+struct span {
+    /* What free() reads, in one cache line. */
+    _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
+    uintptr_t start;
+    uint64_t divider; /* offset * divider < divider only at the start of a block */
+    uint32_t block_size;
+    uint8_t size_class;
+    uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
+    uint16_t pages; /* of the pool that overlap a block */
+    struct block *free_list;
+    uint32_t free_count;
+    _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
+    uint16_t capacity;
+    bool settled;        /* no block came back since its free pages were last given to the system */
+    uint32_t touched_ms; /* when blocks last came or went */
+    uint64_t uncarved;   /* bit per page: no block on it was handed out since it was last clean */
+
+    struct span *next, *prev;
+    struct arena *arena;
+    size_t large_size; /* bytes of a large block that its owner may use */
+    uint32_t slices;   /* of the span; set at its first slice only */
+    _Atomic uint8_t kind;
+} ARCA_ALIGNED(ARCA_CACHE_LINE);
+
+_Static_assert(offsetof(struct span, next) == ARCA_CACHE_LINE, "free() reads one line of a span");
+_Static_assert(sizeof(struct span) == 2 * ARCA_CACHE_LINE, "a span is two lines");
+_Static_assert(POOL_SLICES_MAX * SLICE_SIZE / OS_PAGE_SIZE <= 64, "the page mask is one word");
+
+ARCA_INLINE size_t span_bytes(const struct span *span)
+{
+    return (size_t)span->slices << SLICE_SHIFT;
+}
+
+ARCA_INLINE uint32_t slices_for(size_t bytes)
+{
+    return (uint32_t)((bytes + SLICE_SIZE - 1) >> SLICE_SHIFT);
+}
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * Arca: a malloc that gives memory back.
+ *
+ * Link with -larca, or preload libarca.so: malloc, free and their kin, and C++'s operators, are then Arca's.
+ * The functions below are the same allocator under names of its own: blocks of one may be passed to the other.
+ *
+ * Every function is thread-safe unless it says otherwise.  Sizes are bytes.  Every block is aligned to 16.
+ * Functions that return a block return NULL with errno = ENOMEM when there is none; the heap stays usable.
+ * A pointer that is not a block of this heap, or was freed before, costs one line on fd 2 and abort().
+ */
+#ifndef ARCA_ARCA_H
+#define ARCA_ARCA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARCA_VERSION_MAJOR 0
+#define ARCA_VERSION_MINOR 1
+#define ARCA_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define ARCA_API __attribute__((visibility("default")))
+#define ARCA_RETURNS_BLOCK __attribute__((malloc, warn_unused_result))
+#else
+#define ARCA_API
+#define ARCA_RETURNS_BLOCK
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- the libc names, mirrored ------------------------------------------------------------------ */
+
+/* size 0 gives a block of its own. */
+ARCA_API void *arca_malloc(size_t size) ARCA_RETURNS_BLOCK;
+/* ENOMEM also when count * size overflows. */
+ARCA_API void *arca_calloc(size_t count, size_t size) ARCA_RETURNS_BLOCK;
+/* NULL as block: malloc.  size 0: frees the block and returns NULL.  On failure the block is unchanged. */
+ARCA_API void *arca_realloc(void *block, size_t size) __attribute__((warn_unused_result));
+ARCA_API void *arca_reallocarray(void *block, size_t count, size_t size) __attribute__((warn_unused_result));
+/* NULL is allowed; errno is preserved. */
+ARCA_API void arca_free(void *block);
+
+/* alignment: a power of two (else EINVAL); size need not be a multiple of it. */
+ARCA_API void *arca_aligned_alloc(size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
+/* Returns 0, EINVAL (alignment is no power of two multiple of sizeof(void *)) or ENOMEM; errno is unchanged. */
+ARCA_API int arca_posix_memalign(void **block, size_t alignment, size_t size);
+/* As aligned_alloc, but an alignment that is no power of two is rounded up to one, as glibc does. */
+ARCA_API void *arca_memalign(size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
+/* Page-aligned; pvalloc also rounds the size up to pages. */
+ARCA_API void *arca_valloc(size_t size) ARCA_RETURNS_BLOCK;
+ARCA_API void *arca_pvalloc(size_t size) ARCA_RETURNS_BLOCK;
+
+/* C23: size (and alignment) as requested; a wrong size is an error in builds with asserts. */
+ARCA_API void arca_free_sized(void *block, size_t size);
+ARCA_API void arca_free_aligned_sized(void *block, size_t alignment, size_t size);
+
+/* Bytes of the block that the program may use; 0 for NULL. */
+ARCA_API size_t arca_malloc_usable_size(const void *block);
+/* What malloc_usable_size would say of a block of this size. */
+ARCA_API size_t arca_good_size(size_t size);
+
+/* ---- giving memory back ------------------------------------------------------------------------- */
+
+/* Gives back at once all that is free: caches of the calling thread and of threads that sleep, pages inside
+ * pools, free slices.  keep is ignored but for 0 (there is no top of the heap).  Returns 1 when memory was
+ * returned, else 0.  Needed by nobody in normal operation. */
+ARCA_API int arca_trim(size_t keep);
+
+/* ---- explicit heaps ------------------------------------------------------------------------------- */
+
+/* A heap whose blocks can be destroyed together.  A lock inside: for lifetimes, not for speed.  Its blocks
+ * may also be passed one by one to arca_free and arca_realloc (which keeps them in their heap). */
+typedef struct arca_heap arca_heap;
+
+ARCA_API arca_heap *arca_heap_create(void) __attribute__((warn_unused_result));
+/* Frees all its blocks.  Nobody may use the heap or its blocks meanwhile or afterwards.  NULL is allowed. */
+ARCA_API void arca_heap_destroy(arca_heap *heap);
+ARCA_API void *arca_heap_malloc(arca_heap *heap, size_t size) ARCA_RETURNS_BLOCK;
+ARCA_API void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size) ARCA_RETURNS_BLOCK;
+ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
+
+/* ---- settings and figures -------------------------------------------------------------------------- */
+
+/* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1; UINT64_MAX is `never`).
+ * False for an unknown name. */
+ARCA_API bool arca_option_get(const char *name, uint64_t *value);
+
+struct arca_stats {
+    size_t size; /* of this struct, set by the caller: later versions append */
+
+    /* Bytes now. */
+    size_t live;   /* in blocks of the program, by block size, and blocks cached by threads */
+    size_t free;   /* of pools, carved, not in use */
+    size_t dirty;  /* in free slices that may be resident */
+    size_t meta;   /* address space of Arca's own records */
+    size_t mapped; /* address space of arenas */
+
+    /* Events since the start. */
+    uint64_t purge_runs, purged_bytes, trimmed_bytes, purge_failures;
+    uint64_t arenas_mapped, arenas_unmapped, unmapped_bytes;
+    uint64_t heaps_swept, threads_attached, background_rounds;
+};
+
+/* Fills in what stats->size covers; -1 with EINVAL for a size that is too small.  Walks all pools. */
+ARCA_API int arca_stats_get(struct arca_stats *stats);
+/* The same as text on fd 2. */
+ARCA_API void arca_stats_print(void);
+
+/* Walks every invariant that can be walked while other threads run: the arenas, the calling thread's heap, heaps
+ * of ended threads.  Aborts with a line where one is broken.  Returns the number of heaps that were walked. */
+ARCA_API int arca_heap_check(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

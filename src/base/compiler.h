@@ -1,0 +1,27 @@
+/* Compiler spellings used everywhere; no types, no state. */
+#ifndef ARCA_BASE_COMPILER_H
+#define ARCA_BASE_COMPILER_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define ARCA_INLINE static inline __attribute__((always_inline))
+#define ARCA_NOINLINE __attribute__((noinline))
+#define ARCA_COLD __attribute__((noinline, cold))
+#define ARCA_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+#define ARCA_CACHE_LINE 64
+#define ARCA_ALIGNED(n) __attribute__((aligned(n)))
+
+/* Initial-exec: the address is fs + a constant, no call.  The price is a slot in the static TLS
+ * surplus, of which dlopen() has little to give; a static assert in thread.c keeps ours small. */
+#define ARCA_TLS __thread __attribute__((tls_model("initial-exec")))
+
+#define ARCA_ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif

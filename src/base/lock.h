@@ -1,0 +1,51 @@
+/*
+ * A small lock for the slow paths: a futex word, no allocation, visible to ThreadSanitizer.
+ *
+ * Law: 0 free, 1 held, 2 held and somebody may sleep.  No lock is held while calling libc code that
+ * can block, nor across fork; what a fork catches in the middle is repaired in the child.
+ */
+#ifndef ARCA_BASE_LOCK_H
+#define ARCA_BASE_LOCK_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+struct lock {
+    _Atomic uint32_t state;
+};
+
+#define LOCK_INIT { 0 }
+
+void lock_acquire_slow(struct lock *lock);
+void lock_wake(struct lock *lock);
+
+ARCA_INLINE bool lock_try(struct lock *lock)
+{
+    uint32_t expected = 0;
+    return cas_acq(&lock->state, &expected, 1u); /* P:lock acquire: with the last holder's release */
+}
+
+ARCA_INLINE void lock_acquire(struct lock *lock)
+{
+    if (unlikely(!lock_try(lock)))
+        lock_acquire_slow(lock);
+}
+
+ARCA_INLINE void lock_release(struct lock *lock)
+{
+    if (unlikely(exchange_rel(&lock->state, 0u) == 2)) /* P:lock release: with the next holder's acquire */
+        lock_wake(lock);
+}
+
+ARCA_INLINE bool lock_is_held(struct lock *lock)
+{
+    return load_rlx(&lock->state) != 0;
+}
+
+/* Only in the child of a fork, where the holder does not exist any more. */
+ARCA_INLINE void lock_reset(struct lock *lock)
+{
+    store_rlx(&lock->state, 0u);
+}
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * What Arca asks of the operating system.  os_linux.c is the only file that knows the kernel.
+ *
+ * Every call preserves errno, allocates nothing and can fail; callers decide what a failure means.
+ * In builds with asserts, os_fault_after() makes the n-th fallible call fail.
+ */
+#ifndef ARCA_BASE_OS_H
+#define ARCA_BASE_OS_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+#define OS_PAGE_SIZE ((size_t)4096)
+
+struct os_range {
+    void *address;
+    size_t bytes;
+};
+
+/* Reads the page size; false where it is larger than OS_PAGE_SIZE (whole slices still purge). */
+bool os_page_is_small(void);
+
+/* Zeroed private memory, aligned to align (a power of two); NULL when there is none. */
+void *os_map(size_t bytes, size_t align);
+void os_unmap(void *address, size_t bytes);
+
+/* Grows or moves a mapping that os_map made; NULL leaves it as it was. */
+void *os_remap(void *address, size_t old_bytes, size_t new_bytes, size_t align);
+
+/* Gives the pages back and keeps the addresses, which then read as zeros (lazily when the option
+ * `lazy` asks for MADV_FREE).  False: the kernel refused, nothing changed. */
+bool os_purge(void *address, size_t bytes);
+/* Several ranges in one call where the kernel can; at most OS_RANGES_MAX. */
+#define OS_RANGES_MAX 64
+bool os_purge_ranges(const struct os_range *ranges, unsigned count);
+void os_set_lazy(bool lazy);
+
+/* Faults the pages in, several per trap; a failure is harmless. */
+void os_populate(void *address, size_t bytes);
+/* Asks for huge pages, or takes the wish back. */
+void os_huge_pages(void *address, size_t bytes, bool wanted);
+
+/* Milliseconds of a monotonic clock that is cheap to read; wraps after 49 days, so that only
+ * differences mean anything. */
+uint32_t os_now_ms(void);
+
+/* Makes every other running thread of the process execute a full barrier.  False where the kernel
+ * has none; then nobody may rely on it. */
+bool os_barrier_register(void);
+bool os_barrier(void);
+
+/* Sleeps while *word == expected, timeout_ms at most (OS_FOREVER: no limit). */
+#define OS_FOREVER UINT32_MAX
+void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms);
+void os_wake(_Atomic uint32_t *word, int count);
+
+/* Best effort, no stdio. */
+void os_print_error(const char *text, size_t length);
+
+/* Reads a small file (/proc, cgroup) into buf, NUL-terminated; bytes read or -1. */
+long os_read_file(const char *path, char *buf, size_t capacity);
+
+/* A value that another process can not guess. */
+uint64_t os_random(void);
+
+/* True for a process whose environment must not be trusted (AT_SECURE). */
+bool os_is_secure(void);
+
+#ifndef NDEBUG
+/* The n-th next fallible call fails (1 = the next), and all calls after it when for_ever;
+ * 0 switches it off. */
+void os_fault_after(unsigned n, bool for_ever);
+#endif
+
+#endif

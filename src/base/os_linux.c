@@ -1,0 +1,274 @@
+/*
+ * The kernel's face: every system call that Arca makes stands here.
+ *
+ * Law: errno is the same before and after each function; nothing here allocates or keeps a file
+ * descriptor open (daemons close what they do not know).
+ */
+#define _GNU_SOURCE 1
+#include "base/os.h"
+
+#include "base/bits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Names that the headers of Debian 12 do not have yet. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#define ARCA_PIDFD_SELF_THREAD_GROUP (-20000) /* linux/pidfd.h, Linux 6.14 */
+
+static _Atomic bool purge_lazily;
+static _Atomic bool has_barrier;
+static _Atomic bool ranges_refused;
+
+#ifndef NDEBUG
+static _Atomic unsigned fault_countdown;
+static _Atomic bool fault_for_ever;
+
+void os_fault_after(unsigned n, bool for_ever)
+{
+    store_rlx(&fault_for_ever, for_ever);
+    store_rlx(&fault_countdown, n);
+}
+
+static bool os_fault(void)
+{
+    unsigned n = load_rlx(&fault_countdown);
+    if (likely(n == 0))
+        return false;
+    if (n > 1) {
+        sub_rlx(&fault_countdown, 1);
+        return false;
+    }
+    if (!load_rlx(&fault_for_ever))
+        store_rlx(&fault_countdown, 0);
+    return true;
+}
+#else
+#define os_fault() false
+#endif
+
+bool os_page_is_small(void)
+{
+    return getauxval(AT_PAGESZ) == OS_PAGE_SIZE;
+}
+
+static void *map_raw(size_t bytes)
+{
+    if (os_fault())
+        return NULL;
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void *os_map(size_t bytes, size_t align)
+{
+    int saved = errno;
+    char *p = map_raw(bytes);
+    if (p != NULL && ((uintptr_t)p & (align - 1)) != 0) {
+        /* The kernel places mappings top down, so only the first one usually misses. */
+        munmap(p, bytes);
+        size_t wide = bytes + align;
+        p = wide < bytes ? NULL : map_raw(wide);
+        if (p != NULL) {
+            char *start = (char *)bits_round_up((uintptr_t)p, align);
+            size_t before = (size_t)(start - p), after = align - before;
+            if (before != 0)
+                munmap(p, before);
+            if (after != 0)
+                munmap(start + bytes, after);
+            p = start;
+        }
+    }
+    errno = saved;
+    return p;
+}
+
+void os_unmap(void *address, size_t bytes)
+{
+    int saved = errno;
+    munmap(address, bytes);
+    errno = saved;
+}
+
+void *os_remap(void *address, size_t old_bytes, size_t new_bytes, size_t align)
+{
+    int saved = errno;
+    void *result = NULL;
+    if (!os_fault()) {
+        void *p = mremap(address, old_bytes, new_bytes, 0);
+        if (p != MAP_FAILED) {
+            result = p;
+        } else {
+            /* Choose the new place ourselves: mremap knows no alignment. */
+            void *place = os_map(new_bytes, align);
+            if (place != NULL) {
+                p = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+                if (p == MAP_FAILED)
+                    munmap(place, new_bytes);
+                else
+                    result = p;
+            }
+        }
+    }
+    errno = saved;
+    return result;
+}
+
+void os_set_lazy(bool lazy)
+{
+    store_rlx(&purge_lazily, lazy);
+}
+
+static int purge_advice(void)
+{
+    return load_rlx(&purge_lazily) ? MADV_FREE : MADV_DONTNEED;
+}
+
+bool os_purge(void *address, size_t bytes)
+{
+    int saved = errno;
+    bool done = !os_fault() && madvise(address, bytes, purge_advice()) == 0;
+    errno = saved;
+    return done;
+}
+
+bool os_purge_ranges(const struct os_range *ranges, unsigned count)
+{
+    int saved = errno;
+    bool done = false;
+#ifdef SYS_process_madvise
+    if (count > 1 && !load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault()) {
+        struct iovec vector[OS_RANGES_MAX];
+        size_t total = 0;
+        for (unsigned i = 0; i < count; i++) {
+            vector[i].iov_base = ranges[i].address;
+            vector[i].iov_len = ranges[i].bytes;
+            total += ranges[i].bytes;
+        }
+        long sent = syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD_GROUP, vector, (size_t)count, MADV_DONTNEED, 0);
+        if (sent == (long)total)
+            done = true;
+        else if (sent < 0) /* an older kernel: one call a range from now on */
+            store_rlx(&ranges_refused, true);
+    }
+#endif
+    if (!done) {
+        done = true;
+        for (unsigned i = 0; i < count; i++)
+            done &= os_purge(ranges[i].address, ranges[i].bytes);
+    }
+    errno = saved;
+    return done;
+}
+
+void os_populate(void *address, size_t bytes)
+{
+    int saved = errno;
+    (void)madvise(address, bytes, MADV_POPULATE_WRITE);
+    errno = saved;
+}
+
+void os_huge_pages(void *address, size_t bytes, bool wanted)
+{
+    int saved = errno;
+    (void)madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    errno = saved;
+}
+
+uint32_t os_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u);
+}
+
+bool os_barrier_register(void)
+{
+    int saved = errno;
+    bool done = !os_fault() && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    store_rlx(&has_barrier, done);
+    errno = saved;
+    return done;
+}
+
+bool os_barrier(void)
+{
+    if (!load_rlx(&has_barrier))
+        return false;
+    int saved = errno;
+    bool done = !os_fault() && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    errno = saved;
+    return done;
+}
+
+void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms)
+{
+    int saved = errno;
+    struct timespec limit = { .tv_sec = timeout_ms / 1000, .tv_nsec = (long)(timeout_ms % 1000) * 1000000 };
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ms == OS_FOREVER ? NULL : &limit, NULL, 0);
+    errno = saved;
+}
+
+void os_wake(_Atomic uint32_t *word, int count)
+{
+    int saved = errno;
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_print_error(const char *text, size_t length)
+{
+    int saved = errno;
+    while (length != 0) {
+        ssize_t n = write(STDERR_FILENO, text, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        text += n;
+        length -= (size_t)n;
+    }
+    errno = saved;
+}
+
+long os_read_file(const char *path, char *buf, size_t capacity)
+{
+    int saved = errno;
+    long total = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        ssize_t n = read(fd, buf, capacity - 1);
+        if (n >= 0) {
+            buf[n] = '\0';
+            total = n;
+        }
+        close(fd);
+    }
+    errno = saved;
+    return total;
+}
+
+uint64_t os_random(void)
+{
+    const uint64_t *bytes = (const uint64_t *)getauxval(AT_RANDOM);
+    uint64_t seed = bytes != NULL ? bytes[0] ^ (bytes[1] << 1) : (uint64_t)(uintptr_t)&seed;
+    /* The finaliser of splitmix64: libc's stack guard comes from the same 16 bytes. */
+    seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9u;
+    seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebu;
+    return seed ^ (seed >> 31);
+}
+
+bool os_is_secure(void)
+{
+    return getauxval(AT_SECURE) != 0;
+}

@@ -1,0 +1,4 @@
+/* The counters' home. */
+#include "base/stats.h"
+
+struct stats stats;

@@ -1,0 +1,511 @@
+/* The arca_ functions: slow paths, large blocks, alignment, realloc, explicit heaps. */
+#include "arca/arca.h"
+
+#include "arenas/arena.h"
+#include "arenas/large.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "front/background.h"
+#include "front/door.h"
+#include "front/process.h"
+#include "front/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- bad pointers ----------------------------------------------------------------------------- */
+
+ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *address)
+{
+    struct span *span = page_map_find((uintptr_t)address);
+    uintptr_t offset = (uintptr_t)address - (span != NULL ? span->start : 0);
+    if (span == NULL) {
+        struct arena *arena = arena_find((uintptr_t)address);
+        log_abort("%s(): %p: %s", function, address,
+                  arena != NULL ? "not a live block of this heap (freed before, or inside a large block)"
+                                : "not a block of this heap");
+    }
+    if (load_rlx(&span->kind) == SPAN_LARGE)
+        log_abort("%s(): %p: inside the large block %p of %zu bytes", function, address, (void *)span->start,
+                  span->large_size);
+    if (!pool_is_block(span, (uintptr_t)address)) {
+        uintptr_t into = offset % span->block_size;
+        log_abort("%s(): %p: %zu bytes inside the block %p of %u bytes", function, address, (size_t)into,
+                  (void *)((uintptr_t)address - into), span->block_size);
+    }
+    log_abort("%s(): %p: double free", function, address);
+}
+
+/* The span of a live block; aborts for anything else that can be told apart without a walk. */
+static struct span *checked_span(const char *function, const void *address)
+{
+    struct span *span = page_map_find((uintptr_t)address);
+    if (unlikely(span == NULL))
+        bad_pointer(function, address);
+    if (load_rlx(&span->kind) == SPAN_LARGE) {
+        if (unlikely(span->start != (uintptr_t)address))
+            bad_pointer(function, address);
+    } else if (unlikely(!pool_is_block(span, (uintptr_t)address))) {
+        bad_pointer(function, address);
+    }
+    return span;
+}
+
+static size_t usable_bytes(const struct span *span)
+{
+    return load_rlx(&span->kind) == SPAN_LARGE ? span->large_size : span->block_size;
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------- */
+
+/* Gives up what the calling thread caches and purges all that is free, so that a mapping may succeed. */
+ARCA_COLD static void reclaim(void)
+{
+    struct heap *heap = thread_enter();
+    if (heap != NULL) {
+        heap_flush_all(heap);
+        door_leave(&thread_door);
+    }
+    background_round(0);
+}
+
+static struct block *pop_or_refill(struct heap *heap, unsigned class)
+{
+    struct bin *bin = &heap->bins[class];
+    struct block *block = bin->head;
+    if (block == NULL)
+        return heap_refill(heap, class);
+    bin->head = block->next;
+    bin->count--;
+    block->mark = 0;
+    return block;
+}
+
+static void *small_try(size_t size)
+{
+    struct heap *heap = thread_enter();
+    struct block *block;
+    if (likely(heap != NULL)) {
+        block = pop_or_refill(heap, size_class_of(size));
+        door_leave(&thread_door);
+    } else {
+        heap = thread_has_ended() ? thread_late_heap_lock() : NULL;
+        if (heap == NULL)
+            return NULL;
+        block = pop_or_refill(heap, size_class_of(size));
+        store_rlx(&heap->swept, false);
+        lock_release(&heap->lock);
+    }
+    return block;
+}
+
+static void *large_try(size_t size, size_t align, bool *zeroed)
+{
+    process_start();
+    struct span *span = large_create(size, align, zeroed);
+    return span == NULL ? NULL : (void *)span->start;
+}
+
+ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
+{
+    void *block = large_try(size, align, zeroed);
+    if (unlikely(block == NULL) && size <= PTRDIFF_MAX) {
+        reclaim();
+        block = large_try(size, align, zeroed);
+    }
+    if (unlikely(block == NULL))
+        errno = ENOMEM;
+    background_poke();
+    return block;
+}
+
+void *malloc_slow(struct heap *heap, size_t size)
+{
+    bool zeroed;
+    (void)heap;
+    door_leave(&thread_door);
+    if (size > SMALL_MAX)
+        return large_alloc(size, 1, &zeroed);
+    void *block = small_try(size);
+    if (unlikely(block == NULL)) {
+        reclaim();
+        block = small_try(size);
+        if (block == NULL)
+            errno = ENOMEM;
+    }
+    background_poke();
+    return block;
+}
+
+/* ---- free ---------------------------------------------------------------------------------------- */
+
+void free_flush(struct heap *heap, unsigned class)
+{
+    int saved = errno;
+    heap_flush(heap, class);
+    door_leave(&thread_door);
+    background_poke();
+    errno = saved;
+}
+
+static void large_free(struct span *span)
+{
+    struct heap *heap = load_rlx(&span->heap);
+    if (heap != NULL) {
+        lock_acquire(&heap->lock);
+        heap_remove_large(heap, span);
+        lock_release(&heap->lock);
+    }
+    large_destroy(span, os_now_ms());
+}
+
+/* A block of a heap with a lock: no parcel may outlive an explicit heap. */
+static void shared_free(struct heap *heap, struct span *pool, struct block *block)
+{
+    lock_acquire(&heap->lock);
+    struct bin *bin = &heap->bins[pool->size_class];
+    block->mark = block_mark(block);
+    block->next = bin->head;
+    bin->head = block;
+    if (++bin->count > bin->limit)
+        heap_flush(heap, pool->size_class);
+    store_rlx(&heap->swept, false);
+    lock_release(&heap->lock);
+}
+
+static void remote_free(struct span *pool, struct heap *destination, struct block *block)
+{
+    if (destination->explicit_heap) {
+        shared_free(destination, pool, block);
+        return;
+    }
+    block->mark = block_mark(block);
+    struct heap *heap = thread_enter();
+    if (heap == NULL) {
+        heap_push_remote(destination, block);
+        return;
+    }
+    heap_send(heap, destination, block, pool->block_size);
+    door_leave(&thread_door);
+}
+
+/* A marked block of our own: a double free, unless the program wrote the mark itself. */
+ARCA_COLD static void marked_free(struct span *pool, struct block *block)
+{
+    struct heap *heap = thread_enter();
+    if (heap == NULL || load_rlx(&pool->heap) != heap || heap_holds_free(heap, pool, block))
+        bad_pointer("free", block);
+    block->mark = 0;
+    door_leave(&thread_door);
+    arca_free(block);
+}
+
+void free_slow(struct heap *heap, void *address)
+{
+    (void)heap;
+    door_leave(&thread_door);
+    if (address == NULL)
+        return;
+    int saved = errno;
+    struct span *span = checked_span("free", address);
+    struct heap *owner = load_rlx(&span->heap);
+    struct block *block = address;
+    if (load_rlx(&span->kind) == SPAN_LARGE) {
+        large_free(span);
+    } else if (unlikely(block->mark == block_mark(block))) {
+        marked_free(span, block);
+    } else if (owner == thread_door.own) {
+        /* Swept meanwhile: open the door and try again. */
+        if (thread_enter() != NULL)
+            door_leave(&thread_door);
+        free_fast(address);
+    } else {
+        remote_free(span, owner, block);
+    }
+    background_poke();
+    errno = saved;
+}
+
+void arca_free(void *block)
+{
+    free_fast(block);
+}
+
+void *arca_malloc(size_t size)
+{
+    return malloc_fast(size);
+}
+
+/* ---- calloc, alignment ------------------------------------------------------------------------------ */
+
+void *arca_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    bool zeroed = false;
+    if (unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (likely(bytes <= SMALL_MAX)) {
+        void *block = malloc_fast(bytes);
+        return likely(block != NULL) ? memset(block, 0, bytes) : NULL;
+    }
+    void *block = large_alloc(bytes, 1, &zeroed);
+    if (block != NULL && !zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
+/* The size to ask of a class whose every block is aligned to align; 0 when there is none. */
+static size_t aligned_small_size(size_t align, size_t size)
+{
+    size_t rounded = bits_round_up(size, align);
+    if (size > SMALL_MAX || align > SLICE_SIZE || rounded > SMALL_MAX)
+        return 0;
+    if (rounded == 0)
+        rounded = align;
+    if (rounded > SMALL_MAX)
+        return 0;
+    /* Pools start at slices, so that block i is aligned when the block size is a multiple. */
+    if (size_classes[size_class_of(rounded)].block_size % align != 0)
+        rounded = bits_next_pow2(rounded);
+    return rounded;
+}
+
+static void *aligned_alloc_any(size_t align, size_t size)
+{
+    bool zeroed;
+    if (align <= BLOCK_ALIGN)
+        return malloc_fast(size);
+    process_start(); /* the class table is read before a heap exists */
+    size_t small = aligned_small_size(align, size);
+    if (small != 0)
+        return malloc_fast(small);
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX / 2 + 1) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return large_alloc(size != 0 ? size : 1, align, &zeroed);
+}
+
+void *arca_aligned_alloc(size_t alignment, size_t size)
+{
+    if (!bits_is_pow2(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return aligned_alloc_any(alignment, size);
+}
+
+void *arca_memalign(size_t alignment, size_t size)
+{
+    if (alignment > SIZE_MAX / 2 + 1) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return aligned_alloc_any(bits_next_pow2(alignment), size);
+}
+
+int arca_posix_memalign(void **block, size_t alignment, size_t size)
+{
+    if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    int saved = errno;
+    void *fresh = aligned_alloc_any(alignment, size);
+    errno = saved;
+    if (fresh == NULL)
+        return ENOMEM;
+    *block = fresh;
+    return 0;
+}
+
+void *arca_valloc(size_t size)
+{
+    return aligned_alloc_any(OS_PAGE_SIZE, size);
+}
+
+void *arca_pvalloc(size_t size)
+{
+    size_t rounded = bits_round_up(size, OS_PAGE_SIZE);
+    if (rounded < size) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return aligned_alloc_any(OS_PAGE_SIZE, rounded);
+}
+
+/* ---- realloc ------------------------------------------------------------------------------------------- */
+
+static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool *zeroed);
+
+/* In place, or NULL. */
+static void *resize_in_place(struct span *span, void *block, size_t size)
+{
+    if (load_rlx(&span->kind) == SPAN_LARGE) {
+        if (size <= SMALL_MAX)
+            return NULL;
+        struct heap *heap = load_rlx(&span->heap);
+        if (heap != NULL && span->arena->huge)
+            return NULL; /* a move would have to be seen by its heap's list */
+        span = large_resize(span, size, os_now_ms());
+        return span == NULL ? NULL : (void *)span->start;
+    }
+    bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
+    return fits ? block : NULL;
+}
+
+void *arca_realloc(void *block, size_t size)
+{
+    if (block == NULL)
+        return malloc_fast(size);
+    if (size == 0) {
+        free_fast(block);
+        return NULL;
+    }
+    struct span *span = checked_span("realloc", block);
+    if (load_rlx(&span->kind) == SPAN_POOL && unlikely(((struct block *)block)->mark == block_mark(block)))
+        bad_pointer("realloc", block);
+    void *same = resize_in_place(span, block, size);
+    if (same != NULL)
+        return same;
+    size_t old = usable_bytes(span);
+    struct heap *owner = load_rlx(&span->heap);
+    void *fresh = owner != NULL && owner->explicit_heap ? arca_heap_malloc((arca_heap *)owner, size) : malloc_fast(size);
+    if (fresh != NULL) {
+        memcpy(fresh, block, old < size ? old : size);
+        free_fast(block);
+    }
+    return fresh;
+}
+
+void *arca_reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return arca_realloc(block, bytes);
+}
+
+/* ---- sizes ------------------------------------------------------------------------------------------------ */
+
+size_t arca_malloc_usable_size(const void *block)
+{
+    return block == NULL ? 0 : usable_bytes(checked_span("malloc_usable_size", block));
+}
+
+size_t arca_good_size(size_t size)
+{
+    process_start();
+    if (size <= SMALL_MAX)
+        return size_classes[size_class_of(size)].block_size;
+    return size > PTRDIFF_MAX ? size : bits_round_up(size, OS_PAGE_SIZE);
+}
+
+void arca_free_sized(void *block, size_t size)
+{
+    (void)size;
+    assert(block == NULL || size <= arca_malloc_usable_size(block));
+    free_fast(block);
+}
+
+void arca_free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    assert(block == NULL || ((uintptr_t)block % alignment == 0 && size <= arca_malloc_usable_size(block)));
+    free_fast(block);
+}
+
+int arca_trim(size_t keep)
+{
+    (void)keep;
+    process_start();
+    struct heap *heap = thread_enter();
+    if (heap != NULL) {
+        heap_flush_all(heap);
+        door_leave(&thread_door);
+    }
+    return background_round(0) != 0;
+}
+
+/* ---- explicit heaps ------------------------------------------------------------------------------------------ */
+
+static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool *zeroed)
+{
+    size_t small = align <= BLOCK_ALIGN && size <= SMALL_MAX ? (size != 0 ? size : 1) : aligned_small_size(align, size);
+    *zeroed = false;
+    store_rlx(&heap->swept, false);
+    if (small != 0)
+        return pop_or_refill(heap, size_class_of(small));
+    struct span *span = large_create(size != 0 ? size : 1, align, zeroed);
+    if (span == NULL)
+        return NULL;
+    heap_add_large(heap, span);
+    return (void *)span->start;
+}
+
+static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool *zeroed)
+{
+    struct heap *heap = (struct heap *)public_heap;
+    void *block = NULL;
+    for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
+        if (attempt != 0)
+            reclaim();
+        lock_acquire(&heap->lock);
+        if (load_rlx(&heap->state) == HEAP_SHARED)
+            block = heap_alloc_locked(heap, size, align, zeroed);
+        lock_release(&heap->lock);
+    }
+    if (block == NULL)
+        errno = ENOMEM;
+    background_poke();
+    return block;
+}
+
+arca_heap *arca_heap_create(void)
+{
+    process_start();
+    struct heap *heap = heap_create_shared(true);
+    if (heap == NULL)
+        errno = ENOMEM;
+    return (arca_heap *)heap;
+}
+
+void arca_heap_destroy(arca_heap *heap)
+{
+    if (heap != NULL)
+        heap_destroy_shared((struct heap *)heap);
+    background_poke();
+}
+
+void *arca_heap_malloc(arca_heap *heap, size_t size)
+{
+    bool zeroed;
+    return heap_alloc(heap, size, 1, &zeroed);
+}
+
+void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
+{
+    size_t bytes;
+    bool zeroed;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = heap_alloc(heap, bytes, 1, &zeroed);
+    if (block != NULL && !zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
+void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t size)
+{
+    bool zeroed;
+    if (!bits_is_pow2(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return heap_alloc(heap, size, alignment, &zeroed);
+}

@@ -1,0 +1,109 @@
+/*
+ * C++'s operator new and delete, under their mangled names (Itanium C++ ABI, LP64), so that the library needs
+ * no C++ runtime.  A throwing form that fails calls the program's new_handler and then libstdc++'s own thrower;
+ * both are found at run time, because only a C++ program has them.
+ */
+#include "arca/arca.h"
+
+#include "base/log.h"
+#include "front/door.h"
+
+#include <dlfcn.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef void (*handler)(void);
+
+static handler find_handler(void)
+{
+    /* std::get_new_handler() */
+    handler (*get)(void) = (handler(*)(void))dlsym(RTLD_DEFAULT, "_ZSt15get_new_handlerv");
+    return get != NULL ? get() : NULL;
+}
+
+ARCA_COLD static void *new_slow(size_t size, size_t align, bool throws)
+{
+    for (;;) {
+        handler handle = find_handler();
+        if (handle == NULL)
+            break;
+        handle(); /* frees something, throws, or ends the program */
+        void *block = align == 0 ? arca_malloc(size) : arca_memalign(align, size);
+        if (block != NULL)
+            return block;
+    }
+    if (!throws)
+        return NULL;
+    /* std::__throw_bad_alloc() */
+    void (*thrower)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "_ZSt17__throw_bad_allocv");
+    if (thrower != NULL)
+        thrower();
+    log_abort("operator new: out of memory (%zu bytes)", size);
+}
+
+ARCA_INLINE void *new_plain(size_t size, bool throws)
+{
+    void *block = malloc_fast(size);
+    return likely(block != NULL) ? block : new_slow(size, 0, throws);
+}
+
+ARCA_INLINE void *new_aligned(size_t size, size_t align, bool throws)
+{
+    void *block = arca_memalign(align, size);
+    return likely(block != NULL) ? block : new_slow(size, align, throws);
+}
+
+#define NEW(name, throws)                   \
+    EXPORT void *name(size_t size);         \
+    EXPORT void *name(size_t size)          \
+    {                                       \
+        return new_plain(size, throws);     \
+    }
+#define NEW_NOTHROW(name)                             \
+    EXPORT void *name(size_t size, const void *tag);  \
+    EXPORT void *name(size_t size, const void *tag)   \
+    {                                                 \
+        (void)tag;                                    \
+        return new_plain(size, false);                \
+    }
+#define NEW_ALIGNED(name)                             \
+    EXPORT void *name(size_t size, size_t align);     \
+    EXPORT void *name(size_t size, size_t align)      \
+    {                                                 \
+        return new_aligned(size, align, true);        \
+    }
+#define NEW_ALIGNED_NOTHROW(name)                                       \
+    EXPORT void *name(size_t size, size_t align, const void *tag);      \
+    EXPORT void *name(size_t size, size_t align, const void *tag)       \
+    {                                                                   \
+        (void)tag;                                                      \
+        return new_aligned(size, align, false);                         \
+    }
+/* The extra arguments (size, alignment, nothrow tag) tell nothing that the page map does not. */
+#define DELETE(name)                 \
+    EXPORT void name(void *block);   \
+    EXPORT void name(void *block)    \
+    {                                \
+        free_fast(block);            \
+    }
+
+NEW(_Znwm, true)                                /* operator new(size_t) */
+NEW(_Znam, true)                                /* operator new[](size_t) */
+NEW_NOTHROW(_ZnwmRKSt9nothrow_t)                /* operator new(size_t, nothrow) */
+NEW_NOTHROW(_ZnamRKSt9nothrow_t)                /* operator new[](size_t, nothrow) */
+NEW_ALIGNED(_ZnwmSt11align_val_t)               /* operator new(size_t, align_val_t) */
+NEW_ALIGNED(_ZnamSt11align_val_t)               /* operator new[](size_t, align_val_t) */
+NEW_ALIGNED_NOTHROW(_ZnwmSt11align_val_tRKSt9nothrow_t)
+NEW_ALIGNED_NOTHROW(_ZnamSt11align_val_tRKSt9nothrow_t)
+DELETE(_ZdlPv)                                  /* operator delete(void *) */
+DELETE(_ZdaPv)                                  /* operator delete[](void *) */
+DELETE(_ZdlPvm)                                 /* sized */
+DELETE(_ZdaPvm)
+DELETE(_ZdlPvRKSt9nothrow_t)                    /* nothrow */
+DELETE(_ZdaPvRKSt9nothrow_t)
+DELETE(_ZdlPvSt11align_val_t)                   /* aligned */
+DELETE(_ZdaPvSt11align_val_t)
+DELETE(_ZdlPvmSt11align_val_t)                  /* sized and aligned */
+DELETE(_ZdaPvmSt11align_val_t)
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t)     /* aligned, nothrow */
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t)

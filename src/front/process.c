@@ -1,0 +1,80 @@
+/*
+ * Sequences start, fork and exit.
+ *
+ * The first malloc may come before libc has set `environ` and before any constructor: the tables are made
+ * then, the options are read as soon as there is an environment, and threads wait for the constructor.
+ *
+ * Fork: nothing is locked before it, so that it costs nothing and can not deadlock with stdio's locks; the
+ * child repairs or sets aside what another thread was changing.
+ */
+#include "front/process.h"
+
+#include "arenas/arena.h"
+#include "arenas/meta.h"
+#include "arenas/purge.h"
+#include "base/lock.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "front/background.h"
+#include "front/door.h"
+#include "front/report.h"
+#include "heap/heap.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static struct lock start_lock = LOCK_INIT;
+static _Atomic bool started;
+
+static void fork_child(void)
+{
+    lock_reset(&start_lock);
+    meta_fork_child();
+    purge_fork_child();
+    arena_fork_child();
+    heap_fork_child(&thread_door);
+    background_fork_child();
+}
+
+static void read_environment(void)
+{
+    static bool done;
+    if (!done && environ != NULL) {
+        done = true;
+        options_read(environ);
+    }
+}
+
+void process_start(void)
+{
+    if (load_acq(&started)) /* P:start acquire: with the store below */
+        return;
+    lock_acquire(&start_lock);
+    if (!load_rlx(&started)) {
+        read_environment();
+        block_secret = (uintptr_t)os_random() | 1;
+        size_class_init((size_t)options.cache);
+        os_barrier_register();
+        store_rel(&started, true); /* P:start release: the tables and options */
+        lock_release(&start_lock);
+        pthread_atfork(NULL, NULL, fork_child); /* may call malloc */
+        return;
+    }
+    lock_release(&start_lock);
+}
+
+/* 101: before the program's own constructors. */
+__attribute__((constructor(101))) static void process_construct(void)
+{
+    process_start();
+    lock_acquire(&start_lock);
+    read_environment();
+    lock_release(&start_lock);
+    background_allow();
+}
+
+__attribute__((destructor)) static void process_destruct(void)
+{
+    if (options.stats)
+        report_print();
+}

@@ -1,0 +1,10 @@
+/* Start, fork and exit of the process, in one place. */
+#ifndef ARCA_FRONT_PROCESS_H
+#define ARCA_FRONT_PROCESS_H
+
+#include "base/compiler.h"
+
+/* Before the first heap exists; cheap to call again.  Any thread. */
+void process_start(void);
+
+#endif

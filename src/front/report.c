@@ -1,0 +1,121 @@
+/* Statistics by walking, and the checker. */
+#include "front/report.h"
+
+#include "arca/arca.h"
+#include "arenas/arena.h"
+#include "arenas/meta.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/stats.h"
+#include "front/thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void add_span(struct report *report, struct span *span)
+{
+    if (load_rlx(&span->kind) == SPAN_LARGE) {
+        report->live_bytes += span->large_size;
+        report->large_bytes += span->large_size;
+        report->large_blocks++;
+    } else if (load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL) { /* P:pool acquire: with pool_init */
+        size_t used = (size_t)load_rlx(&span->used) * span->block_size;
+        report->live_bytes += used;
+        report->free_bytes += (size_t)span->capacity * span->block_size - used;
+    }
+}
+
+void report_collect(struct report *report)
+{
+    memset(report, 0, sizeof *report);
+    lock_acquire(&arenas.lock);
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+        for (uint32_t i = 0; i < a->slices;) {
+            struct span *span = &a->spans[i];
+            add_span(report, span);
+            i += load_rlx(&span->kind) == SPAN_FREE ? 1 : span->slices;
+            if (a->huge)
+                break;
+        }
+    }
+    lock_release(&arenas.lock);
+    report->dirty_bytes = load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
+    report->mapped_bytes = load_rlx(&arenas.mapped_slices) << SLICE_SHIFT;
+    report->meta_bytes = meta_mapped();
+}
+
+int arca_stats_get(struct arca_stats *out)
+{
+    struct arca_stats full = { .size = sizeof full };
+    struct report report;
+    if (out->size < sizeof out->size) {
+        errno = EINVAL;
+        return -1;
+    }
+    report_collect(&report);
+    full.live = report.live_bytes;
+    full.free = report.free_bytes;
+    full.dirty = report.dirty_bytes;
+    full.meta = report.meta_bytes;
+    full.mapped = report.mapped_bytes;
+    full.purge_runs = stats_read(purge_runs);
+    full.purged_bytes = stats_read(purged_bytes);
+    full.trimmed_bytes = stats_read(trimmed_bytes);
+    full.purge_failures = stats_read(purge_failures);
+    full.arenas_mapped = stats_read(arenas_mapped);
+    full.arenas_unmapped = stats_read(arenas_unmapped);
+    full.unmapped_bytes = stats_read(unmapped_bytes);
+    full.heaps_swept = stats_read(heaps_swept);
+    full.threads_attached = stats_read(threads_attached);
+    full.background_rounds = stats_read(background_rounds);
+    size_t size = out->size < sizeof full ? out->size : sizeof full;
+    full.size = size;
+    memcpy(out, &full, size);
+    return 0;
+}
+
+void report_print(void)
+{
+    struct report report;
+    report_collect(&report);
+    log_line("live %zu, free in pools %zu, dirty %zu, meta %zu, mapped %zu bytes", report.live_bytes, report.free_bytes,
+             report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
+#define COUNTER(name, unit, sentence) log_line(#name " %lu (" sentence ")", stats_read(name));
+#include "base/stats.def"
+#undef COUNTER
+}
+
+void arca_stats_print(void)
+{
+    report_print();
+}
+
+bool arca_option_get(const char *name, uint64_t *value)
+{
+    return options_get(name, value);
+}
+
+int arca_heap_check(void)
+{
+    int walked = 0;
+    arena_check();
+    struct heap *own = thread_enter();
+    if (own != NULL) {
+        heap_check(own);
+        walked++;
+        door_leave(&thread_door);
+    }
+    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+        enum heap_state state = load_rlx(&heap->state);
+        if (state < HEAP_PARKED || state == HEAP_DEAD)
+            continue;
+        lock_acquire(&heap->lock);
+        state = load_rlx(&heap->state);
+        if (state >= HEAP_PARKED && state != HEAP_DEAD) {
+            heap_check(heap);
+            walked++;
+        }
+        lock_release(&heap->lock);
+    }
+    return walked;
+}

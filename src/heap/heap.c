@@ -1,0 +1,364 @@
+/* Refill, flush, send: what the slow paths do inside one heap. */
+#include "heap/heap.h"
+
+#include "arenas/arena.h"
+#include "arenas/large.h"
+#include "arenas/page_map.h"
+#include "base/log.h"
+
+struct heap heap_sentinel;
+
+/* ---- pools of a heap ------------------------------------------------------------------------- */
+
+static void unlink_pool(struct heap *heap, struct span *pool)
+{
+    if (pool->prev != NULL)
+        pool->prev->next = pool->next;
+    else
+        heap->pools[pool->size_class][pool->bucket] = pool->next;
+    if (pool->next != NULL)
+        pool->next->prev = pool->prev;
+    pool->next = pool->prev = NULL;
+    pool->bucket = BUCKET_NONE;
+}
+
+static void link_pool(struct heap *heap, struct span *pool, unsigned bucket)
+{
+    struct span **head = &heap->pools[pool->size_class][bucket];
+    pool->bucket = (uint8_t)bucket;
+    pool->prev = NULL;
+    pool->next = *head;
+    if (*head != NULL)
+        (*head)->prev = pool;
+    *head = pool;
+}
+
+/* Puts a pool where its fullness belongs, or back to its arena when it is empty. */
+static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
+{
+    uint32_t used = load_rlx(&pool->used);
+    if (used == 0) {
+        if (pool->bucket != BUCKET_NONE)
+            unlink_pool(heap, pool);
+        arena_return(pool, now_ms);
+        return;
+    }
+    unsigned bucket = pool_has_room(pool) ? used >> size_classes[pool->size_class].bucket_shift : BUCKET_FULL;
+    if (bucket == pool->bucket)
+        return;
+    if (pool->bucket != BUCKET_NONE)
+        unlink_pool(heap, pool);
+    link_pool(heap, pool, bucket);
+}
+
+static void return_block(struct heap *heap, struct block *block)
+{
+    struct span *pool = page_map_find((uintptr_t)block);
+    if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
+        log_abort("free(): %p: double free", (void *)block);
+    pool_put(pool, block);
+    pool->touched_ms = heap->now_ms;
+    settle_pool(heap, pool, heap->now_ms);
+}
+
+static void return_chain(struct heap *heap, struct block *block)
+{
+    while (block != NULL) {
+        struct block *next = block->next;
+        return_block(heap, block);
+        block = next;
+    }
+}
+
+/* The fullest pool with room, or a new one. */
+static struct span *find_pool(struct heap *heap, unsigned class)
+{
+    for (unsigned bucket = BUCKET_FULL; bucket-- > 0;) {
+        struct span *pool = heap->pools[class][bucket];
+        if (pool != NULL)
+            return pool;
+    }
+    bool zeroed;
+    struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
+    if (pool != NULL) {
+        pool_init(pool, heap, class);
+        pool->bucket = BUCKET_NONE;
+    }
+    return pool;
+}
+
+/* ---- bins ------------------------------------------------------------------------------------ */
+
+static void note_slow_op(struct heap *heap)
+{
+    heap->now_ms = os_now_ms();
+    bump_rlx(&heap->slow_ops, 1u);
+}
+
+/* Looked at in one go: bounds what one malloc, or a sweep that its thread waits for, can cost. */
+#define REMOTE_PORTION 512
+
+/* True when others have freed blocks of ours that we have not looked at. */
+static bool has_remote(struct heap *heap)
+{
+    return heap->backlog != NULL || !remote_is_empty(&heap->remote);
+}
+
+/* A portion of them: to the bins while they have room, warm as they are. */
+static void take_remote(struct heap *heap)
+{
+    if (heap->backlog == NULL)
+        heap->backlog = remote_drain(&heap->remote);
+    struct block *block = heap->backlog;
+    for (unsigned i = 0; i < REMOTE_PORTION && block != NULL; i++) {
+        struct block *next = block->next;
+        struct span *pool = page_map_find((uintptr_t)block);
+        if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
+            log_abort("free(): %p: double free", (void *)block);
+        struct bin *bin = &heap->bins[pool->size_class];
+        if (bin->count < bin->limit) {
+            block->next = bin->head;
+            bin->head = block;
+            bin->count++;
+        } else {
+            return_block(heap, block);
+        }
+        block = next;
+    }
+    heap->backlog = block;
+}
+
+static struct block *pop(struct bin *bin)
+{
+    struct block *block = bin->head;
+    if (block != NULL) {
+        bin->head = block->next;
+        bin->count--;
+        block->mark = 0;
+    }
+    return block;
+}
+
+struct block *heap_refill(struct heap *heap, unsigned class)
+{
+    struct bin *bin = &heap->bins[class];
+    note_slow_op(heap);
+    if (has_remote(heap)) {
+        take_remote(heap);
+        if (bin->head != NULL)
+            return pop(bin);
+    }
+    struct span *pool = find_pool(heap, class);
+    if (pool == NULL)
+        return NULL;
+    bin->count = pool_take(pool, bin->batch, &bin->head);
+    pool->touched_ms = heap->now_ms;
+    settle_pool(heap, pool, heap->now_ms);
+    unsigned batch = bin->batch * 2u, most = bin->limit / 2u;
+    bin->batch = (uint16_t)(batch < most ? batch : most);
+    return pop(bin);
+}
+
+void heap_flush(struct heap *heap, unsigned class)
+{
+    struct bin *bin = &heap->bins[class];
+    uint32_t keep = bin->count / 2;
+    struct block *last = bin->head, *older;
+    note_slow_op(heap);
+    for (uint32_t i = 1; i < keep; i++)
+        last = last->next;
+    older = last->next;
+    last->next = NULL;
+    bin->count = keep;
+    return_chain(heap, older);
+}
+
+/* ---- remote frees ----------------------------------------------------------------------------- */
+
+static void parcel_leave(struct parcel *parcel)
+{
+    if (parcel->destination != NULL)
+        remote_push(&parcel->destination->remote, parcel->first, parcel->last);
+    parcel->destination = NULL;
+}
+
+void heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
+{
+    struct parcel *parcel = &heap->parcels[destination->index % PARCELS];
+    if (parcel->destination != destination) {
+        parcel_leave(parcel);
+        parcel->destination = destination;
+        parcel->first = parcel->last = block;
+        parcel->count = parcel->bytes = 0;
+        block->next = NULL;
+    } else {
+        block->next = parcel->first;
+        parcel->first = block;
+    }
+    parcel->bytes += block_size;
+    if (++parcel->count >= PARCEL_BLOCKS || parcel->bytes >= PARCEL_BYTES) {
+        parcel_leave(parcel);
+        note_slow_op(heap);
+    }
+}
+
+void heap_push_remote(struct heap *heap, struct block *block)
+{
+    remote_push(&heap->remote, block, block);
+}
+
+static void flush_bins(struct heap *heap)
+{
+    for (unsigned i = 0; i < PARCELS; i++)
+        parcel_leave(&heap->parcels[i]);
+    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+        struct bin *bin = &heap->bins[class];
+        struct block *chain = bin->head;
+        bin->head = NULL;
+        bin->count = 0;
+        bin->batch = 1;
+        return_chain(heap, chain);
+    }
+}
+
+bool heap_flush_all(struct heap *heap)
+{
+    for (flush_bins(heap); has_remote(heap) && !load_rlx(&heap->wanted); flush_bins(heap))
+        take_remote(heap);
+    return !has_remote(heap);
+}
+
+/* ---- large blocks of shared heaps --------------------------------------------------------------- */
+
+void heap_add_large(struct heap *heap, struct span *span)
+{
+    span->prev = NULL;
+    span->next = heap->large;
+    if (heap->large != NULL)
+        heap->large->prev = span;
+    heap->large = span;
+    store_rlx(&span->heap, heap);
+}
+
+void heap_remove_large(struct heap *heap, struct span *span)
+{
+    if (span->prev != NULL)
+        span->prev->next = span->next;
+    else
+        heap->large = span->next;
+    if (span->next != NULL)
+        span->next->prev = span->prev;
+    store_rlx(&span->heap, NULL);
+}
+
+/* ---- sweeping ----------------------------------------------------------------------------------- */
+
+/* Fewer slow operations than this between two visits: idle enough to lose its bins. */
+#define IDLE_SLOW_OPS 32
+
+static bool pool_trim_due(const struct span *pool, uint32_t now_ms, uint32_t hold_ms)
+{
+    return (int32_t)(now_ms - pool->touched_ms) >= (int32_t)hold_ms;
+}
+
+static size_t purge_batch(struct trim_batch *batch)
+{
+    size_t bytes = 0;
+    if (batch->count == 0)
+        return 0;
+    for (unsigned i = 0; i < batch->count; i++)
+        bytes += batch->ranges[i].bytes;
+    /* A refusal costs nothing but the memory: uncarved pages promise no zeros. */
+    bool done = os_purge_ranges(batch->ranges, batch->count);
+    batch->count = 0;
+    return done ? bytes : 0;
+}
+
+/* Trims due pools; *pending tells whether some are left for later. */
+static size_t trim_pools(struct heap *heap, uint32_t now_ms, uint32_t hold_ms, bool *pending)
+{
+    struct trim_batch batch = { .count = 0 };
+    size_t bytes = 0;
+    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+        for (unsigned bucket = 0; bucket < BUCKET_FULL; bucket++) {
+            for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = pool->next) {
+                if (pool->settled)
+                    continue;
+                if (!pool_trim_due(pool, now_ms, hold_ms)) {
+                    *pending = true;
+                    continue;
+                }
+                if (load_rlx(&heap->wanted)) {
+                    *pending = true;
+                    return bytes + purge_batch(&batch);
+                }
+                pool_trim(pool, &batch);
+                if (batch.count + TRIM_RANGES_PER_POOL > OS_RANGES_MAX)
+                    bytes += purge_batch(&batch);
+            }
+        }
+    }
+    return bytes + purge_batch(&batch);
+}
+
+size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t hold_ms)
+{
+    uint32_t ops = load_rlx(&heap->slow_ops);
+    bool idle = ops - heap->seen_slow_ops < IDLE_SLOW_OPS, pending = !idle;
+    heap->seen_slow_ops = ops;
+    if (idle) {
+        flush_bins(heap); /* as of its last slow operation: the hold began then, not now */
+        if (has_remote(heap))
+            heap->now_ms = now_ms;
+        pending |= !heap_flush_all(heap);
+    }
+    size_t bytes = trim_pools(heap, now_ms, hold_ms, &pending);
+    store_rlx(&heap->swept, !pending);
+    return bytes;
+}
+
+bool heap_needs_sweep(struct heap *heap)
+{
+    return !load_rlx(&heap->swept) || !remote_is_empty(&heap->remote);
+}
+
+/* ---- checks --------------------------------------------------------------------------------------- */
+
+bool heap_holds_free(struct heap *heap, const struct span *pool, const struct block *block)
+{
+    for (const struct block *b = heap->bins[pool->size_class].head; b != NULL; b = b->next) {
+        if (b == block)
+            return true;
+    }
+    for (unsigned i = 0; i < PARCELS; i++) {
+        if (heap->parcels[i].destination == NULL)
+            continue;
+        for (const struct block *b = heap->parcels[i].first; b != NULL; b = b->next) {
+            if (b == block)
+                return true;
+        }
+    }
+    return load_rlx(&pool->heap) == heap && pool_holds(pool, block);
+}
+
+void heap_check(struct heap *heap)
+{
+    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+        uint32_t count = 0;
+        for (const struct block *b = heap->bins[class].head; b != NULL; b = b->next, count++) {
+            const struct span *pool = page_map_find((uintptr_t)b);
+            if (b->mark != block_mark(b) || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
+                log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)b);
+        }
+        if (count != heap->bins[class].count)
+            log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count,
+                      heap->bins[class].count);
+        for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {
+            for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = pool->next) {
+                if (pool->bucket != bucket || load_rlx(&pool->heap) != heap || pool_has_room(pool) == (bucket == BUCKET_FULL))
+                    log_abort("check: heap %u: pool %p stands in the wrong list", heap->index, (void *)pool->start);
+                pool_check(pool);
+            }
+        }
+    }
+}

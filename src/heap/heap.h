@@ -1,0 +1,154 @@
+/*
+ * A heap: the pools of one thread and the bins in front of them.
+ *
+ *   bin     a bounded LIFO list of free blocks of one class: what the fast paths touch, and all they touch
+ *   door    a thread's way to its heap, in its thread-local memory
+ *   parked  taken from a thread that does not look, so that its memory can be swept
+ *
+ * Law: Σ over pools of `used` = live blocks + blocks in bins, parcels and remote lists.
+ *
+ * Who may touch a heap (all but `remote`, which is for everybody):
+ *
+ *   state             holder
+ *   HEAP_ACTIVE       its thread, while door->busy
+ *   HEAP_PARKING      nobody new: the thread may be finishing an operation
+ *   HEAP_PARKED       who has the lock
+ *   HEAP_ORPHAN       who has the lock (its thread has ended; a new one may adopt it)
+ *   HEAP_SHARED       who has the lock (explicit heaps, and the heap of late frees)
+ *   HEAP_DEAD         nobody: a fork caught it half way
+ *
+ * The door.  A thread stores busy = 1, then reads door->heap; after the operation it stores busy = 0.
+ * The sweeper stores the sentinel to door->heap, makes every thread execute a barrier, then reads busy.
+ * Either it reads 0: then each later operation reads the sentinel, finds its bins empty, and comes through
+ * the slow path and the lock; and the release store of 0 hands over all that was done before (P:door).
+ * Or it reads 1: then it gives the heap back and passes on.  The thread pays two plain stores an operation,
+ * is never woken and never waits but for a sweep of its own heap.
+ */
+#ifndef ARCA_HEAP_HEAP_H
+#define ARCA_HEAP_HEAP_H
+
+#include "base/lock.h"
+#include "heap/block.h"
+#include "heap/pool.h"
+#include "heap/remote.h"
+#include "heap/size_class.h"
+
+#define POOL_BUCKETS 5
+#define BUCKET_FULL (POOL_BUCKETS - 1) /* without room; the others have some */
+#define BUCKET_NONE 0xff               /* in no list yet */
+
+enum heap_state { HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHARED, HEAP_DEAD };
+
+struct bin {
+    struct block *head;
+    uint32_t count;
+    uint16_t limit; /* flushed by half beyond it */
+    uint16_t batch; /* blocks of the next refill: doubles, so that small users stay small */
+};
+
+struct heap_door {
+    _Atomic uint32_t busy;
+    _Atomic(struct heap *) heap; /* own, or the sentinel */
+    struct heap *own;            /* NULL before the first and after the last use */
+};
+
+struct heap {
+    struct bin bins[SIZE_CLASSES];
+    struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
+    struct parcel parcels[PARCELS];
+    struct block *backlog;        /* drained from `remote`, not looked at yet */
+    uint32_t now_ms;              /* of the last slow operation */
+    _Atomic uint32_t slow_ops;    /* counts them: tells the sweeper who is busy */
+    uint32_t seen_slow_ops;       /* sweeper: value at its last visit */
+    uint32_t index;               /* among all heaps */
+    struct span *large;           /* HEAP_SHARED: its large blocks */
+    bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
+
+    struct lock lock ARCA_ALIGNED(ARCA_CACHE_LINE);
+    _Atomic uint8_t state;
+    _Atomic bool wanted;          /* its thread is back and waits for the lock */
+    _Atomic bool swept;           /* nothing is cached and no pool has pages to give */
+    struct heap_door *door;
+    struct heap *all_next;        /* every heap, for ever */
+    struct heap *orphan_next;
+
+    struct remote_list remote ARCA_ALIGNED(ARCA_CACHE_LINE);
+};
+
+/* Every bin is empty and no pool is owned: operations on it take the slow path. */
+extern struct heap heap_sentinel;
+
+extern _Atomic(struct heap *) heaps_all;
+
+ARCA_INLINE struct heap *door_enter(struct heap_door *door)
+{
+    store_rlx(&door->busy, 1u);
+    fence_compiler(); /* the processor's half: os_barrier() in the sweeper */
+    return load_rlx(&door->heap);
+}
+
+ARCA_INLINE void door_leave(struct heap_door *door)
+{
+    store_rel(&door->busy, 0u); /* P:door release: with heap_park_finish */
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+/* An orphan, or a new heap, open at this door; false without memory.  The door is not entered. */
+bool heap_attach(struct heap_door *door);
+/* Opens the door again after a sweep. */
+void heap_resume(struct heap_door *door);
+/* The thread ends: its heap becomes an orphan with its bins as they are. */
+void heap_detach(struct heap_door *door);
+
+struct heap *heap_create_shared(bool explicit_heap);
+/* Frees every block of an explicit heap at once. */
+void heap_destroy_shared(struct heap *heap);
+
+/* ---- operations by the holder ---------------------------------------------------------------- */
+
+/* Pops a block of a class whose bin is empty, and fills the bin; NULL without memory. */
+struct block *heap_refill(struct heap *heap, unsigned class);
+/* Moves the older half of a bin to the pools. */
+void heap_flush(struct heap *heap, unsigned class);
+/* A block of another heap: into a parcel, which leaves when it is full. */
+void heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);
+/* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
+bool heap_flush_all(struct heap *heap);
+/* A large block of a shared heap, so that it can be destroyed with it. */
+void heap_add_large(struct heap *heap, struct span *span);
+void heap_remove_large(struct heap *heap, struct span *span);
+
+/* ---- anybody --------------------------------------------------------------------------------- */
+
+/* One block home without a parcel. */
+void heap_push_remote(struct heap *heap, struct block *block);
+
+/* True when a block is on a free list, in a bin or in a parcel of this heap (a walk; by the holder). */
+bool heap_holds_free(struct heap *heap, const struct span *pool, const struct block *block);
+
+/* ---- the sweeper ------------------------------------------------------------------------------ */
+
+/* First half of parking a heap of a thread; true when heap_park_finish is owed after a barrier. */
+bool heap_park_begin(struct heap *heap);
+/* True when the heap is parked, orphaned or shared, and its lock is now held by the caller.  barrier: every
+ * thread has executed one since heap_park_begin. */
+bool heap_park_finish(struct heap *heap, bool barrier);
+
+/* Cached blocks to their pools when the heap was idle since the last visit; then whole pages inside pools
+ * that have been unused for hold_ms go back to the system.  The lock is held.  Stops early when the thread
+ * is back.  Returns bytes given back by trimming. */
+size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t hold_ms);
+
+/* Worth a visit: something may be cached or have come from others. */
+bool heap_needs_sweep(struct heap *heap);
+
+/* ---- checks, fork ----------------------------------------------------------------------------- */
+
+/* Walks the pools of a heap whose holder calls. */
+void heap_check(struct heap *heap);
+
+/* In the child of a fork; own is the calling thread's door. */
+void heap_fork_child(struct heap_door *own);
+
+#endif

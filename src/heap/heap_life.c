@@ -1,0 +1,230 @@
+/* Birth, parking, orphans and the child of a fork: who holds a heap when. */
+#include "heap/heap.h"
+
+#include "arenas/arena.h"
+#include "arenas/large.h"
+#include "arenas/meta.h"
+#include "base/stats.h"
+
+_Atomic(struct heap *) heaps_all;
+
+static struct {
+    struct lock lock;
+    struct heap *first; /* orphans, the last one first: its bins are warm */
+    _Atomic uint32_t count;
+} orphans;
+
+static void init_bins(struct heap *heap)
+{
+    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+        heap->bins[class].limit = size_classes[class].bin_limit;
+        heap->bins[class].batch = 1;
+    }
+}
+
+static struct heap *heap_create(enum heap_state state)
+{
+    static _Atomic uint32_t next_index;
+    struct heap *heap = meta_create(sizeof *heap);
+    if (heap == NULL)
+        return NULL;
+    init_bins(heap);
+    heap->index = add_rlx(&next_index, 1u);
+    heap->now_ms = os_now_ms();
+    store_rlx(&heap->state, (uint8_t)state);
+    struct heap *first = load_rlx(&heaps_all);
+    do {
+        heap->all_next = first;
+    } while (!cas_weak_rel(&heaps_all, &first, heap)); /* P:heap list release: with the walks over heaps_all */
+    return heap;
+}
+
+static struct heap *adopt_orphan(void)
+{
+    if (load_rlx(&orphans.count) == 0)
+        return NULL;
+    lock_acquire(&orphans.lock);
+    struct heap *heap = orphans.first;
+    if (heap != NULL) {
+        orphans.first = heap->orphan_next;
+        sub_rlx(&orphans.count, 1u);
+    }
+    lock_release(&orphans.lock);
+    return heap;
+}
+
+static void open_door(struct heap *heap, struct heap_door *door)
+{
+    store_rlx(&heap->wanted, true);
+    lock_acquire(&heap->lock);
+    store_rlx(&heap->wanted, false);
+    heap->door = door;
+    store_rlx(&heap->swept, false);
+    store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
+    store_rlx(&door->heap, heap);
+    lock_release(&heap->lock);
+}
+
+bool heap_attach(struct heap_door *door)
+{
+    struct heap *heap = adopt_orphan();
+    if (heap == NULL)
+        heap = heap_create(HEAP_ORPHAN);
+    if (heap == NULL)
+        return false;
+    open_door(heap, door);
+    door->own = heap;
+    stats_add(threads_attached, 1);
+    return true;
+}
+
+void heap_resume(struct heap_door *door)
+{
+    open_door(door->own, door);
+}
+
+void heap_detach(struct heap_door *door)
+{
+    struct heap *heap = door->own;
+    store_rlx(&door->heap, &heap_sentinel);
+    door->own = NULL;
+    lock_acquire(&heap->lock);
+    heap->door = NULL;
+    store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
+    lock_release(&heap->lock);
+    lock_acquire(&orphans.lock);
+    heap->orphan_next = orphans.first;
+    orphans.first = heap;
+    add_rlx(&orphans.count, 1u);
+    lock_release(&orphans.lock);
+}
+
+bool heap_park_begin(struct heap *heap)
+{
+    bool parking = false;
+    if (load_rlx(&heap->state) != HEAP_ACTIVE || !lock_try(&heap->lock))
+        return false;
+    if (load_rlx(&heap->state) == HEAP_ACTIVE) {
+        store_rlx(&heap->state, (uint8_t)HEAP_PARKING);
+        store_rlx(&heap->door->heap, &heap_sentinel);
+        parking = true;
+    }
+    lock_release(&heap->lock);
+    return parking;
+}
+
+bool heap_park_finish(struct heap *heap, bool barrier)
+{
+    if (!lock_try(&heap->lock))
+        return false;
+    switch (load_rlx(&heap->state)) {
+    case HEAP_PARKING:
+        if (barrier && load_acq(&heap->door->busy) == 0) { /* P:door acquire: with door_leave */
+            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);
+            return true;
+        }
+        store_rlx(&heap->door->heap, heap);
+        store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
+        break;
+    case HEAP_PARKED:
+    case HEAP_ORPHAN:
+    case HEAP_SHARED:
+        return true;
+    default:
+        break;
+    }
+    lock_release(&heap->lock);
+    return false;
+}
+
+/* ---- shared heaps --------------------------------------------------------------------------------- */
+
+static struct {
+    struct lock lock;
+    struct heap *first; /* destroyed ones, ready for the next */
+} shared_spares;
+
+struct heap *heap_create_shared(bool explicit_heap)
+{
+    lock_acquire(&shared_spares.lock);
+    struct heap *heap = shared_spares.first;
+    if (heap != NULL)
+        shared_spares.first = heap->orphan_next;
+    lock_release(&shared_spares.lock);
+    if (heap == NULL)
+        heap = heap_create(HEAP_SHARED);
+    if (heap != NULL)
+        heap->explicit_heap = explicit_heap;
+    return heap;
+}
+
+static void destroy_pools(struct heap *heap)
+{
+    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+        for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {
+            struct span *next;
+            for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = next) {
+                next = pool->next;
+                arena_return(pool, heap->now_ms);
+            }
+            heap->pools[class][bucket] = NULL;
+        }
+        heap->bins[class].head = NULL;
+        heap->bins[class].count = 0;
+    }
+    heap->backlog = NULL;
+}
+
+void heap_destroy_shared(struct heap *heap)
+{
+    lock_acquire(&heap->lock);
+    heap->now_ms = os_now_ms();
+    while (heap->large != NULL) {
+        struct span *span = heap->large;
+        heap_remove_large(heap, span);
+        large_destroy(span, heap->now_ms);
+    }
+    destroy_pools(heap);
+    lock_release(&heap->lock);
+    lock_acquire(&shared_spares.lock);
+    heap->orphan_next = shared_spares.first;
+    shared_spares.first = heap;
+    lock_release(&shared_spares.lock);
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------ */
+
+/* The other threads are gone.  A heap that none of them was changing is an orphan now; one that was
+ * caught half way is set aside for good, with all that it holds. */
+void heap_fork_child(struct heap_door *own)
+{
+    orphans.first = NULL;
+    uint32_t count = 0;
+    lock_reset(&orphans.lock);
+    lock_reset(&shared_spares.lock);
+    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+        enum heap_state state = load_rlx(&heap->state);
+        bool mine = heap == own->own;
+        bool caught = lock_is_held(&heap->lock);
+        if (!mine && (state == HEAP_ACTIVE || state == HEAP_PARKING))
+            caught |= heap->door != NULL && load_rlx(&heap->door->busy) != 0;
+        lock_reset(&heap->lock);
+        if (caught || state == HEAP_DEAD) {
+            store_rlx(&heap->state, (uint8_t)HEAP_DEAD);
+            if (mine) {
+                own->own = NULL;
+                store_rlx(&own->heap, &heap_sentinel);
+            }
+        } else if (mine) {
+            store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
+            store_rlx(&own->heap, heap);
+        } else if (state != HEAP_SHARED) {
+            heap->door = NULL;
+            store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
+            heap->orphan_next = orphans.first;
+            orphans.first = heap;
+            count++;
+        }
+    }
+    store_rlx(&orphans.count, count);
+}

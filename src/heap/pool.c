@@ -1,0 +1,221 @@
+/* Carving, taking, putting, trimming. */
+#include "heap/pool.h"
+
+#include "base/log.h"
+#include "heap/size_class.h"
+
+#include <string.h>
+
+#define POOL_PAGES_MAX (POOL_SLICES_MAX * SLICE_SIZE / OS_PAGE_SIZE)
+#define POOL_BLOCKS_MAX (SLICE_SIZE / BLOCK_ALIGN)
+
+static uint64_t low_mask(unsigned bits)
+{
+    return bits >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1;
+}
+
+static struct block *block_at(const struct span *pool, uint32_t index)
+{
+    return (struct block *)(pool->start + (uintptr_t)index * pool->block_size);
+}
+
+/* offset / block_size without a division. */
+static uint32_t index_of_offset(const struct span *pool, uint32_t offset)
+{
+    return (uint32_t)(((unsigned __int128)offset * pool->divider) >> 64);
+}
+
+/* The pages that a block overlaps, as a mask. */
+static uint64_t pages_of_block(const struct span *pool, uint32_t index)
+{
+    uint32_t offset = index * pool->block_size;
+    uint32_t first = offset / OS_PAGE_SIZE, last = (uint32_t)((offset + pool->block_size - 1) / OS_PAGE_SIZE);
+    return low_mask(last + 1) & ~low_mask(first);
+}
+
+/* The blocks that overlap a page: [*first, *last]. */
+static void blocks_of_page(const struct span *pool, unsigned page, uint32_t *first, uint32_t *last)
+{
+    uint32_t offset = (uint32_t)(page * OS_PAGE_SIZE);
+    *first = index_of_offset(pool, offset);
+    *last = index_of_offset(pool, (uint32_t)(offset + OS_PAGE_SIZE - 1));
+    if (*last >= pool->capacity)
+        *last = pool->capacity - 1u;
+}
+
+void pool_init(struct span *pool, struct heap *heap, unsigned class)
+{
+    const struct size_class *info = &size_classes[class];
+    pool->divider = info->divider;
+    pool->block_size = info->block_size;
+    pool->size_class = (uint8_t)class;
+    pool->pages = info->pages;
+    pool->free_list = NULL;
+    pool->free_count = 0;
+    store_rlx(&pool->used, 0u);
+    pool->capacity = info->capacity;
+    pool->settled = true;
+    pool->uncarved = low_mask(info->pages);
+    pool->next = pool->prev = NULL;
+    store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
+}
+
+/* Turns the lowest uncarved page, and as many after it as the first block needs, into free blocks in
+ * address order. */
+static void carve(struct span *pool)
+{
+    struct block **link = &pool->free_list;
+    assert(pool->free_list == NULL);
+    while (pool->uncarved != 0 && pool->free_count == 0) {
+        unsigned page = bits_lowest(pool->uncarved);
+        uint32_t first, last;
+        pool->uncarved &= pool->uncarved - 1;
+        blocks_of_page(pool, page, &first, &last);
+        for (uint32_t i = first; i <= last; i++) {
+            if (i != first && i != last) {
+                /* lies within the page */
+            } else if (pages_of_block(pool, i) & pool->uncarved) {
+                continue;
+            }
+            struct block *block = block_at(pool, i);
+            block->mark = block_mark(block);
+            *link = block;
+            link = &block->next;
+            pool->free_count++;
+        }
+    }
+    *link = NULL;
+}
+
+uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
+{
+    if (pool->free_list == NULL)
+        carve(pool);
+    struct block *block = pool->free_list;
+    uint32_t taken = 0;
+    *first = block;
+    if (pool->free_count <= count) {
+        taken = pool->free_count;
+        pool->free_list = NULL;
+    } else {
+        for (taken = 1; taken < count; taken++)
+            block = block->next;
+        pool->free_list = block->next;
+        block->next = NULL;
+    }
+    pool->free_count -= taken;
+    store_rlx(&pool->used, load_rlx(&pool->used) + taken);
+    return taken;
+}
+
+void pool_put(struct span *pool, struct block *block)
+{
+    if (unlikely(pool->uncarved != 0)) {
+        uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)block - pool->start));
+        if (unlikely(pages_of_block(pool, index) & pool->uncarved))
+            log_abort("free(): %p: double free", (void *)block);
+    }
+    block->next = pool->free_list;
+    pool->free_list = block;
+    pool->free_count++;
+    pool->settled = false;
+    store_rlx(&pool->used, load_rlx(&pool->used) - 1);
+}
+
+/* One bit per block that is free or uncarved. */
+static void mark_free(const struct span *pool, uint64_t *bits)
+{
+    memset(bits, 0, (pool->capacity + 63u) / 64 * sizeof *bits);
+    for (struct block *b = pool->free_list; b != NULL; b = b->next) {
+        uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)b - pool->start));
+        bits[index / 64] |= (uint64_t)1 << index % 64;
+    }
+    for (uint64_t mask = pool->uncarved; mask != 0; mask &= mask - 1) {
+        uint32_t first, last;
+        blocks_of_page(pool, bits_lowest(mask), &first, &last);
+        for (uint32_t i = first; i <= last; i++)
+            bits[i / 64] |= (uint64_t)1 << i % 64;
+    }
+}
+
+static uint64_t live_pages(const struct span *pool, const uint64_t *free_bits)
+{
+    uint64_t pages = 0;
+    for (uint32_t base = 0; base < pool->capacity; base += 64) {
+        uint64_t live = ~free_bits[base / 64] & low_mask(pool->capacity - base);
+        for (; live != 0; live &= live - 1)
+            pages |= pages_of_block(pool, base + bits_lowest(live));
+    }
+    return pages;
+}
+
+/* The free list anew, in address order, without the blocks of uncarved pages. */
+static void rebuild_free_list(struct span *pool, const uint64_t *free_bits)
+{
+    struct block **link = &pool->free_list;
+    pool->free_count = 0;
+    for (uint32_t base = 0; base < pool->capacity; base += 64) {
+        for (uint64_t word = free_bits[base / 64]; word != 0; word &= word - 1) {
+            uint32_t index = base + bits_lowest(word);
+            if (pages_of_block(pool, index) & pool->uncarved)
+                continue;
+            *link = block_at(pool, index);
+            link = &(*link)->next;
+            pool->free_count++;
+        }
+    }
+    *link = NULL;
+}
+
+static void add_ranges(const struct span *pool, uint64_t pages, struct trim_batch *batch)
+{
+    while (pages != 0) {
+        unsigned from = bits_lowest(pages);
+        uint64_t rest = ~pages & ~low_mask(from);
+        unsigned to = rest == 0 ? 64 : bits_lowest(rest);
+        batch->ranges[batch->count++] =
+            (struct os_range){ (void *)(pool->start + from * OS_PAGE_SIZE), (to - from) * OS_PAGE_SIZE };
+        pages &= ~low_mask(to);
+    }
+}
+
+void pool_trim(struct span *pool, struct trim_batch *batch)
+{
+    uint64_t free_bits[POOL_BLOCKS_MAX / 64];
+    pool->settled = true;
+    mark_free(pool, free_bits);
+    uint64_t pages = low_mask(pool->pages) & ~pool->uncarved & ~live_pages(pool, free_bits);
+    if (pages == 0)
+        return;
+    pool->uncarved |= pages;
+    rebuild_free_list(pool, free_bits);
+    add_ranges(pool, pages, batch);
+}
+
+bool pool_holds(const struct span *pool, const struct block *block)
+{
+    const struct block *b = pool->free_list;
+    while (b != NULL && b != block)
+        b = b->next;
+    return b != NULL;
+}
+
+void pool_check(const struct span *pool)
+{
+    uint64_t free_bits[POOL_BLOCKS_MAX / 64];
+    uint32_t listed = 0, idle = 0;
+    for (struct block *b = pool->free_list; b != NULL; b = b->next, listed++) {
+        uint32_t offset = (uint32_t)((uintptr_t)b - pool->start);
+        uint32_t index = index_of_offset(pool, offset);
+        if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
+            log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
+        if (b->mark != block_mark(b) || (pages_of_block(pool, index) & pool->uncarved))
+            log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);
+    }
+    mark_free(pool, free_bits);
+    for (uint32_t base = 0; base < pool->capacity; base += 64)
+        idle += (uint32_t)__builtin_popcountll(free_bits[base / 64] & low_mask(pool->capacity - base));
+    if (listed != pool->free_count || load_rlx(&pool->used) + idle != pool->capacity)
+        log_abort("check: pool %p: %u used + %u free or uncarved of %u (%u listed, counted %u)", (void *)pool->start,
+                  load_rlx(&pool->used), idle, (uint32_t)pool->capacity, listed, pool->free_count);
+}

@@ -1,0 +1,45 @@
+/*
+ * Pools: spans carved into blocks of one size class.  Only who holds the owning heap calls these.
+ *
+ * Law: used + free_count + uncarved blocks = capacity, where a block is uncarved when it overlaps a page
+ * of the mask `uncarved`.  Carving clears bits of the mask, trimming sets them.
+ */
+#ifndef ARCA_HEAP_POOL_H
+#define ARCA_HEAP_POOL_H
+
+#include "arenas/span.h"
+#include "base/os.h"
+#include "heap/block.h"
+
+void pool_init(struct span *pool, struct heap *heap, unsigned class);
+
+/* Moves up to count blocks into a chain that ends in NULL; returns how many. */
+uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);
+
+/* Takes one block back.  Aborts where it is on an uncarved page: it was freed twice. */
+void pool_put(struct span *pool, struct block *block);
+
+ARCA_INLINE bool pool_has_room(const struct span *pool)
+{
+    return pool->free_list != NULL || pool->uncarved != 0;
+}
+
+struct trim_batch {
+    struct os_range ranges[OS_RANGES_MAX];
+    unsigned count;
+};
+
+/* A pool can yield a range for every second page. */
+#define TRIM_RANGES_PER_POOL (POOL_SLICES_MAX * 16 / 2)
+
+/* Uncarves the pages that hold no live block and adds them to the batch, which must have room for
+ * TRIM_RANGES_PER_POOL more.  The caller purges before the pool is used again. */
+void pool_trim(struct span *pool, struct trim_batch *batch);
+
+/* True when the block is on the free list (a walk: for messages). */
+bool pool_holds(const struct span *pool, const struct block *block);
+
+/* Recomputes the law; aborts with a line where it is broken. */
+void pool_check(const struct span *pool);
+
+#endif

@@ -1,0 +1,18 @@
+/* The lock-free list of blocks freed by others. */
+#include "heap/remote.h"
+
+void remote_push(struct remote_list *list, struct block *first, struct block *last)
+{
+    struct block *head = load_rlx(&list->head);
+    do {
+        last->next = head;
+    } while (!cas_weak_rel(&list->head, &head, first)); /* P:remote release: the blocks' words, to remote_drain */
+}
+
+struct block *remote_drain(struct remote_list *list)
+{
+    if (remote_is_empty(list))
+        return NULL;
+    /* P:remote acquire: with remote_push */
+    return exchange_acq(&list->head, NULL);
+}

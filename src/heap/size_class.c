@@ -1,0 +1,50 @@
+/* Filling the size class tables. */
+#include "heap/size_class.h"
+
+#define POOL_BYTES_SMALL SLICE_SIZE
+/* Above this, one slice would hold too few blocks to amortise claiming it. */
+#define POOL_SMALL_BLOCK_MAX 2048
+
+#define BIN_MIN 4
+#define BIN_MAX 256
+
+/* Four lists by fullness. */
+#define BUCKET_BITS 2
+
+uint8_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
+struct size_class size_classes[SIZE_CLASSES];
+
+static uint32_t next_block_size(uint32_t size)
+{
+    if (size < 128)
+        return size + 16;
+    uint32_t doubling = (uint32_t)1 << (bits_width(size) - 1);
+    return size + doubling / (size < 2048 ? 8 : 4);
+}
+
+static void fill(struct size_class *class, uint32_t block_size, size_t cache_bytes)
+{
+    uint32_t slices = block_size <= POOL_SMALL_BLOCK_MAX ? 1 : POOL_SLICES_MAX;
+    uint32_t capacity = (uint32_t)((size_t)slices * SLICE_SIZE / block_size);
+    size_t limit = cache_bytes / block_size;
+    class->divider = UINT64_MAX / block_size + 1;
+    class->block_size = block_size;
+    class->capacity = (uint16_t)capacity;
+    class->pages = (uint16_t)(((size_t)capacity * block_size + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE);
+    class->slices = (uint16_t)slices;
+    class->bin_limit = (uint16_t)(limit < BIN_MIN ? BIN_MIN : limit > BIN_MAX ? BIN_MAX : limit);
+    unsigned width = bits_width(capacity - 1);
+    class->bucket_shift = (uint8_t)(width > BUCKET_BITS ? width - BUCKET_BITS : 0);
+}
+
+void size_class_init(size_t cache_bytes)
+{
+    uint32_t size = 16;
+    size_t filled = 0;
+    for (unsigned i = 0; i < SIZE_CLASSES; i++, size = next_block_size(size)) {
+        fill(&size_classes[i], size, cache_bytes);
+        for (; filled <= size / BLOCK_ALIGN; filled++)
+            size_class_table[filled] = (uint8_t)i;
+    }
+    assert(size_classes[SIZE_CLASSES - 1].block_size == SMALL_MAX);
+}

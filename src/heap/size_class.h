@@ -1,0 +1,36 @@
+/*
+ * Size classes: 16-byte steps to 128, then 8 to a doubling up to 2 KiB (waste under 12.5 %), then 4 up
+ * to 32 KiB; larger blocks are spans of their own.
+ */
+#ifndef ARCA_HEAP_SIZE_CLASS_H
+#define ARCA_HEAP_SIZE_CLASS_H
+
+#include "arenas/span.h"
+
+#define SMALL_MAX ((size_t)32768)
+#define SIZE_CLASSES 56
+#define BLOCK_ALIGN ((size_t)16)
+
+struct size_class {
+    uint64_t divider; /* ceil(2^64 / block_size) */
+    uint32_t block_size;
+    uint16_t capacity; /* blocks of a pool */
+    uint16_t pages;    /* of a pool that overlap a block */
+    uint16_t slices;   /* of a pool */
+    uint16_t bin_limit;
+    uint8_t bucket_shift; /* used >> bucket_shift is the fullness bucket */
+};
+
+/* Class of a request by (size + 15) / 16; filled by size_class_init(). */
+extern uint8_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
+extern struct size_class size_classes[SIZE_CLASSES];
+
+void size_class_init(size_t cache_bytes);
+
+/* size <= SMALL_MAX; 0 counts as 1. */
+ARCA_INLINE unsigned size_class_of(size_t size)
+{
+    return size_class_table[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
+}
+
+#endif

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""libarca.so exports the libc names, C++'s operators and arca_*, nothing else, and needs only libc.
+
+Usage: exports.py [BUILD_DIR]
+"""
+import re
+import subprocess
+
+from report import check, finish
+from tree import build_dir
+
+LIBC = set("""malloc free calloc realloc reallocarray aligned_alloc posix_memalign memalign valloc pvalloc
+    malloc_usable_size free_sized free_aligned_sized malloc_trim mallinfo mallinfo2 malloc_info malloc_stats
+    mallopt""".split())
+# Optional: names that other allocators or older libcs have and that programs look up.
+OTHERS = set("""cfree mallctl mallctlnametomib mallctlbymib malloc_stats_print sdallocx
+    __libc_malloc __libc_free __libc_calloc __libc_realloc __libc_memalign __libc_valloc __libc_pvalloc
+    __posix_memalign""".split())
+# operator new, new[], delete, delete[] in the forms of C++17: plain, nothrow, sized, aligned.
+OPERATORS = set("""_Znwm _Znam _ZdlPv _ZdaPv _ZdlPvm _ZdaPvm
+    _ZnwmRKSt9nothrow_t _ZnamRKSt9nothrow_t _ZdlPvRKSt9nothrow_t _ZdaPvRKSt9nothrow_t
+    _ZnwmSt11align_val_t _ZnamSt11align_val_t _ZdlPvSt11align_val_t _ZdaPvSt11align_val_t
+    _ZdlPvmSt11align_val_t _ZdaPvmSt11align_val_t
+    _ZnwmSt11align_val_tRKSt9nothrow_t _ZnamSt11align_val_tRKSt9nothrow_t
+    _ZdlPvSt11align_val_tRKSt9nothrow_t _ZdaPvSt11align_val_tRKSt9nothrow_t""".split())
+
+library = build_dir() / "libarca.so"
+
+
+def run(*command):
+    return subprocess.run([*command, library], check=True, capture_output=True, text=True).stdout
+
+
+exported = {line.split()[-1].split("@")[0] for line in run("nm", "-D", "--defined-only").splitlines()}
+for name in sorted(exported):
+    check(name in LIBC | OTHERS | OPERATORS or name.startswith("arca_"), f"libarca.so exports {name}")
+for name in sorted(LIBC | OPERATORS):
+    check(name in exported, f"libarca.so does not export {name}: a block of libc's would reach our free")
+
+dynamic = run("readelf", "--dynamic", "--wide")
+needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
+check(needed <= {"libc.so.6"}, f"libarca.so needs more than libc: {sorted(needed)}")
+check("[libarca.so.0]" in dynamic, "libarca.so has no soname libarca.so.0")
+check("NODELETE" in dynamic, "libarca.so can be unloaded, with its thread running in it")
+
+tls = re.search(r"^\s*TLS\s+\S+ \S+ \S+ \S+ (0x[0-9a-f]+)", run("readelf", "--program-headers", "--wide"), re.M)
+check(tls is None or int(tls.group(1), 16) <= 256, "libarca.so has more than 256 bytes of TLS: dlopen can fail")
+finish()
