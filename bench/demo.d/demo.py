@@ -155,6 +155,7 @@ def run():
         file.write(plot.svg([(caches_title, caches), (redis_title, redis)]))
 
     print("\n" + "\n".join(table([(caches_title, "requests", caches), (redis_title, "SET", redis)])))
+    print("  (% is of the burst: (RSS - before) / (peak - before). Throughput is of one run each: other load on the machine shows in it.)")
     if len(redis) > 2:
         print(f"  ({redis[2].allocator}: the allocator Debian's redis-server is linked to. Redis itself tells it to purge after FLUSHALL.)")
     print(f"\n  curves: {SVG}\n")

@@ -34,7 +34,7 @@ static double ticks(void)
 
 static void calibrate_ticks(void)
 {
-    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
     double ticks_before = ticks(), ns_before = clock_ns(CLOCK_MONOTONIC);
     nanosleep(&pause, NULL);
     ticks_per_ns = (ticks() - ticks_before) / (clock_ns(CLOCK_MONOTONIC) - ns_before);
@@ -82,7 +82,7 @@ struct counters counters_now(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    struct counters now = {.ns = clock_ns(CLOCK_MONOTONIC), .faults = (double)usage.ru_minflt};
+    struct counters now = { .ns = clock_ns(CLOCK_MONOTONIC), .faults = (double)usage.ru_minflt };
     if (instructions_fd >= 0) {
         now.cycles = read_counter(cycles_fd);
         now.instructions = read_counter(instructions_fd);
@@ -95,8 +95,8 @@ struct counters counters_now(void)
 struct counters counters_since(struct counters start)
 {
     struct counters now = counters_now();
-    return (struct counters){now.ns - start.ns, now.cycles - start.cycles,
-                             now.instructions - start.instructions, now.faults - start.faults};
+    return (struct counters){ now.ns - start.ns, now.cycles - start.cycles, now.instructions - start.instructions,
+                              now.faults - start.faults };
 }
 
 // Not ru_maxrss: that one survives exec, and would show the size of the program that started us.

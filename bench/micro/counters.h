@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 struct counters {
-    double ns;            // wall time
-    double cycles;        // user cycles; see counters_open for the substitute
-    double instructions;  // user instructions; 0 where they can not be counted
-    double faults;        // minor page faults
+    double ns;           // wall time
+    double cycles;       // user cycles; see counters_open for the substitute
+    double instructions; // user instructions; 0 where they can not be counted
+    double faults;       // minor page faults
 };
 
 // To be called before any thread is started. Returns whether the processor's counters can be read.

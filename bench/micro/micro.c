@@ -20,7 +20,7 @@
 
 enum { REPETITIONS = 15 };
 
-static const double REPETITION_NS = 28e6;  // 25 rows x 16 x 28 ms: about 12 s with calibration
+static const double REPETITION_NS = 28e6; // 25 rows x 16 x 28 ms: about 12 s with calibration
 
 static const struct row *row_at(size_t index)
 {
@@ -66,18 +66,16 @@ static int by_cycles(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void print_row(const struct row *row, struct counters cost, double operations, bool perf,
-                      bool json)
+static void print_row(const struct row *row, struct counters cost, double operations, bool perf, bool json)
 {
     char instructions[32];
-    snprintf(instructions, sizeof instructions, perf ? "%.2f" : (json ? "null" : "-"),
-             cost.instructions / operations);
+    snprintf(instructions, sizeof instructions, perf ? "%.2f" : (json ? "null" : "-"), cost.instructions / operations);
     const char *format = json ? "{\"row\": \"%s\", \"ns\": %.3f, \"cycles\": %.3f, "
                                 "\"instructions\": %s, \"faults\": %.5f, \"peak_kib\": %ld, "
                                 "\"counter\": \"%s\"}\n"
                               : "%s\t%.3f\t%.3f\t%s\t%.5f\t%ld\t%s\n";
-    printf(format, row->name, cost.ns / operations, cost.cycles / operations, instructions,
-           cost.faults / operations, peak_resident_kib(), perf ? "perf" : "tsc");
+    printf(format, row->name, cost.ns / operations, cost.cycles / operations, instructions, cost.faults / operations,
+           peak_resident_kib(), perf ? "perf" : "tsc");
 }
 
 static void measure(const struct row *row, bool json)

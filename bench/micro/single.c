@@ -6,8 +6,8 @@ enum {
     STEADY_LIVE_MOST = 100000,
     STEADY_UNIT = 1000,
     SIZES = 4096,
-    REALLOC_64_STEPS = 16383,  // from 64 bytes to 1 MiB
-    REALLOC_HALF_STEPS = 27,   // from 18 bytes to 1.02 MB
+    REALLOC_64_STEPS = 16383, // from 64 bytes to 1 MiB
+    REALLOC_HALF_STEPS = 27,  // from 18 bytes to 1.02 MB
     TWO = 2,
     PAGE = 4096,
 };
@@ -173,7 +173,7 @@ static void realloc_by_64(size_t argument, uint64_t units)
 static void realloc_by_half(size_t buffers, uint64_t units)
 {
     while (units-- > 0) {
-        char *grown[TWO] = {NULL};
+        char *grown[TWO] = { NULL };
         size_t size = 18;
         for (size_t step = 1; step <= REALLOC_HALF_STEPS; step++, size += size / 2)
             for (size_t i = 0; i < buffers; i++)
@@ -184,26 +184,26 @@ static void realloc_by_half(size_t buffers, uint64_t units)
 }
 
 const struct row single_rows[] = {
-    {"pair-16", NULL, pair, 16, 1},
-    {"pair-64", NULL, pair, 64, 1},
-    {"pair-256", NULL, pair, 256, 1},
-    {"pair-1k", NULL, pair, 1 << 10, 1},
-    {"pair-8k", NULL, pair, 8 << 10, 1},
-    {"pair-32k", NULL, pair, 32 << 10, 1},
-    {"pair-mixed", mixed_setup, mixed, UP_TO_8_KIB, 1},
-    {"batch-64-same", batch_same_setup, batch, 64, BATCH},
-    {"batch-64-reverse", batch_reverse_setup, batch, 64, BATCH},
-    {"batch-64-random", batch_random_setup, batch, 64, BATCH},
-    {"batch-512-mixed", batch_mixed_setup, batch, 512, BATCH},
-    {"steady-1k", steady_setup, steady, 1000, STEADY_UNIT},
-    {"steady-100k", steady_setup, steady, STEADY_LIVE_MOST, STEADY_UNIT},
-    {"realloc-64", NULL, realloc_by_64, 0, REALLOC_64_STEPS},
-    {"realloc-x1.5", NULL, realloc_by_half, 1, REALLOC_HALF_STEPS},
-    {"realloc-x1.5-two", NULL, realloc_by_half, TWO, TWO * REALLOC_HALF_STEPS},
-    {"calloc-64", NULL, pair_calloc, 64, 1},
-    {"aligned-64", NULL, pair_aligned, 64, 1},
-    {"aligned-4k", NULL, pair_aligned, 4 << 10, 1},
-    {"touch-256k", NULL, pair_touch_pages, 256 << 10, 1},
-    {"touch-4m", NULL, pair_touch_pages, 4 << 20, 1},
-    {NULL, NULL, NULL, 0, 0},
+    { "pair-16", NULL, pair, 16, 1 },
+    { "pair-64", NULL, pair, 64, 1 },
+    { "pair-256", NULL, pair, 256, 1 },
+    { "pair-1k", NULL, pair, 1 << 10, 1 },
+    { "pair-8k", NULL, pair, 8 << 10, 1 },
+    { "pair-32k", NULL, pair, 32 << 10, 1 },
+    { "pair-mixed", mixed_setup, mixed, UP_TO_8_KIB, 1 },
+    { "batch-64-same", batch_same_setup, batch, 64, BATCH },
+    { "batch-64-reverse", batch_reverse_setup, batch, 64, BATCH },
+    { "batch-64-random", batch_random_setup, batch, 64, BATCH },
+    { "batch-512-mixed", batch_mixed_setup, batch, 512, BATCH },
+    { "steady-1k", steady_setup, steady, 1000, STEADY_UNIT },
+    { "steady-100k", steady_setup, steady, STEADY_LIVE_MOST, STEADY_UNIT },
+    { "realloc-64", NULL, realloc_by_64, 0, REALLOC_64_STEPS },
+    { "realloc-x1.5", NULL, realloc_by_half, 1, REALLOC_HALF_STEPS },
+    { "realloc-x1.5-two", NULL, realloc_by_half, TWO, TWO *REALLOC_HALF_STEPS },
+    { "calloc-64", NULL, pair_calloc, 64, 1 },
+    { "aligned-64", NULL, pair_aligned, 64, 1 },
+    { "aligned-4k", NULL, pair_aligned, 4 << 10, 1 },
+    { "touch-256k", NULL, pair_touch_pages, 256 << 10, 1 },
+    { "touch-4m", NULL, pair_touch_pages, 4 << 20, 1 },
+    { NULL, NULL, NULL, 0, 0 },
 };

@@ -5,8 +5,8 @@
 #include "workload.h"
 
 enum {
-    PARCEL = 256,  // blocks that change hands at a time
-    RING = 32,     // parcels under way at most
+    PARCEL = 256, // blocks that change hands at a time
+    RING = 32,    // parcels under way at most
     PARALLEL_LIVE = 10000,
     PARALLEL_UNIT = 1000,
     BLOCKS_PER_THREAD = 8,
@@ -31,7 +31,7 @@ static struct {
     uint64_t put, taken;
     int done;
     void *parcels[RING][PARCEL];
-} ring = {.lock = PTHREAD_MUTEX_INITIALIZER, .half = PTHREAD_COND_INITIALIZER};
+} ring = { .lock = PTHREAD_MUTEX_INITIALIZER, .half = PTHREAD_COND_INITIALIZER };
 
 static uint64_t producer_random = 42;
 
@@ -69,8 +69,7 @@ static void produce(size_t fixed_size)
     void **parcel = ring.parcels[ring.put % RING];
     pthread_mutex_unlock(&ring.lock);
     for (size_t i = 0; i < PARCEL; i++)
-        parcel[i] = allocate_touched(fixed_size ? fixed_size
-                                                : random_size(&producer_random, UP_TO_1_KIB));
+        parcel[i] = allocate_touched(fixed_size ? fixed_size : random_size(&producer_random, UP_TO_1_KIB));
     pthread_mutex_lock(&ring.lock);
     ring.put++;
     if (ring.put - ring.taken == RING / 2)
@@ -98,7 +97,7 @@ struct parallel {
     void *slots[PARALLEL_LIVE];
 };
 
-static struct parallel parallel_sides[2] = {{.random = 1}, {.random = 2}};
+static struct parallel parallel_sides[2] = { { .random = 1 }, { .random = 2 } };
 
 static void *parallel_side(void *argument)
 {
@@ -142,9 +141,9 @@ static void start_and_exit(size_t argument, uint64_t units)
 }
 
 const struct row thread_rows[] = {
-    {"cross-64", NULL, cross, 64, PARCEL},
-    {"cross-mixed", NULL, cross, 0, PARCEL},
-    {"parallel-steady", NULL, parallel, 0, 2 * PARALLEL_UNIT},
-    {"thread-start-exit", NULL, start_and_exit, 0, 1},
-    {NULL, NULL, NULL, 0, 0},
+    { "cross-64", NULL, cross, 64, PARCEL },
+    { "cross-mixed", NULL, cross, 0, PARCEL },
+    { "parallel-steady", NULL, parallel, 0, 2 * PARALLEL_UNIT },
+    { "thread-start-exit", NULL, start_and_exit, 0, 1 },
+    { NULL, NULL, NULL, 0, 0 },
 };

@@ -17,14 +17,14 @@
 
 struct row {
     const char *name;
-    void (*setup)(size_t argument);  // may be NULL; not measured
+    void (*setup)(size_t argument); // may be NULL; not measured
     void (*run)(size_t argument, uint64_t units);
     size_t argument;
-    uint64_t operations;  // per unit
+    uint64_t operations; // per unit
 };
 
-extern const struct row single_rows[];  // one thread; ends with a NULL name
-extern const struct row thread_rows[];  // several threads; ends with a NULL name
+extern const struct row single_rows[]; // one thread; ends with a NULL name
+extern const struct row thread_rows[]; // several threads; ends with a NULL name
 
 enum { UP_TO_512_BYTES = 4, UP_TO_1_KIB = 5, UP_TO_8_KIB = 8 };
 
@@ -46,7 +46,7 @@ static inline void steady_replace(void **slots, size_t live, uint64_t *random, u
 {
     while (times-- > 0) {
         void **slot = &slots[random_below(random, live)];
-        (void)*(volatile char *)*slot;  // an owner looks at what it drops
+        (void)*(volatile char *)*slot; // an owner looks at what it drops
         free(*slot);
         *slot = allocate_touched(random_size(random, UP_TO_512_BYTES));
     }

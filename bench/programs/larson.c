@@ -11,10 +11,10 @@
 #include "../micro/random.h"
 
 enum {
-    LINES = 4,  // arrays, each served by one thread at a time
+    LINES = 4, // arrays, each served by one thread at a time
     SLOTS = 5000,
     GENERATIONS = 50,
-    REPLACEMENTS = 60000,  // by each thread of a line
+    REPLACEMENTS = 60000, // by each thread of a line
     SMALLEST = 8,
     LARGEST = 1000,
 };

@@ -17,7 +17,7 @@ static size_t block_count;
 static void allocate_a_little(void)
 {
     for (size_t i = 0; i < block_count; i++) {
-        size_t size = 16 + 48 * (i % 20);  // up to 928 bytes
+        size_t size = 16 + 48 * (i % 20); // up to 928 bytes
         char *block = malloc(size);
         if (!block)
             abort();
@@ -38,7 +38,7 @@ static void *idle(void *argument)
 
 static void sleep_ms(long ms)
 {
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
 static long field(const char *text, const char *name)
@@ -57,8 +57,8 @@ static void report(const char *moment, int out_fd)
         abort();
     close(fd);
     text[length] = '\0';
-    int size = snprintf(out, sizeof out, "{\"moment\": \"%s\", \"rss\": %ld, \"anonymous\": %ld}\n",
-                        moment, field(text, "\nRss:"), field(text, "\nAnonymous:"));
+    int size = snprintf(out, sizeof out, "{\"moment\": \"%s\", \"rss\": %ld, \"anonymous\": %ld}\n", moment,
+                        field(text, "\nRss:"), field(text, "\nAnonymous:"));
     if (write(out_fd, out, (size_t)size) != size)
         abort();
 }
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     }
     unsigned threads = (unsigned)atoi(argv[1]);
     block_count = (size_t)atol(argv[2]);
-    report("warm-up", open("/dev/null", O_WRONLY));  // libc's pages that reporting touches
+    report("warm-up", open("/dev/null", O_WRONLY)); // libc's pages that reporting touches
     if (threads == 0)
         allocate_a_little();
     pthread_barrier_init(&all_done, NULL, threads + 1);

@@ -3,8 +3,10 @@
 //
 // A program of its own, because the highest resident size that wait4 tells of a process covers also
 // what it was before its exec: the copy of a large driver would show as the command's peak.
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,6 +33,7 @@ int main(int argc, char **argv)
     double start = now();
     pid_t child = fork();
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); // no command outlives its measuring
         setenv("LD_PRELOAD", argv[2], 1);
         execvp(argv[3], argv + 3);
         perror(argv[3]);

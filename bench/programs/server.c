@@ -13,17 +13,17 @@
 
 enum {
     THREADS = 4,
-    REQUESTS = 12000,  // of each thread
-    SESSIONS = 400,    // of each thread
-    EXCHANGE = 256,    // trees on their way from thread to thread
+    REQUESTS = 12000, // of each thread
+    SESSIONS = 400,   // of each thread
+    EXCHANGE = 256,   // trees on their way from thread to thread
     NODES_LEAST = 20,
     NODES_MOST = 300,
-    PAYLOAD_DOUBLINGS = 6,  // up to 2 KiB
-    LARGE_EVERY = 500,      // one payload in so many is large:
+    PAYLOAD_DOUBLINGS = 6, // up to 2 KiB
+    LARGE_EVERY = 500,     // one payload in so many is large:
     LARGE_MOST = 64 << 10,
-    SCRATCH_STEP = 96,  // bytes a node adds to the answer
+    SCRATCH_STEP = 96, // bytes a node adds to the answer
     DIE_AT_ONCE_PERCENT = 65,
-    SESSION_PERCENT = 25,  // and the rest is exchanged
+    SESSION_PERCENT = 25, // and the rest is exchanged
 };
 
 // A tree is owned by whoever holds its root; `payload` is the node's own.
@@ -103,8 +103,7 @@ static void *work(void *argument)
     uint64_t random = (uint64_t)(size_t)argument + 1;
     struct node **sessions = check(calloc(SESSIONS, sizeof *sessions));
     for (int i = 0; i < REQUESTS; i++) {
-        struct node *tree =
-            tree_create(&random, NODES_LEAST + random_below(&random, NODES_MOST - NODES_LEAST));
+        struct node *tree = tree_create(&random, NODES_LEAST + random_below(&random, NODES_MOST - NODES_LEAST));
         size_t used = 0;
         free(answer(tree, NULL, &used));
         size_t fate = random_below(&random, 100);

@@ -21,7 +21,7 @@ CASES = [
     ({"ARCA_PURGE": "2s"}, []),
     ({"ARCA_CONF": "purge=abc"}, [BAD_DURATION]),
     ({"ARCA_CONF": "pruge=1s"}, [UNKNOWN_KEY]),
-    ({"ARCA_PURGE": "abc"}, [r"arca: ARCA_PURGE=abc: not a duration \(want 500ms, 10s, never\); using \S+"]),
+    ({"ARCA_PURGE": "abc"}, [r"arca: ARCA_PURGE: purge=abc: not a duration \(want 500ms, 10s, never\); using \S+"]),
     ({"ARCA_CONF": "pruge=1s,purge=abc"}, [UNKNOWN_KEY, BAD_DURATION]),
     ({"ARCA_CONF": "purge=1s,purge=abc"}, [BAD_DURATION]),
     ({"ARCA_CONF": "purge=abc", "ARCA_PURGE": "2s"}, [BAD_DURATION]),
