@@ -164,7 +164,8 @@ static void take_slices_locked(struct arena *arena, uint32_t index, uint32_t cou
 static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32_t slices, enum span_kind kind, bool *zeroed)
 {
     struct span *span = &arena->spans[index];
-    *zeroed = arena->dirty_slices == 0 || bitmap_count_range(arena->dirty_bits, index, slices) == 0;
+    /* Lazily purged pages read as zeros only once the kernel has taken them. */
+    *zeroed = !options.lazy && (arena->dirty_slices == 0 || bitmap_count_range(arena->dirty_bits, index, slices) == 0);
     span->arena = arena;
     span->start = arena->base + ((uintptr_t)index << SLICE_SHIFT);
     span->slices = slices;

@@ -1,5 +1,6 @@
 /*
- * What Arca asks of the operating system.  os_linux.c is the only file that knows the kernel.
+ * What Arca asks of the operating system.  os_linux.c and os_thread_linux.c are the only files that know the
+ * kernel.
  *
  * Every call preserves errno, allocates nothing and can fail; callers decide what a failure means.
  * In builds with asserts, os_fault_after() makes the n-th fallible call fail.
@@ -54,6 +55,11 @@ bool os_barrier(void);
 void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms);
 void os_wake(_Atomic uint32_t *word, int count);
 
+/* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
+ * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */
+bool os_thread_start(void (*run)(void));
+void os_thread_fork_child(void);
+
 /* Best effort, no stdio. */
 void os_print_error(const char *text, size_t length);
 
@@ -70,6 +76,10 @@ bool os_is_secure(void);
 /* The n-th next fallible call fails (1 = the next), and all calls after it when for_ever;
  * 0 switches it off. */
 void os_fault_after(unsigned n, bool for_ever);
+/* Asked by each fallible call. */
+bool os_fault(void);
+#else
+#define os_fault() false
 #endif
 
 #endif

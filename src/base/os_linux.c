@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -40,7 +41,7 @@ void os_fault_after(unsigned n, bool for_ever)
     store_rlx(&fault_countdown, n);
 }
 
-static bool os_fault(void)
+bool os_fault(void)
 {
     unsigned n = load_rlx(&fault_countdown);
     if (likely(n == 0))
@@ -53,8 +54,6 @@ static bool os_fault(void)
         store_rlx(&fault_countdown, 0);
     return true;
 }
-#else
-#define os_fault() false
 #endif
 
 bool os_page_is_small(void)
@@ -260,8 +259,11 @@ long os_read_file(const char *path, char *buf, size_t capacity)
 
 uint64_t os_random(void)
 {
-    const uint64_t *bytes = (const uint64_t *)getauxval(AT_RANDOM);
-    uint64_t seed = bytes != NULL ? bytes[0] ^ (bytes[1] << 1) : (uint64_t)(uintptr_t)&seed;
+    const void *bytes = (const void *)getauxval(AT_RANDOM); /* 16 of them, at any address */
+    uint64_t words[2] = { (uint64_t)(uintptr_t)&words, 0 };
+    if (bytes != NULL)
+        memcpy(words, bytes, sizeof words);
+    uint64_t seed = words[0] ^ (words[1] << 1);
     /* The finaliser of splitmix64: libc's stack guard comes from the same 16 bytes. */
     seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9u;
     seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebu;

@@ -7,22 +7,13 @@
 #include "base/stats.h"
 #include "heap/heap.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-
-/* A thread is worth its stack once this much is in use. */
+/* A thread is worth its start once this much is in use. */
 #define START_SLICES 32
 
 /* A hold is cut into so many rounds: memory leaves at most an eighth late. */
 #define ROUNDS_PER_HOLD 8
 #define ROUND_MIN_MS 10
 #define ROUND_MAX_MS 250
-
-/* Without membarrier() a poke may miss ASLEEP; then the sleep is not for ever. */
-#define DOZE_MS 2000
-
-#define STACK_BYTES ((size_t)128 << 10)
 
 _Atomic uint32_t background_state = BACKGROUND_OFF;
 
@@ -97,48 +88,37 @@ static bool work_left(void)
     return false;
 }
 
-static void fall_asleep(void)
+/* True when the thread may go; false when it must look again. */
+static bool may_leave(void)
 {
-    store_rlx(&background_state, (uint32_t)BACKGROUND_ASLEEP);
-    bool sure = os_barrier(); /* pokes from now on see it, and what was done before them is seen below */
-    fence_seq_cst();
-    if (!work_left())
-        os_wait(&background_state, BACKGROUND_ASLEEP, sure ? OS_FOREVER : DOZE_MS);
-    store_rlx(&background_state, (uint32_t)BACKGROUND_RUNNING);
+    if (work_left())
+        return false;
+    uint32_t expected = BACKGROUND_OFF;
+    store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
+    os_barrier();
+    return !work_left() || !cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_RUNNING);
 }
 
-static void *background_main(void *unused)
+static void background_main(void)
 {
-    static _Atomic uint32_t never; /* a word that nobody wakes: a clock without signals or stdio */
-    for (;;) {
+    static _Atomic uint32_t never; /* a word that nobody wakes: a clock without signals */
+    do {
         os_wait(&never, 0, round_ms());
         background_round(hold_in_force());
-        if (!work_left())
-            fall_asleep();
-    }
-    return unused;
+    } while (!may_leave());
 }
 
+static bool worth_starting(void)
+{
+    return load_rlx(&arenas.used_slices) + load_rlx(&arenas.dirty_slices) >= START_SLICES;
+}
+
+/* The state first: the thread may be through before os_thread_start() returns. */
 static void start(void)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    sigset_t all, old;
-    int saved = errno;
-    bool started = false;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &old); /* the thread inherits it: the program's handlers never run there */
-    if (pthread_attr_init(&attr) == 0) {
-        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attr, STACK_BYTES);
-        started = pthread_create(&thread, &attr, background_main, NULL) == 0;
-        pthread_attr_destroy(&attr);
-    }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (started)
-        pthread_setname_np(thread, "arca");
-    store_rlx(&background_state, (uint32_t)(started ? BACKGROUND_RUNNING : BACKGROUND_NONE));
-    errno = saved;
+    store_rlx(&background_state, (uint32_t)BACKGROUND_RUNNING);
+    if (!os_thread_start(background_main))
+        store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
 }
 
 /* The rounds of a process without the thread, at the price of whoever comes by. */
@@ -158,13 +138,8 @@ void background_poke_slow(void)
     case BACKGROUND_OFF:
         if (!options.background)
             store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
-        else if (load_rlx(&arenas.used_slices) + load_rlx(&arenas.dirty_slices) >= START_SLICES &&
-                 cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
+        else if (worth_starting() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
             start();
-        break;
-    case BACKGROUND_ASLEEP:
-        if (cas_acq(&background_state, &state, (uint32_t)BACKGROUND_RUNNING))
-            os_wake(&background_state, 1);
         break;
     case BACKGROUND_NONE:
         round_if_due();
@@ -181,6 +156,7 @@ void background_allow(void)
 
 void background_fork_child(void)
 {
+    os_thread_fork_child();
     lock_reset(&round_lock);
     store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
 }

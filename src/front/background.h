@@ -1,16 +1,16 @@
 /*
  * The background thread: keeps the clock, sweeps threads that sleep, gives memory back.
  *
- * Law: it runs only while there is something to give back, so that an idle process has no wake-ups.
+ * Law: it exists only while there is something to give back, so that an idle process has no wake-ups.
  *
- *   state    meaning                                  left by
- *   OFF      not started, or gone with a fork         background_poke(), once there is enough memory
- *   RUNNING  in a round, or in a timed sleep          the thread, when nothing is left to do
- *   ASLEEP   until somebody pokes                     background_poke()
- *   NONE     switched off or could not be started     –  (the pokes do its rounds)
+ *   state     meaning                                  left by
+ *   OFF       no thread                                background_poke(), once there is enough memory
+ *   STARTING  one is being made                        the poke that makes it
+ *   RUNNING   in a round, or in a timed sleep          the thread, when nothing is left to do
+ *   NONE      switched off or could not be started     –  (the pokes do its rounds)
  *
- * A poke that does not see ASLEEP published what it did before the thread looked again: the thread makes
- * every processor execute a barrier between the two.
+ * A poke that still sees RUNNING has published what it did before the thread looks for the last time: between
+ * storing OFF and that look the thread makes every processor execute a barrier.
  */
 #ifndef ARCA_FRONT_BACKGROUND_H
 #define ARCA_FRONT_BACKGROUND_H
@@ -18,7 +18,7 @@
 #include "base/atomic.h"
 #include "base/compiler.h"
 
-enum background_state { BACKGROUND_OFF, BACKGROUND_STARTING, BACKGROUND_RUNNING, BACKGROUND_ASLEEP, BACKGROUND_NONE };
+enum background_state { BACKGROUND_OFF, BACKGROUND_STARTING, BACKGROUND_RUNNING, BACKGROUND_NONE };
 
 extern _Atomic uint32_t background_state;
 

@@ -189,17 +189,6 @@ static void remote_free(struct span *pool, struct heap *destination, struct bloc
     door_leave(&thread_door);
 }
 
-/* A marked block of our own: a double free, unless the program wrote the mark itself. */
-ARCA_COLD static void marked_free(struct span *pool, struct block *block)
-{
-    struct heap *heap = thread_enter();
-    if (heap == NULL || load_rlx(&pool->heap) != heap || heap_holds_free(heap, pool, block))
-        bad_pointer("free", block);
-    block->mark = 0;
-    door_leave(&thread_door);
-    arca_free(block);
-}
-
 void free_slow(struct heap *heap, void *address)
 {
     (void)heap;
@@ -213,7 +202,7 @@ void free_slow(struct heap *heap, void *address)
     if (load_rlx(&span->kind) == SPAN_LARGE) {
         large_free(span);
     } else if (unlikely(block->mark == block_mark(block))) {
-        marked_free(span, block);
+        bad_pointer("free", address);
     } else if (owner == thread_door.own) {
         /* Swept meanwhile: open the door and try again. */
         if (thread_enter() != NULL)

@@ -21,7 +21,7 @@ static handler find_handler(void)
     return get != NULL ? get() : NULL;
 }
 
-ARCA_COLD static void *new_slow(size_t size, size_t align, bool throws)
+ARCA_COLD static void *new_slow(size_t size, size_t align)
 {
     for (;;) {
         handler handle = find_handler();
@@ -32,8 +32,6 @@ ARCA_COLD static void *new_slow(size_t size, size_t align, bool throws)
         if (block != NULL)
             return block;
     }
-    if (!throws)
-        return NULL;
     /* std::__throw_bad_alloc() */
     void (*thrower)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "_ZSt17__throw_bad_allocv");
     if (thrower != NULL)
@@ -41,43 +39,45 @@ ARCA_COLD static void *new_slow(size_t size, size_t align, bool throws)
     log_abort("operator new: out of memory (%zu bytes)", size);
 }
 
-ARCA_INLINE void *new_plain(size_t size, bool throws)
+/* A new_handler may throw, and C can not catch: libstdc++'s own nothrow forms call the throwing form (ours)
+ * and catch.  Without a handler nothing can throw. */
+ARCA_COLD static void *nothrow_slow(const char *name, size_t size, size_t align, const void *tag)
 {
-    void *block = malloc_fast(size);
-    return likely(block != NULL) ? block : new_slow(size, 0, throws);
+    void *next = find_handler() != NULL ? dlsym(RTLD_NEXT, name) : NULL;
+    if (next == NULL)
+        return NULL;
+    if (align == 0)
+        return ((void *(*)(size_t, const void *))next)(size, tag);
+    return ((void *(*)(size_t, size_t, const void *))next)(size, align, tag);
 }
 
-ARCA_INLINE void *new_aligned(size_t size, size_t align, bool throws)
-{
-    void *block = arca_memalign(align, size);
-    return likely(block != NULL) ? block : new_slow(size, align, throws);
-}
-
-#define NEW(name, throws)                   \
-    EXPORT void *name(size_t size);         \
-    EXPORT void *name(size_t size)          \
-    {                                       \
-        return new_plain(size, throws);     \
+#define NEW(name)                                                    \
+    EXPORT void *name(size_t size);                                  \
+    EXPORT void *name(size_t size)                                   \
+    {                                                                \
+        void *block = malloc_fast(size);                             \
+        return likely(block != NULL) ? block : new_slow(size, 0);    \
     }
-#define NEW_NOTHROW(name)                             \
-    EXPORT void *name(size_t size, const void *tag);  \
-    EXPORT void *name(size_t size, const void *tag)   \
-    {                                                 \
-        (void)tag;                                    \
-        return new_plain(size, false);                \
+#define NEW_NOTHROW(name)                                                             \
+    EXPORT void *name(size_t size, const void *tag);                                  \
+    EXPORT void *name(size_t size, const void *tag)                                   \
+    {                                                                                 \
+        void *block = malloc_fast(size);                                              \
+        return likely(block != NULL) ? block : nothrow_slow(#name, size, 0, tag);     \
     }
-#define NEW_ALIGNED(name)                             \
-    EXPORT void *name(size_t size, size_t align);     \
-    EXPORT void *name(size_t size, size_t align)      \
-    {                                                 \
-        return new_aligned(size, align, true);        \
+#define NEW_ALIGNED(name)                                                \
+    EXPORT void *name(size_t size, size_t align);                        \
+    EXPORT void *name(size_t size, size_t align)                         \
+    {                                                                    \
+        void *block = arca_memalign(align, size);                        \
+        return likely(block != NULL) ? block : new_slow(size, align);    \
     }
-#define NEW_ALIGNED_NOTHROW(name)                                       \
-    EXPORT void *name(size_t size, size_t align, const void *tag);      \
-    EXPORT void *name(size_t size, size_t align, const void *tag)       \
-    {                                                                   \
-        (void)tag;                                                      \
-        return new_aligned(size, align, false);                         \
+#define NEW_ALIGNED_NOTHROW(name)                                                         \
+    EXPORT void *name(size_t size, size_t align, const void *tag);                        \
+    EXPORT void *name(size_t size, size_t align, const void *tag)                         \
+    {                                                                                     \
+        void *block = arca_memalign(align, size);                                         \
+        return likely(block != NULL) ? block : nothrow_slow(#name, size, align, tag);     \
     }
 /* The extra arguments (size, alignment, nothrow tag) tell nothing that the page map does not. */
 #define DELETE(name)                 \
@@ -87,8 +87,8 @@ ARCA_INLINE void *new_aligned(size_t size, size_t align, bool throws)
         free_fast(block);            \
     }
 
-NEW(_Znwm, true)                                /* operator new(size_t) */
-NEW(_Znam, true)                                /* operator new[](size_t) */
+NEW(_Znwm)                                      /* operator new(size_t) */
+NEW(_Znam)                                      /* operator new[](size_t) */
 NEW_NOTHROW(_ZnwmRKSt9nothrow_t)                /* operator new(size_t, nothrow) */
 NEW_NOTHROW(_ZnamRKSt9nothrow_t)                /* operator new[](size_t, nothrow) */
 NEW_ALIGNED(_ZnwmSt11align_val_t)               /* operator new(size_t, align_val_t) */

@@ -1,5 +1,5 @@
 /*
- * Sequences start, fork and exit.
+ * Sequences start and fork; there is nothing to do at exit.
  *
  * The first malloc may come before libc has set `environ` and before any constructor: the tables are made
  * then, the options are read as soon as there is an environment, and threads wait for the constructor.
@@ -17,7 +17,6 @@
 #include "base/os.h"
 #include "front/background.h"
 #include "front/door.h"
-#include "front/report.h"
 #include "heap/heap.h"
 
 #include <pthread.h>
@@ -73,8 +72,3 @@ __attribute__((constructor(101))) static void process_construct(void)
     background_allow();
 }
 
-__attribute__((destructor)) static void process_destruct(void)
-{
-    if (options.stats)
-        report_print();
-}

@@ -1,4 +1,4 @@
-/* Start, fork and exit of the process, in one place. */
+/* Start and fork of the process, in one place. */
 #ifndef ARCA_FRONT_PROCESS_H
 #define ARCA_FRONT_PROCESS_H
 

@@ -85,6 +85,13 @@ void report_print(void)
 #undef COUNTER
 }
 
+/* After the program's own destructors, so that the figures are final. */
+__attribute__((destructor(101))) static void report_at_exit(void)
+{
+    if (options.stats)
+        report_print();
+}
+
 void arca_stats_print(void)
 {
     report_print();

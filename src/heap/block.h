@@ -1,9 +1,8 @@
 /*
  * A free block: a link, and a mark that tells it from a live one.
  *
- * Law: every block on a free list, in a bin or on a remote list carries the mark; a block that is
- * handed out does not.  A block that is freed with the mark is a double free, or holds by chance (2^-64)
- * or by malice the same word: the free path then looks it up in the lists before it complains.
+ * Law: every block on a free list, in a bin, a parcel or a remote list carries the mark; a block that is
+ * handed out does not.  So a block that is freed with the mark is freed twice, at the price of a compare.
  */
 #ifndef ARCA_HEAP_BLOCK_H
 #define ARCA_HEAP_BLOCK_H

@@ -324,23 +324,6 @@ bool heap_needs_sweep(struct heap *heap)
 
 /* ---- checks --------------------------------------------------------------------------------------- */
 
-bool heap_holds_free(struct heap *heap, const struct span *pool, const struct block *block)
-{
-    for (const struct block *b = heap->bins[pool->size_class].head; b != NULL; b = b->next) {
-        if (b == block)
-            return true;
-    }
-    for (unsigned i = 0; i < PARCELS; i++) {
-        if (heap->parcels[i].destination == NULL)
-            continue;
-        for (const struct block *b = heap->parcels[i].first; b != NULL; b = b->next) {
-            if (b == block)
-                return true;
-        }
-    }
-    return load_rlx(&pool->heap) == heap && pool_holds(pool, block);
-}
-
 void heap_check(struct heap *heap)
 {
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {

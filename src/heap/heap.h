@@ -124,9 +124,6 @@ void heap_remove_large(struct heap *heap, struct span *span);
 /* One block home without a parcel. */
 void heap_push_remote(struct heap *heap, struct block *block);
 
-/* True when a block is on a free list, in a bin or in a parcel of this heap (a walk; by the holder). */
-bool heap_holds_free(struct heap *heap, const struct span *pool, const struct block *block);
-
 /* ---- the sweeper ------------------------------------------------------------------------------ */
 
 /* First half of parking a heap of a thread; true when heap_park_finish is owed after a barrier. */

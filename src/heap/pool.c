@@ -192,14 +192,6 @@ void pool_trim(struct span *pool, struct trim_batch *batch)
     add_ranges(pool, pages, batch);
 }
 
-bool pool_holds(const struct span *pool, const struct block *block)
-{
-    const struct block *b = pool->free_list;
-    while (b != NULL && b != block)
-        b = b->next;
-    return b != NULL;
-}
-
 void pool_check(const struct span *pool)
 {
     uint64_t free_bits[POOL_BLOCKS_MAX / 64];

@@ -36,9 +36,6 @@ struct trim_batch {
  * TRIM_RANGES_PER_POOL more.  The caller purges before the pool is used again. */
 void pool_trim(struct span *pool, struct trim_batch *batch);
 
-/* True when the block is on the free list (a walk: for messages). */
-bool pool_holds(const struct span *pool, const struct block *block);
-
 /* Recomputes the law; aborts with a line where it is broken. */
 void pool_check(const struct span *pool);
 

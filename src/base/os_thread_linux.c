@@ -1,0 +1,157 @@
+/*
+ * The helper thread, made with clone() and unknown to libc.
+ *
+ * A POSIX thread would keep a process alive whose own threads have all ended, would take libc's single-thread
+ * short cuts from programs that have one thread, and would forbid fork() in their signal handlers.  The price:
+ * libc does not tell this thread when the process changes its user; therefore it drops its capabilities, and it
+ * ends as soon as there is nothing to do.
+ *
+ * libc functions that it may call need a thread pointer for errno and the stack guard, no more: it gets zeroed
+ * memory where thread-local data would lie.  Sanitizers need a real thread and get one.
+ */
+#include "base/os.h"
+
+#include "base/bits.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#endif
+
+#define THREAD_NAME "arca"
+
+#if !defined(SANITIZED) && (defined(__x86_64__) || defined(__aarch64__))
+
+#define STACK_BYTES ((size_t)64 << 10)
+#define TLS_MARGIN ((size_t)64 << 10) /* beyond errno, on either side */
+#define GONE_POLL_MS 1
+
+/* Cleared by the kernel when the thread has left its stack. */
+static _Atomic uint32_t alive;
+static char *memory;
+static size_t memory_bytes, tls_offset;
+
+static char *thread_pointer(void)
+{
+    char *tp;
+#if defined(__x86_64__)
+    __asm__("mov %%fs:0, %0" : "=r"(tp));
+#else
+    __asm__("mrs %0, tpidr_el0" : "=r"(tp));
+#endif
+    return tp;
+}
+
+/* Stack, then the area around the thread pointer; once. */
+static bool map_memory(void)
+{
+    if (memory != NULL)
+        return true;
+    intptr_t to_errno = (char *)&errno - thread_pointer();
+    size_t distance = bits_round_up((size_t)(to_errno < 0 ? -to_errno : to_errno), OS_PAGE_SIZE);
+    tls_offset = STACK_BYTES + distance + TLS_MARGIN;
+    memory_bytes = tls_offset + distance + TLS_MARGIN;
+    memory = os_map(memory_bytes, OS_PAGE_SIZE);
+    return memory != NULL;
+}
+
+static char *make_tls(void)
+{
+    char *tls = memory + tls_offset;
+#if defined(__x86_64__)
+    /* psABI: the word at the thread pointer holds it; glibc: +16 too, +40 stack guard, +48 pointer guard. */
+    uintptr_t *own = (uintptr_t *)thread_pointer(), *fresh = (uintptr_t *)tls;
+    fresh[0] = fresh[2] = (uintptr_t)tls;
+    fresh[5] = own[5];
+    fresh[6] = own[6];
+#endif
+    return tls;
+}
+
+static int thread_main(void *argument)
+{
+    void (*run)(void) = *(void (**)(void))argument;
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+    prctl(PR_SET_NAME, THREAD_NAME);
+    syscall(SYS_capset, &header, none);
+    run();
+    return 0;
+}
+
+bool os_thread_start(void (*run)(void))
+{
+    static void (*start)(void);
+    int saved = errno;
+    bool started = false;
+    sigset_t all, old;
+    while (load_acq(&alive) != 0) /* P:thread stack acquire: with the kernel's release of it at the last exit */
+        os_wait(&alive, load_rlx(&alive), GONE_POLL_MS);
+    if (!os_fault() && map_memory()) {
+        start = run;
+        store_rlx(&alive, 1u);
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &old); /* inherited: the program's handlers never run there */
+        int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+                    CLONE_CHILD_CLEARTID;
+        started = clone(thread_main, memory + STACK_BYTES, flags, &start, NULL, make_tls(), &alive) > 0;
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (!started)
+            store_rlx(&alive, 0u);
+    }
+    errno = saved;
+    return started;
+}
+
+void os_thread_fork_child(void)
+{
+    store_rlx(&alive, 0u);
+}
+
+#else
+
+static void *thread_main(void *argument)
+{
+    void (*run)(void) = *(void (**)(void))argument;
+    run();
+    return NULL;
+}
+
+bool os_thread_start(void (*run)(void))
+{
+    static void (*start)(void);
+    int saved = errno;
+    bool started = false;
+    pthread_t thread;
+    sigset_t all, old;
+    if (!os_fault()) {
+        start = run;
+        sigfillset(&all);
+        pthread_sigmask(SIG_BLOCK, &all, &old);
+        started = pthread_create(&thread, NULL, thread_main, &start) == 0;
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (started)
+            pthread_detach(thread);
+    }
+    errno = saved;
+    return started;
+}
+
+void os_thread_fork_child(void)
+{
+}
+
+#endif
