@@ -43,9 +43,9 @@ struct span {
     uintptr_t start;
     uint64_t divider; /* offset * divider < divider only at the start of a block */
     uint32_t block_size;
+    uint16_t bin_offset; /* of its class' bin in a heap: class * 16 */
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
-    uint16_t pages; /* of the pool that overlap a block */
     struct block *free_list;
     uint32_t free_count;
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
@@ -58,6 +58,7 @@ struct span {
     struct arena *arena;
     size_t large_size; /* bytes of a large block that its owner may use */
     uint32_t slices;   /* of the span; set at its first slice only */
+    uint16_t pages;    /* of a pool, that overlap a block */
     _Atomic uint8_t kind;
 } ARCA_ALIGNED(ARCA_CACHE_LINE);
 

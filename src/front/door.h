@@ -24,11 +24,11 @@ ARCA_INLINE void *malloc_fast(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
     if (likely(size <= SMALL_MAX)) {
-        struct bin *bin = &heap->bins[size_class_of(size)];
+        struct bin *bin = bin_at(heap, bin_offset_of(size));
         struct block *block = bin->head;
         if (likely(block != NULL)) {
             bin->head = block->next;
-            bin->count--;
+            bin->room++;
             block->mark = 0;
             door_leave(&thread_door);
             return block;
@@ -44,11 +44,11 @@ ARCA_INLINE void free_fast(void *address)
     struct block *block = address;
     if (likely(pool != NULL && load_rlx(&pool->heap) == heap) && likely(pool_is_block(pool, (uintptr_t)block)) &&
         likely(block->mark != block_mark(block))) {
-        struct bin *bin = &heap->bins[pool->size_class];
+        struct bin *bin = bin_at(heap, pool->bin_offset);
         block->next = bin->head;
         block->mark = block_mark(block);
         bin->head = block;
-        if (likely(++bin->count <= bin->limit)) {
+        if (likely(--bin->room >= 0)) {
             door_leave(&thread_door);
             return;
         }

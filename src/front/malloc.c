@@ -76,7 +76,7 @@ static struct block *pop_or_refill(struct heap *heap, unsigned class)
     if (block == NULL)
         return heap_refill(heap, class);
     bin->head = block->next;
-    bin->count--;
+    bin->room++;
     block->mark = 0;
     return block;
 }
@@ -167,7 +167,7 @@ static void shared_free(struct heap *heap, struct span *pool, struct block *bloc
     block->mark = block_mark(block);
     block->next = bin->head;
     bin->head = block;
-    if (++bin->count > bin->limit)
+    if (--bin->room < 0)
         heap_flush(heap, pool->size_class);
     store_rlx(&heap->swept, false);
     lock_release(&heap->lock);
@@ -266,6 +266,8 @@ static void *aligned_alloc_any(size_t align, size_t size)
     bool zeroed;
     if (align <= BLOCK_ALIGN)
         return malloc_fast(size);
+    if (likely(size <= align && align <= SMALL_MAX)) /* a power of two is a class of its own */
+        return malloc_fast(align);
     process_start(); /* the class table is read before a heap exists */
     size_t small = aligned_small_size(align, size);
     if (small != 0)
@@ -333,6 +335,8 @@ static void *resize_in_place(struct span *span, void *block, size_t size)
     if (load_rlx(&span->kind) == SPAN_LARGE) {
         if (size <= SMALL_MAX)
             return NULL;
+        if (size <= span->large_size && size > span->large_size / 2)
+            return block;
         struct heap *heap = load_rlx(&span->heap);
         if (heap != NULL && span->arena->huge)
             return NULL; /* a move would have to be seen by its heap's list */

@@ -116,10 +116,10 @@ static void take_remote(struct heap *heap)
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
             log_abort("free(): %p: double free", (void *)block);
         struct bin *bin = &heap->bins[pool->size_class];
-        if (bin->count < bin->limit) {
+        if (bin->room > 0) {
             block->next = bin->head;
             bin->head = block;
-            bin->count++;
+            bin->room--;
         } else {
             return_block(heap, block);
         }
@@ -133,7 +133,7 @@ static struct block *pop(struct bin *bin)
     struct block *block = bin->head;
     if (block != NULL) {
         bin->head = block->next;
-        bin->count--;
+        bin->room++;
         block->mark = 0;
     }
     return block;
@@ -151,25 +151,44 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
         return NULL;
-    bin->count = pool_take(pool, bin->batch, &bin->head);
+    bin->room = bin->limit - (int32_t)pool_take(pool, bin->batch, &bin->head);
     pool->touched_ms = heap->now_ms;
     settle_pool(heap, pool, heap->now_ms);
-    unsigned batch = bin->batch * 2u, most = bin->limit / 2u;
+    unsigned batch = bin->batch * 2u, most = size_classes[class].bin_limit / 2u;
     bin->batch = (uint16_t)(batch < most ? batch : most);
     return pop(bin);
+}
+
+/* A bin that overflows again and again serves a program that frees in bursts: room for the burst costs less
+ * than the way to the pools and back.  Bounded by class and by thread, and taken back by the next sweep. */
+#define BIN_GROWN_BYTES (1u << 20)
+#define BIN_GROWN_BLOCKS 16384u
+#define HEAP_GROWN_BYTES (2u << 20)
+
+static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
+{
+    uint32_t more = bin->limit, bytes = more * size_classes[class].block_size;
+    if (bytes > BIN_GROWN_BYTES / 2 || more > BIN_GROWN_BLOCKS / 2 || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
+        return false;
+    heap->grown_bytes += bytes;
+    bin->limit = (uint16_t)(bin->limit + more);
+    bin->room += (int32_t)more;
+    return true;
 }
 
 void heap_flush(struct heap *heap, unsigned class)
 {
     struct bin *bin = &heap->bins[class];
-    uint32_t keep = bin->count / 2;
-    struct block *last = bin->head, *older;
     note_slow_op(heap);
+    if (grow_bin(heap, bin, class))
+        return;
+    uint32_t keep = bin_count(bin) / 2;
+    struct block *last = bin->head, *older;
     for (uint32_t i = 1; i < keep; i++)
         last = last->next;
     older = last->next;
     last->next = NULL;
-    bin->count = keep;
+    bin->room = bin->limit - (int32_t)keep;
     return_chain(heap, older);
 }
 
@@ -215,10 +234,12 @@ static void flush_bins(struct heap *heap)
         struct bin *bin = &heap->bins[class];
         struct block *chain = bin->head;
         bin->head = NULL;
-        bin->count = 0;
+        bin->limit = size_classes[class].bin_limit;
+        bin->room = bin->limit;
         bin->batch = 1;
         return_chain(heap, chain);
     }
+    heap->grown_bytes = 0;
 }
 
 bool heap_flush_all(struct heap *heap)
@@ -333,9 +354,9 @@ void heap_check(struct heap *heap)
             if (b->mark != block_mark(b) || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
                 log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)b);
         }
-        if (count != heap->bins[class].count)
+        if (count != bin_count(&heap->bins[class]))
             log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count,
-                      heap->bins[class].count);
+                      bin_count(&heap->bins[class]));
         for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {
             for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = pool->next) {
                 if (pool->bucket != bucket || load_rlx(&pool->heap) != heap || pool_has_room(pool) == (bucket == BUCKET_FULL))

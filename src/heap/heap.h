@@ -41,10 +41,12 @@ enum heap_state { HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHAR
 
 struct bin {
     struct block *head;
-    uint32_t count;
-    uint16_t limit; /* flushed by half beyond it */
+    int32_t room;   /* limit - blocks in it: one instruction counts and tests on the fast path */
+    uint16_t limit; /* grows while its thread overflows it, shrinks back with a sweep */
     uint16_t batch; /* blocks of the next refill: doubles, so that small users stay small */
 };
+
+_Static_assert(sizeof(struct bin) == BIN_BYTES, "size classes and pools hold byte offsets of bins");
 
 struct heap_door {
     _Atomic uint32_t busy;
@@ -56,6 +58,7 @@ struct heap {
     struct bin bins[SIZE_CLASSES];
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     struct parcel parcels[PARCELS];
+    uint32_t grown_bytes;         /* by which bins have grown beyond their first limits */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */
     _Atomic uint32_t slow_ops;    /* counts them: tells the sweeper who is busy */
@@ -77,6 +80,16 @@ struct heap {
 
 /* Every bin is empty and no pool is owned: operations on it take the slow path. */
 extern struct heap heap_sentinel;
+
+ARCA_INLINE struct bin *bin_at(struct heap *heap, unsigned offset)
+{
+    return (struct bin *)((char *)heap->bins + offset);
+}
+
+ARCA_INLINE uint32_t bin_count(const struct bin *bin)
+{
+    return (uint32_t)(bin->limit - bin->room);
+}
 
 extern _Atomic(struct heap *) heaps_all;
 
@@ -109,7 +122,7 @@ void heap_destroy_shared(struct heap *heap);
 
 /* Pops a block of a class whose bin is empty, and fills the bin; NULL without memory. */
 struct block *heap_refill(struct heap *heap, unsigned class);
-/* Moves the older half of a bin to the pools. */
+/* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
 /* A block of another heap: into a parcel, which leaves when it is full. */
 void heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);

@@ -17,8 +17,7 @@ static struct {
 static void init_bins(struct heap *heap)
 {
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
-        heap->bins[class].limit = size_classes[class].bin_limit;
-        heap->bins[class].batch = 1;
+        heap->bins[class] = (struct bin){ .room = size_classes[class].bin_limit, .limit = size_classes[class].bin_limit, .batch = 1 };
     }
 }
 
@@ -169,9 +168,8 @@ static void destroy_pools(struct heap *heap)
             }
             heap->pools[class][bucket] = NULL;
         }
-        heap->bins[class].head = NULL;
-        heap->bins[class].count = 0;
     }
+    init_bins(heap);
     heap->backlog = NULL;
 }
 

@@ -11,7 +11,7 @@
 /* Four lists by fullness. */
 #define BUCKET_BITS 2
 
-uint8_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
+uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
 struct size_class size_classes[SIZE_CLASSES];
 
 static uint32_t next_block_size(uint32_t size)
@@ -44,7 +44,7 @@ void size_class_init(size_t cache_bytes)
     for (unsigned i = 0; i < SIZE_CLASSES; i++, size = next_block_size(size)) {
         fill(&size_classes[i], size, cache_bytes);
         for (; filled <= size / BLOCK_ALIGN; filled++)
-            size_class_table[filled] = (uint8_t)i;
+            size_class_table[filled] = (uint16_t)(i * BIN_BYTES);
     }
     assert(size_classes[SIZE_CLASSES - 1].block_size == SMALL_MAX);
 }

@@ -21,16 +21,23 @@ struct size_class {
     uint8_t bucket_shift; /* used >> bucket_shift is the fullness bucket */
 };
 
-/* Class of a request by (size + 15) / 16; filled by size_class_init(). */
-extern uint8_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
+/* By (size + 15) / 16: the class of a request, times 16, which is the place of its bin in a heap.  Filled by
+ * size_class_init(). */
+#define BIN_BYTES 16u
+extern uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
 extern struct size_class size_classes[SIZE_CLASSES];
 
 void size_class_init(size_t cache_bytes);
 
 /* size <= SMALL_MAX; 0 counts as 1. */
-ARCA_INLINE unsigned size_class_of(size_t size)
+ARCA_INLINE unsigned bin_offset_of(size_t size)
 {
     return size_class_table[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
+}
+
+ARCA_INLINE unsigned size_class_of(size_t size)
+{
+    return bin_offset_of(size) / BIN_BYTES;
 }
 
 #endif
