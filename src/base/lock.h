@@ -16,6 +16,10 @@ struct lock {
 
 #define LOCK_INIT { 0 }
 
+/* Called by who finds a lock held in the child of a fork before the fork handlers have run: the holder may not
+ * exist there.  Set once, at the start. */
+extern void (*lock_repair_after_fork)(void);
+
 void lock_acquire_slow(struct lock *lock);
 void lock_wake(struct lock *lock);
 

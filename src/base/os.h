@@ -55,6 +55,12 @@ bool os_barrier(void);
 void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms);
 void os_wake(_Atomic uint32_t *word, int count);
 
+/* A fork is noticed without a handler: a page that the kernel empties in the child.  os_fork_mark() says "this is
+ * the process I know"; UNKNOWN where the kernel has no such pages. */
+enum os_fork_state { OS_FORK_UNKNOWN, OS_FORK_NONE, OS_FORK_CHILD };
+void os_fork_mark(void);
+enum os_fork_state os_fork_state(void);
+
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
  * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */
 bool os_thread_start(void (*run)(void));

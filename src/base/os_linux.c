@@ -184,6 +184,34 @@ void os_huge_pages(void *address, size_t bytes, bool wanted)
     errno = saved;
 }
 
+/* NULL until the first mark, or where the kernel can not wipe. */
+static _Atomic(_Atomic uint32_t *) fork_page;
+
+void os_fork_mark(void)
+{
+    _Atomic uint32_t *page = load_rlx(&fork_page);
+    int saved = errno;
+    if (page == NULL) {
+        page = map_raw(OS_PAGE_SIZE);
+        if (page != NULL && (os_fault() || madvise((void *)page, OS_PAGE_SIZE, MADV_WIPEONFORK) != 0)) {
+            munmap((void *)page, OS_PAGE_SIZE);
+            page = NULL;
+        }
+        store_rlx(&fork_page, page);
+    }
+    if (page != NULL)
+        store_rlx(page, 1u);
+    errno = saved;
+}
+
+enum os_fork_state os_fork_state(void)
+{
+    _Atomic uint32_t *page = load_rlx(&fork_page);
+    if (page == NULL)
+        return OS_FORK_UNKNOWN;
+    return load_rlx(page) != 0 ? OS_FORK_NONE : OS_FORK_CHILD;
+}
+
 uint32_t os_now_ms(void)
 {
     struct timespec now;

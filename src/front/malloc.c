@@ -85,11 +85,13 @@ static void *small_try(size_t size)
 {
     struct heap *heap = thread_enter();
     struct block *block;
+    if (heap == NULL && thread_earn_heap())
+        heap = thread_enter();
     if (likely(heap != NULL)) {
         block = pop_or_refill(heap, size_class_of(size));
         door_leave(&thread_door);
     } else {
-        heap = thread_has_ended() ? thread_late_heap_lock() : NULL;
+        heap = thread_shared_heap_lock();
         if (heap == NULL)
             return NULL;
         block = pop_or_refill(heap, size_class_of(size));
@@ -181,7 +183,7 @@ static void remote_free(struct span *pool, struct heap *destination, struct bloc
     }
     block->mark = block_mark(block);
     struct heap *heap = thread_enter();
-    if (heap == NULL) {
+    if (heap == NULL) { /* a thread without a heap */
         heap_push_remote(destination, block);
         return;
     }

@@ -5,7 +5,8 @@
  * then, the options are read as soon as there is an environment, and threads wait for the constructor.
  *
  * Fork: nothing is locked before it, so that it costs nothing and can not deadlock with stdio's locks; the
- * child repairs or sets aside what another thread was changing.
+ * child repairs or sets aside what another thread was changing.  It does so in its fork handler, or earlier, when
+ * a handler that was registered before ours allocates and meets a closed door or a lock whose holder is gone.
  */
 #include "front/process.h"
 
@@ -25,14 +26,28 @@
 static struct lock start_lock = LOCK_INIT;
 static _Atomic bool started;
 
-static void fork_child(void)
+static void repair(void)
 {
+    os_fork_mark();
     lock_reset(&start_lock);
     meta_fork_child();
     purge_fork_child();
     arena_fork_child();
     heap_fork_child(&thread_door);
     background_fork_child();
+}
+
+/* Where the kernel does not tell, the fork handler is the only sign. */
+static void fork_child(void)
+{
+    if (os_fork_state() != OS_FORK_NONE)
+        repair();
+}
+
+void process_after_fork(void)
+{
+    if (unlikely(os_fork_state() == OS_FORK_CHILD))
+        repair();
 }
 
 static void read_environment(void)
@@ -54,6 +69,8 @@ void process_start(void)
         block_secret = (uintptr_t)os_random() | 1;
         size_class_init((size_t)options.cache);
         os_barrier_register();
+        lock_repair_after_fork = repair;
+        os_fork_mark();
         store_rel(&started, true); /* P:start release: the tables and options */
         lock_release(&start_lock);
         pthread_atfork(NULL, NULL, fork_child); /* may call malloc */

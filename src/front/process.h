@@ -7,4 +7,8 @@
 /* Before the first heap exists; cheap to call again.  Any thread. */
 void process_start(void);
 
+/* In the child of a fork, before anything of the parent's is relied on; cheap to call, and called again by the
+ * fork handler. */
+void process_after_fork(void);
+
 #endif

@@ -1,9 +1,9 @@
 /*
- * A thread gets its heap with its first block and leaves it behind, bins and all, when it ends.
+ * A thread gets a heap of its own once it has allocated a little, and leaves it behind, bins and all, when it ends.
  *
- * The key's destructor may run before others that still free and allocate.  Frees then go straight to the
- * blocks' heaps; blocks come from one shared heap with a lock.  The key is not set again, so that the last
- * round of destructors leaks nothing.
+ * Before, and again in destructors of thread-local data that run after our own, its blocks come from one
+ * shared heap with a lock: threads that hardly allocate cost nothing, and the last round of destructors leaks
+ * nothing, since the key is not set again.
  */
 #include "front/thread.h"
 
@@ -31,21 +31,32 @@ static void make_key(void)
     key_made = pthread_key_create(&key, thread_end) == 0;
 }
 
-static bool heap_behind_door(void)
+/* Allocations from the shared heap before a thread other than the first gets its own. */
+#define EARN_ALLOCATIONS 32
+
+static _Atomic bool first_thread_served;
+static ARCA_TLS uint8_t earned;
+
+static bool attach(void)
 {
-    if (thread_door.own != NULL) {
-        heap_resume(&thread_door);
-        return true;
-    }
-    if (ended)
-        return false;
-    process_start();
     if (!heap_attach(&thread_door))
         return false;
     pthread_once(&key_once, make_key);
     if (key_made)
         pthread_setspecific(key, &thread_door); /* may call malloc: the door is open and not entered */
     return true;
+}
+
+bool thread_earn_heap(void)
+{
+    if (ended)
+        return false;
+    process_start();
+    if (earned < EARN_ALLOCATIONS && (load_rlx(&first_thread_served) || exchange_rlx(&first_thread_served, true))) {
+        earned++;
+        return false;
+    }
+    return attach();
 }
 
 struct heap *thread_enter(void)
@@ -55,32 +66,30 @@ struct heap *thread_enter(void)
         if (likely(heap != &heap_sentinel))
             return heap;
         door_leave(&thread_door);
-        if (!heap_behind_door())
+        process_after_fork();
+        if (thread_door.own == NULL)
             return NULL;
+        heap_resume(&thread_door);
     }
 }
 
-bool thread_has_ended(void)
+struct heap *thread_shared_heap_lock(void)
 {
-    return ended;
-}
-
-struct heap *thread_late_heap_lock(void)
-{
-    static _Atomic(struct heap *) late;
-    struct heap *heap = load_acq(&late); /* P:late heap acquire: with the release below */
-    if (heap == NULL) {
-        struct heap *fresh = heap_create_shared(false), *expected = NULL;
-        if (fresh == NULL)
-            return NULL;
-        /* P:late heap release: the heap's fields.  The loser's heap stays for the next explicit one. */
-        if (atomic_compare_exchange_strong_explicit(&late, &expected, fresh, memory_order_acq_rel, memory_order_acquire))
-            heap = fresh;
-        else {
-            heap_destroy_shared(fresh);
-            heap = expected;
+    static _Atomic(struct heap *) shared;
+    for (;;) {
+        struct heap *heap = load_acq(&shared); /* P:shared heap acquire: with the release below */
+        if (heap == NULL || load_rlx(&heap->state) == HEAP_DEAD) { /* never made, or lost in a fork */
+            struct heap *fresh = heap_create_shared(false);
+            if (fresh == NULL)
+                return NULL;
+            /* P:shared heap release: the heap's fields */
+            if (!atomic_compare_exchange_strong_explicit(&shared, &heap, fresh, memory_order_acq_rel, memory_order_acquire))
+                heap_destroy_shared(fresh); /* another thread was first */
+            continue;
         }
+        lock_acquire(&heap->lock);
+        if (load_rlx(&heap->state) == HEAP_SHARED)
+            return heap;
+        lock_release(&heap->lock); /* lost in a fork while we waited */
     }
-    lock_acquire(&heap->lock);
-    return heap;
 }

@@ -4,14 +4,14 @@
 
 #include "front/door.h"
 
-/* Enters the calling thread's door with a heap behind it.  NULL, and not entered: the thread has ended
- * (thread_has_ended) or there is no memory for a heap. */
+/* Enters the calling thread's door.  NULL, and not entered, when there is no heap behind it: the thread has
+ * ended, has allocated too little to get one, or there is no memory. */
 struct heap *thread_enter(void);
 
-bool thread_has_ended(void);
+/* Gives the thread its heap now, if it may have one. */
+bool thread_earn_heap(void);
 
-/* The heap of blocks that are allocated by destructors of thread-local data after our own teardown; its lock
- * is held on return.  NULL without memory. */
-struct heap *thread_late_heap_lock(void);
+/* The heap of threads without one; its lock is held on return.  NULL without memory. */
+struct heap *thread_shared_heap_lock(void);
 
 #endif

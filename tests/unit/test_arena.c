@@ -1,0 +1,498 @@
+/* Arenas: claims against a model, the order of choice, and what failing system calls and forks leave. */
+#include "harness.h"
+
+#include "arenas/arena.h"
+#include "arenas/page_map.h"
+#include "arenas/purge.h"
+
+#include <stdlib.h>
+
+#define HALF (ARENA_SLICES / 2)
+
+static struct span *claim(uint32_t slices)
+{
+    bool zeroed;
+    struct span *span = arena_claim(slices, 1, SPAN_LARGE, &zeroed);
+    REQUIRE(span != NULL);
+    return span;
+}
+
+static size_t used(void)
+{
+    return load_rlx(&arenas.used_slices);
+}
+
+static size_t dirty(void)
+{
+    return load_rlx(&arenas.dirty_slices);
+}
+
+static void purge_all(void)
+{
+    purge_free_slices(1000000, 1000); /* the fullest that was freed at 0; a hold keeps one empty arena */
+}
+
+TEST(arena, a_span_has_the_slices_that_were_asked_for)
+{
+    struct span *span = claim(7);
+    CHECK_EQ(span->slices, 7);
+    CHECK_EQ(span->start % SLICE_SIZE, 0);
+    memset((void *)span->start, 1, span_bytes(span));
+    arena_check();
+}
+
+TEST(arena, used_slices_are_counted)
+{
+    size_t before = used();
+    struct span *a = claim(7), *b = claim(3);
+    CHECK_EQ(used(), before + 10);
+    arena_return(a, 0);
+    arena_return(b, 0);
+    CHECK_EQ(used(), before);
+}
+
+TEST(arena, a_returned_span_is_claimed_again_dirty)
+{
+    struct span *span = claim(5);
+    uintptr_t start = span->start;
+    bool zeroed = true;
+    arena_return(span, 0);
+    CHECK_EQ(dirty(), 5);
+    span = arena_claim(5, 1, SPAN_LARGE, &zeroed);
+    CHECK_EQ(span->start, start);
+    CHECK(!zeroed);
+    CHECK_EQ(dirty(), 0);
+}
+
+TEST(arena, fresh_memory_is_zeroed)
+{
+    bool zeroed = false;
+    struct span *span = arena_claim(5, 1, SPAN_LARGE, &zeroed);
+    CHECK(zeroed);
+    for (size_t i = 0; i < span_bytes(span); i++)
+        REQUIRE(((unsigned char *)span->start)[i] == 0);
+}
+
+TEST(arena, dirty_slices_are_taken_before_clean_ones)
+{
+    struct span *a = claim(4);
+    claim(1);
+    uintptr_t start = a->start;
+    arena_return(a, 0);
+    CHECK_EQ(claim(2)->start, start);
+    CHECK_EQ(claim(2)->start, start + 2 * SLICE_SIZE);
+}
+
+/* Two arenas, each with clean room: `full` has 10 free slices, `empty` has 512. */
+static void make_two_arenas(struct span **full, struct span **empty)
+{
+    *full = claim(HALF);
+    struct span *rest = claim(HALF);
+    REQUIRE(rest->arena == (*full)->arena);
+    *empty = claim(HALF);
+    REQUIRE((*empty)->arena != rest->arena);
+    arena_shrink(rest, HALF - 10, 0);
+    purge_all();
+    REQUIRE(dirty() == 0);
+}
+
+TEST(arena, the_fullest_arena_with_room_is_taken_first)
+{
+    struct span *full, *empty;
+    make_two_arenas(&full, &empty);
+    CHECK_EQ(claim(8)->arena, full->arena);
+    CHECK_EQ(claim(8)->arena, empty->arena);
+}
+
+TEST(arena, dirty_room_beats_fullness)
+{
+    struct span *full, *empty;
+    make_two_arenas(&full, &empty);
+    arena_shrink(empty, HALF - 8, 0);
+    CHECK_EQ(claim(8)->arena, empty->arena);
+    CHECK_EQ(claim(8)->arena, full->arena);
+}
+
+TEST(arena, alignment_is_kept_in_used_arenas)
+{
+    for (uint32_t align = 1; align <= 256; align *= 2) {
+        bool zeroed;
+        claim(1); /* out of step */
+        struct span *span = arena_claim(3, align, SPAN_LARGE, &zeroed);
+        REQUIRE(span != NULL);
+        CHECK_EQ(span->start % ((uintptr_t)align << SLICE_SHIFT), 0);
+    }
+    arena_check();
+}
+
+TEST(arena, alignment_may_exceed_an_arena)
+{
+    bool zeroed;
+    struct span *span = arena_claim(1, 4 * ARENA_SLICES, SPAN_LARGE, &zeroed);
+    REQUIRE(span != NULL);
+    CHECK_EQ(span->start % ((uintptr_t)4 * ARENA_SLICES << SLICE_SHIFT), 0);
+    arena_check();
+}
+
+TEST(arena, the_page_map_knows_every_slice_of_a_pool_and_the_first_of_a_large_block)
+{
+    bool zeroed;
+    struct span *pool = arena_claim(4, 1, SPAN_POOL, &zeroed), *large = claim(4);
+    for (unsigned i = 0; i < 4; i++) {
+        CHECK_EQ(page_map_find(pool->start + i * SLICE_SIZE), pool);
+        CHECK_EQ(page_map_find(large->start + i * SLICE_SIZE), i == 0 ? large : NULL);
+    }
+    uintptr_t start = pool->start;
+    arena_return(pool, 0);
+    for (unsigned i = 0; i < 4; i++)
+        CHECK(page_map_find(start + i * SLICE_SIZE) == NULL);
+}
+
+/* ---- resizing -------------------------------------------------------------------------------------- */
+
+TEST(arena, a_span_grows_into_the_free_slices_behind_it)
+{
+    struct span *span = claim(3);
+    size_t before = used();
+    CHECK(arena_extend(span, 9));
+    CHECK_EQ(span->slices, 9);
+    CHECK_EQ(used(), before + 6);
+    CHECK_EQ(claim(1)->start, span->start + 9 * SLICE_SIZE);
+    arena_check();
+}
+
+TEST(arena, a_span_does_not_grow_into_another)
+{
+    struct span *span = claim(3), *behind = claim(1);
+    REQUIRE(behind->start == span->start + 3 * SLICE_SIZE);
+    CHECK(!arena_extend(span, 4));
+    CHECK_EQ(span->slices, 3);
+    arena_check();
+}
+
+TEST(arena, a_span_does_not_grow_beyond_its_arena)
+{
+    struct span *first = claim(HALF), *second = claim(HALF);
+    REQUIRE(second->arena == first->arena);
+    CHECK(!arena_extend(second, HALF + 1));
+    arena_check();
+}
+
+TEST(arena, a_cut_tail_is_free_and_dirty)
+{
+    struct span *span = claim(9);
+    arena_shrink(span, 2, 0);
+    CHECK_EQ(span->slices, 2);
+    CHECK_EQ(dirty(), 7);
+    CHECK_EQ(claim(7)->start, span->start + 2 * SLICE_SIZE);
+    arena_check();
+}
+
+/* ---- huge ------------------------------------------------------------------------------------------- */
+
+TEST(arena, more_than_half_an_arena_has_one_of_its_own)
+{
+    struct span *huge = claim(HALF + 1);
+    CHECK(huge->arena->huge);
+    CHECK_EQ(huge->arena->slices, HALF + 1);
+    CHECK_EQ(page_map_find(huge->start), huge);
+    ((char *)huge->start)[span_bytes(huge) - 1] = 1;
+    arena_check();
+}
+
+TEST(arena, a_freed_huge_arena_serves_a_size_near_its_own)
+{
+    struct span *huge = claim(2000);
+    uintptr_t start = huge->start;
+    bool zeroed = true;
+    arena_return(huge, 0);
+    huge = arena_claim(1700, 1, SPAN_LARGE, &zeroed);
+    CHECK_EQ(huge->start, start);
+    CHECK(!zeroed);
+    arena_check();
+}
+
+TEST(arena, a_freed_huge_arena_does_not_serve_a_much_smaller_size)
+{
+    struct span *huge = claim(2000);
+    arena_return(huge, 0);
+    CHECK(claim(1000)->arena != huge->arena);
+    arena_check();
+}
+
+TEST(arena, a_huge_block_that_is_remapped_keeps_its_contents)
+{
+    struct span *huge = claim(600);
+    uintptr_t old = huge->start;
+    memset((void *)old, 0x77, SLICE_SIZE);
+    size_t before = used();
+    REQUIRE(arena_remap_huge(&huge, 6000));
+    CHECK_EQ(huge->slices, 6000);
+    CHECK_EQ(used(), before + 5400);
+    CHECK_EQ(*(unsigned char *)huge->start, 0x77);
+    CHECK_EQ(((unsigned char *)huge->start)[SLICE_SIZE - 1], 0x77);
+    ((char *)huge->start)[span_bytes(huge) - 1] = 1;
+    CHECK_EQ(page_map_find(huge->start), huge);
+    CHECK(old == huge->start || page_map_find(old) == NULL);
+    arena_return(huge, 0);
+    arena_check();
+}
+
+TEST(arena, a_remap_that_fails_changes_nothing)
+{
+    struct span *huge = claim(600);
+    os_fault_after(1, true);
+    CHECK(!arena_remap_huge(&huge, 6000));
+    os_fault_after(0, false);
+    CHECK_EQ(huge->slices, 600);
+    CHECK_EQ(page_map_find(huge->start), huge);
+    arena_check();
+}
+
+/* ---- failures ----------------------------------------------------------------------------------------- */
+
+TEST(arena, without_memory_a_claim_is_null_and_later_works)
+{
+    bool zeroed;
+    os_fault_after(1, true);
+    CHECK(arena_claim(1, 1, SPAN_POOL, &zeroed) == NULL);
+    CHECK(arena_claim(2000, 1, SPAN_LARGE, &zeroed) == NULL);
+    os_fault_after(0, false);
+    arena_check();
+    CHECK_EQ(used(), 0);
+    claim(1);
+    arena_check();
+}
+
+TEST(arena, whichever_call_fails_the_law_holds)
+{
+    for (unsigned n = 1; n <= 12; n++) {
+        bool zeroed;
+        os_fault_after(n, false);
+        struct span *small = arena_claim(300, 1, SPAN_LARGE, &zeroed), *huge = arena_claim(600 + n, 1, SPAN_LARGE, &zeroed);
+        os_fault_after(0, false);
+        arena_check();
+        if (small != NULL)
+            ((char *)small->start)[span_bytes(small) - 1] = 1;
+        if (huge != NULL)
+            arena_return(huge, 0);
+        arena_check();
+    }
+}
+
+TEST(arena, where_address_space_is_short_an_arena_is_smaller)
+{
+    bool zeroed;
+    os_fault_after(2, false); /* the record, then the mapping */
+    struct span *span = arena_claim(5, 1, SPAN_LARGE, &zeroed);
+    os_fault_after(0, false);
+    REQUIRE(span != NULL);
+    CHECK(span->arena->slices < ARENA_SLICES);
+    CHECK(span->arena->slices >= 5);
+    arena_check();
+}
+
+TEST(arena, an_arena_is_found_from_any_of_its_addresses)
+{
+    struct span *span = claim(3), *huge = claim(700);
+    int local;
+    CHECK_EQ(arena_find(span->start + 2 * SLICE_SIZE + 17), span->arena);
+    CHECK_EQ(arena_find(huge->start + 699 * SLICE_SIZE), huge->arena);
+    CHECK(arena_find((uintptr_t)&local) == NULL);
+    CHECK(arena_find(0) == NULL);
+}
+
+/* ---- against a model ------------------------------------------------------------------------------------ */
+
+#define SPANS 120
+
+struct model_span {
+    struct span *span;
+    uint64_t stamp;
+};
+
+static uint64_t *slice_word(const struct span *span, uint32_t slice, bool last)
+{
+    uintptr_t at = span->start + ((uintptr_t)slice << SLICE_SHIFT);
+    return (uint64_t *)(last ? at + SLICE_SIZE - 8 : at);
+}
+
+static void stamp(struct model_span *held, uint32_t from)
+{
+    for (uint32_t i = from; i < held->span->slices; i++)
+        *slice_word(held->span, i, false) = *slice_word(held->span, i, true) = held->stamp + i;
+}
+
+static void check_stamps(const struct model_span *held)
+{
+    for (uint32_t i = 0; i < held->span->slices; i++) {
+        CHECK_EQ(*slice_word(held->span, i, false), held->stamp + i);
+        CHECK_EQ(*slice_word(held->span, i, true), held->stamp + i);
+    }
+}
+
+static void check_zeros(const struct span *span)
+{
+    for (uint32_t i = 0; i < span->slices; i++)
+        CHECK_EQ(*slice_word(span, i, false) | *slice_word(span, i, true), 0);
+}
+
+static void claim_random(struct model_span *held, uint64_t *random)
+{
+    uint64_t r = harness_random(random);
+    uint32_t slices = 1 + (uint32_t)(r % 60), align = (uint32_t)1 << (r >> 8) % 5;
+    bool zeroed = false, pool = slices <= POOL_SLICES_MAX && (r >> 16) % 2;
+    if ((r >> 20) % 40 == 0)
+        slices = HALF + 1 + (uint32_t)((r >> 32) % 300);
+    held->span = arena_claim(slices, align, pool ? SPAN_POOL : SPAN_LARGE, &zeroed);
+    REQUIRE(held->span != NULL);
+    CHECK(held->span->slices >= slices);
+    CHECK_EQ(held->span->start % ((uintptr_t)align << SLICE_SHIFT), 0);
+    if (zeroed)
+        check_zeros(held->span);
+    held->stamp = r;
+    stamp(held, 0);
+}
+
+static void resize_random(struct model_span *held, uint64_t *random, uint32_t now_ms)
+{
+    uint32_t old = held->span->slices, slices = 1 + (uint32_t)(harness_random(random) % (2 * old));
+    if (load_rlx(&held->span->kind) == SPAN_POOL)
+        return;
+    if (held->span->arena->huge) {
+        if (slices <= HALF)
+            return;
+        CHECK(arena_remap_huge(&held->span, slices));
+    } else if (slices < old) {
+        arena_shrink(held->span, slices, now_ms);
+    } else if (slices > old && slices <= HALF) {
+        (void)arena_extend(held->span, slices);
+    }
+    if (held->span->slices > old)
+        stamp(held, old);
+}
+
+TEST(arena, random_operations_keep_every_law_and_every_byte)
+{
+    struct model_span held[SPANS] = { { NULL, 0 } };
+    uint64_t random = harness_seed();
+    for (uint32_t now_ms = 1; now_ms < 8000; now_ms++) {
+        struct model_span *one = &held[harness_random(&random) % SPANS];
+        if (one->span == NULL) {
+            claim_random(one, &random);
+        } else if (harness_random(&random) % 4 == 0) {
+            check_stamps(one);
+            resize_random(one, &random, now_ms);
+        } else {
+            check_stamps(one);
+            arena_return(one->span, now_ms);
+            one->span = NULL;
+        }
+        if (now_ms % 100 == 0)
+            purge_free_slices(now_ms, 50);
+        size_t slices = 0;
+        for (unsigned i = 0; i < SPANS; i++)
+            slices += held[i].span != NULL ? held[i].span->slices : 0;
+        CHECK_EQ(used(), slices);
+        arena_check();
+    }
+    for (unsigned i = 0; i < SPANS; i++) {
+        if (held[i].span != NULL) {
+            check_stamps(&held[i]);
+            arena_return(held[i].span, 8000);
+        }
+    }
+    purge_free_slices(9000, 0);
+    CHECK_EQ(used(), 0);
+    CHECK_EQ(dirty(), 0);
+    CHECK_EQ(load_rlx(&arenas.mapped_slices), 0);
+    arena_check();
+}
+
+/* ---- fork ------------------------------------------------------------------------------------------------- */
+
+/* As a fork finds it that another thread's change was in the middle of. */
+static void scramble(struct arena *arena)
+{
+    lock_acquire(&arenas.lock);
+    memset(arena->free_bits, 0x55, sizeof arena->free_bits);
+    memset(arena->dirty_bits, 0xff, sizeof arena->dirty_bits);
+    arena->free_slices = 3;
+    arena->next = arena;
+    arenas.lists[0][3] = arena;
+    store_rlx(&arenas.used_slices, (size_t)77);
+}
+
+TEST(arena, a_fork_in_the_middle_is_repaired_from_the_spans)
+{
+    struct span *a = claim(5), *b = claim(6), *huge = claim(700);
+    arena_return(a, 0);
+    scramble(b->arena);
+    arena_fork_child();
+    arena_check();
+    CHECK_EQ(used(), 706);
+    CHECK_EQ(b->arena->free_slices, ARENA_SLICES - 6);
+    arena_return(b, 0);
+    arena_return(huge, 0);
+    CHECK_EQ(used(), 0);
+    arena_check();
+}
+
+TEST(arena, after_a_fork_free_slices_count_as_dirty)
+{
+    struct span *a = claim(5);
+    scramble(a->arena);
+    arena_fork_child();
+    CHECK_EQ(dirty(), ARENA_SLICES - 5);
+    bool zeroed = true;
+    CHECK(arena_claim(3, 1, SPAN_LARGE, &zeroed) != NULL);
+    CHECK(!zeroed);
+}
+
+TEST(arena, a_fork_during_a_purge_gives_its_slices_back)
+{
+    struct span *a = claim(5), *b = claim(1);
+    arena_return(a, 0);
+    /* As purge.c takes a run out. */
+    struct arena *arena = b->arena;
+    a->slices = 5;
+    store_rlx(&a->kind, (uint8_t)SPAN_PURGING);
+    arena->free_slices -= 5;
+    bitmap_clear_range(arena->free_bits, 0, 5);
+    arenas.purging = 1;
+    arena_fork_child();
+    arena_check();
+    CHECK_EQ(arena->free_slices, ARENA_SLICES - 1);
+    CHECK_EQ(arenas.purging, 0);
+}
+
+TEST(arena, a_quiet_fork_changes_nothing)
+{
+    struct span *a = claim(5);
+    arena_return(a, 0);
+    arena_fork_child();
+    CHECK_EQ(dirty(), 5);
+    arena_check();
+}
+
+/* ---- the checker can fail ------------------------------------------------------------------------------------ */
+
+TEST_ABORTS(arena, the_check_sees_a_wrong_count, "check: arena")
+{
+    claim(5)->arena->free_slices--;
+    arena_check();
+}
+
+TEST_ABORTS(arena, the_check_sees_a_wrong_bit, "check: arena")
+{
+    struct arena *arena = claim(5)->arena;
+    bitmap_set_range(arena->free_bits, 2, 1);
+    arena_check();
+}
+
+TEST_ABORTS(arena, the_check_sees_a_used_slice_that_is_dirty, "used and dirty")
+{
+    struct arena *arena = claim(5)->arena;
+    bitmap_set_range(arena->dirty_bits, 2, 1);
+    arena_check();
+}

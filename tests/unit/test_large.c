@@ -1,0 +1,173 @@
+/* Large blocks: sizes, alignment, resizing in place. */
+#include "harness.h"
+
+#include "arenas/arena.h"
+#include "arenas/large.h"
+
+#define MIB ((size_t)1 << 20)
+
+static struct span *create(size_t bytes)
+{
+    bool zeroed;
+    struct span *span = large_create(bytes, 1, &zeroed);
+    REQUIRE(span != NULL);
+    return span;
+}
+
+static unsigned char *bytes_of(const struct span *span)
+{
+    return (unsigned char *)span->start;
+}
+
+TEST(large, a_block_is_usable_to_the_end_of_its_last_page)
+{
+    static const size_t sizes[] = { 1, 4096, 32769, 65536, 65537, 100000, 3 * MIB + 5, 40 * MIB };
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(sizes); i++) {
+        struct span *span = create(sizes[i]);
+        CHECK_EQ(span->large_size, bits_round_up(sizes[i], OS_PAGE_SIZE));
+        CHECK(span->large_size <= span_bytes(span));
+        bytes_of(span)[0] = bytes_of(span)[span->large_size - 1] = 1;
+    }
+    arena_check();
+}
+
+TEST(large, a_block_starts_at_a_slice)
+{
+    for (size_t bytes = 1; bytes < 8 * MIB; bytes = bytes * 3 + 1)
+        CHECK_EQ(create(bytes)->start % SLICE_SIZE, 0);
+}
+
+TEST(large, sizes_beyond_the_address_space_are_refused)
+{
+    bool zeroed;
+    CHECK(large_create(SIZE_MAX, 1, &zeroed) == NULL);
+    CHECK(large_create(SIZE_MAX - SLICE_SIZE, 1, &zeroed) == NULL);
+    CHECK(large_create(((size_t)1 << 47) + 1, 1, &zeroed) == NULL);
+    CHECK(large_create((size_t)1 << 47, 1, &zeroed) == NULL);
+    CHECK(large_create(MIB, (size_t)1 << 63, &zeroed) == NULL);
+    arena_check();
+}
+
+TEST(large, every_alignment_up_to_a_gib_is_kept)
+{
+    for (size_t align = 1; align <= 1024 * MIB; align *= 2) {
+        bool zeroed;
+        struct span *span = large_create(100000, align, &zeroed);
+        REQUIRE(span != NULL);
+        CHECK_EQ(span->start % align, 0);
+        bytes_of(span)[99999] = 1;
+    }
+    arena_check();
+}
+
+TEST(large, a_huge_block_can_be_aligned_too)
+{
+    bool zeroed;
+    struct span *span = large_create(40 * MIB, 256 * MIB, &zeroed);
+    REQUIRE(span != NULL);
+    CHECK_EQ(span->start % (256 * MIB), 0);
+    arena_check();
+}
+
+TEST(large, what_claims_to_be_zeroed_is)
+{
+    for (unsigned round = 0; round < 20; round++) {
+        bool zeroed;
+        struct span *span = large_create(200000, 1, &zeroed);
+        REQUIRE(span != NULL);
+        for (size_t i = 0; zeroed && i < span->large_size; i++)
+            REQUIRE(bytes_of(span)[i] == 0);
+        memset(bytes_of(span), 0xff, span->large_size);
+        if (round % 3 != 0)
+            large_destroy(span, 0);
+    }
+}
+
+TEST(large, growth_stays_in_place_where_there_is_room)
+{
+    struct span *span = create(MIB);
+    memset(bytes_of(span), 0x3c, MIB);
+    uintptr_t start = span->start;
+    CHECK_EQ(large_resize(span, 5 * MIB, 0), span);
+    CHECK_EQ(span->start, start);
+    CHECK_EQ(span->large_size, 5 * MIB);
+    CHECK_EQ(bytes_of(span)[MIB - 1], 0x3c);
+    bytes_of(span)[5 * MIB - 1] = 1;
+    arena_check();
+}
+
+TEST(large, growth_is_refused_where_there_is_none_and_nothing_changes)
+{
+    struct span *span = create(MIB);
+    create(MIB);
+    CHECK(large_resize(span, 2 * MIB, 0) == NULL);
+    CHECK_EQ(span->large_size, MIB);
+    arena_check();
+}
+
+TEST(large, growth_within_the_last_slice_needs_no_room)
+{
+    struct span *span = create(70000);
+    create(MIB);
+    CHECK_EQ(large_resize(span, 131072, 0), span);
+    CHECK_EQ(span->large_size, 131072);
+}
+
+TEST(large, a_block_cut_to_half_gives_slices_back)
+{
+    struct span *span = create(4 * MIB);
+    CHECK_EQ(large_resize(span, 2 * MIB, 0), span);
+    CHECK_EQ(span->large_size, 2 * MIB);
+    CHECK_EQ(load_rlx(&arenas.dirty_slices), 2 * MIB / SLICE_SIZE);
+    arena_check();
+}
+
+TEST(large, a_block_cut_to_less_had_better_move)
+{
+    struct span *span = create(4 * MIB);
+    CHECK(large_resize(span, MIB, 0) == NULL);
+    CHECK_EQ(span->large_size, 4 * MIB);
+}
+
+TEST(large, a_huge_block_grows_and_shrinks_with_its_contents)
+{
+    struct span *span = create(40 * MIB);
+    memset(bytes_of(span), 0x3c, MIB);
+    span = large_resize(span, 200 * MIB, 0);
+    REQUIRE(span != NULL);
+    CHECK_EQ(span->large_size, 200 * MIB);
+    bytes_of(span)[200 * MIB - 1] = 1;
+    CHECK_EQ(bytes_of(span)[MIB - 1], 0x3c);
+    span = large_resize(span, 48 * MIB, 0);
+    REQUIRE(span != NULL);
+    CHECK_EQ(span->large_size, 48 * MIB);
+    CHECK_EQ(bytes_of(span)[MIB - 1], 0x3c);
+    arena_check();
+}
+
+TEST(large, a_huge_block_does_not_shrink_below_the_size_of_one)
+{
+    struct span *span = create(40 * MIB);
+    CHECK(large_resize(span, 20 * MIB, 0) == NULL);
+    CHECK_EQ(span->large_size, 40 * MIB);
+}
+
+TEST(large, an_impossible_size_changes_nothing)
+{
+    struct span *span = create(MIB), *huge = create(40 * MIB);
+    CHECK(large_resize(span, SIZE_MAX, 0) == NULL);
+    CHECK(large_resize(huge, (size_t)1 << 47, 0) == NULL);
+    CHECK_EQ(span->large_size, MIB);
+    CHECK_EQ(huge->large_size, 40 * MIB);
+    bytes_of(huge)[40 * MIB - 1] = 1;
+    arena_check();
+}
+
+TEST(large, destroyed_blocks_leave_no_slice_behind)
+{
+    size_t before = load_rlx(&arenas.used_slices);
+    for (size_t bytes = 1; bytes < 300 * MIB; bytes = bytes * 3 + 1)
+        large_destroy(create(bytes), 0);
+    CHECK_EQ(load_rlx(&arenas.used_slices), before);
+    arena_check();
+}

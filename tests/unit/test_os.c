@@ -1,0 +1,272 @@
+/* The kernel's face, against the kernel. */
+#include "harness.h"
+
+#include "base/os.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define PAGES 16
+
+static bool is_zero(const unsigned char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_mapped(void *address)
+{
+    unsigned char resident;
+    return mincore(address, OS_PAGE_SIZE, &resident) == 0;
+}
+
+static unsigned char *map_filled(void)
+{
+    unsigned char *bytes = os_map(PAGES * OS_PAGE_SIZE, OS_PAGE_SIZE);
+    REQUIRE(bytes != NULL);
+    memset(bytes, 0xa5, PAGES * OS_PAGE_SIZE);
+    return bytes;
+}
+
+TEST(os, mapped_memory_is_zero_and_writable)
+{
+    unsigned char *bytes = os_map(PAGES * OS_PAGE_SIZE, OS_PAGE_SIZE);
+    REQUIRE(bytes != NULL);
+    CHECK(is_zero(bytes, PAGES * OS_PAGE_SIZE));
+    memset(bytes, 1, PAGES * OS_PAGE_SIZE);
+}
+
+TEST(os, mappings_have_the_alignment_that_was_asked_for)
+{
+    for (size_t align = OS_PAGE_SIZE; align <= (size_t)1 << 30; align *= 2) {
+        char *bytes = os_map(3 * OS_PAGE_SIZE, align);
+        REQUIRE(bytes != NULL);
+        CHECK_EQ((uintptr_t)bytes % align, 0);
+        bytes[3 * OS_PAGE_SIZE - 1] = 1;
+    }
+}
+
+TEST(os, an_impossible_mapping_is_null_and_errno_stays)
+{
+    errno = EXDEV;
+    CHECK(os_map((size_t)1 << 62, OS_PAGE_SIZE) == NULL);
+    CHECK(os_map(SIZE_MAX - OS_PAGE_SIZE + 1, OS_PAGE_SIZE) == NULL);
+    CHECK_EQ(errno, EXDEV);
+}
+
+TEST(os, unmapped_memory_is_gone)
+{
+    unsigned char *bytes = map_filled();
+    os_unmap(bytes, PAGES * OS_PAGE_SIZE);
+    CHECK(!is_mapped(bytes));
+}
+
+TEST(os, purged_pages_read_as_zeros)
+{
+    unsigned char *bytes = map_filled();
+    CHECK(os_purge(bytes, PAGES * OS_PAGE_SIZE));
+    CHECK(is_zero(bytes, PAGES * OS_PAGE_SIZE));
+}
+
+TEST(os, a_purge_leaves_its_neighbours)
+{
+    unsigned char *bytes = map_filled();
+    CHECK(os_purge(bytes + OS_PAGE_SIZE, OS_PAGE_SIZE));
+    CHECK_EQ(bytes[OS_PAGE_SIZE - 1], 0xa5);
+    CHECK_EQ(bytes[2 * OS_PAGE_SIZE], 0xa5);
+}
+
+static void check_purge_of_every_second_page(unsigned char *bytes)
+{
+    struct os_range ranges[PAGES / 2];
+    for (unsigned i = 0; i < PAGES / 2; i++)
+        ranges[i] = (struct os_range){ bytes + 2 * i * OS_PAGE_SIZE, OS_PAGE_SIZE };
+    CHECK(os_purge_ranges(ranges, PAGES / 2));
+    for (unsigned i = 0; i < PAGES / 2; i++) {
+        CHECK(is_zero(bytes + 2 * i * OS_PAGE_SIZE, OS_PAGE_SIZE));
+        CHECK_EQ(bytes[(2 * i + 1) * OS_PAGE_SIZE], 0xa5);
+        CHECK_EQ(bytes[(2 * i + 2) * OS_PAGE_SIZE - 1], 0xa5);
+    }
+}
+
+TEST(os, several_ranges_are_purged_and_nothing_else)
+{
+    check_purge_of_every_second_page(map_filled());
+}
+
+TEST(os, ranges_are_purged_one_by_one_where_the_kernel_takes_no_vector)
+{
+    unsigned char *bytes = map_filled();
+    os_fault_after(1, false);
+    check_purge_of_every_second_page(bytes);
+}
+
+TEST(os, ranges_that_the_kernel_refuses_are_told)
+{
+    unsigned char *bytes = map_filled();
+    struct os_range ranges[2] = { { bytes, OS_PAGE_SIZE }, { bytes + 2 * OS_PAGE_SIZE, OS_PAGE_SIZE } };
+    os_fault_after(1, true);
+    CHECK(!os_purge_ranges(ranges, 2));
+    CHECK_EQ(bytes[0], 0xa5);
+}
+
+TEST(os, a_range_that_is_not_mapped_is_refused_and_errno_stays)
+{
+    unsigned char *bytes = map_filled();
+    os_unmap(bytes, PAGES * OS_PAGE_SIZE);
+    errno = EXDEV;
+    CHECK(!os_purge(bytes, PAGES * OS_PAGE_SIZE));
+    CHECK_EQ(errno, EXDEV);
+}
+
+TEST(os, a_remapped_block_keeps_its_contents_and_its_alignment)
+{
+    const size_t align = 65536;
+    unsigned char *bytes = os_map(align, align);
+    REQUIRE(bytes != NULL);
+    memset(bytes, 0x5a, align);
+    REQUIRE(os_map(align, align) != NULL); /* likely just below: in the way of nothing, but a change of place shows */
+    unsigned char *grown = os_remap(bytes, align, 64 * align, align);
+    REQUIRE(grown != NULL);
+    CHECK_EQ((uintptr_t)grown % align, 0);
+    CHECK_EQ(grown[0], 0x5a);
+    CHECK_EQ(grown[align - 1], 0x5a);
+    CHECK(is_zero(grown + align, 63 * align));
+}
+
+TEST(os, a_remap_can_shrink)
+{
+    unsigned char *bytes = map_filled();
+    CHECK_EQ(os_remap(bytes, PAGES * OS_PAGE_SIZE, OS_PAGE_SIZE, OS_PAGE_SIZE), bytes);
+    CHECK_EQ(bytes[0], 0xa5);
+    CHECK(!is_mapped(bytes + OS_PAGE_SIZE));
+}
+
+TEST(os, a_failed_remap_leaves_the_block)
+{
+    unsigned char *bytes = map_filled();
+    errno = EXDEV;
+    CHECK(os_remap(bytes, PAGES * OS_PAGE_SIZE, (size_t)1 << 62, OS_PAGE_SIZE) == NULL);
+    os_fault_after(1, false);
+    CHECK(os_remap(bytes, PAGES * OS_PAGE_SIZE, 2 * PAGES * OS_PAGE_SIZE, OS_PAGE_SIZE) == NULL);
+    CHECK_EQ(errno, EXDEV);
+    CHECK_EQ(bytes[PAGES * OS_PAGE_SIZE - 1], 0xa5);
+}
+
+TEST(os, the_nth_call_fails_and_only_it)
+{
+    for (unsigned n = 1; n <= 4; n++) {
+        os_fault_after(n, false);
+        for (unsigned i = 1; i <= 6; i++)
+            CHECK_EQ(os_map(OS_PAGE_SIZE, OS_PAGE_SIZE) == NULL, i == n);
+    }
+}
+
+TEST(os, from_the_nth_call_on_all_fail_until_switched_off)
+{
+    unsigned char *bytes = map_filled();
+    os_fault_after(3, true);
+    for (unsigned i = 1; i <= 6; i++)
+        CHECK_EQ(os_purge(bytes, OS_PAGE_SIZE), i < 3);
+    os_fault_after(0, false);
+    CHECK(os_purge(bytes, OS_PAGE_SIZE));
+}
+
+TEST(os, populated_pages_keep_their_contents)
+{
+    unsigned char *bytes = map_filled();
+    os_populate(bytes, PAGES * OS_PAGE_SIZE);
+    os_huge_pages(bytes, PAGES * OS_PAGE_SIZE, true);
+    os_huge_pages(bytes, PAGES * OS_PAGE_SIZE, false);
+    CHECK_EQ(bytes[5 * OS_PAGE_SIZE], 0xa5);
+}
+
+TEST(os, the_clock_does_not_run_backwards)
+{
+    uint32_t before = os_now_ms();
+    for (unsigned i = 0; i < 100000; i++) {
+        uint32_t now = os_now_ms();
+        CHECK((int32_t)(now - before) >= 0);
+        before = now;
+    }
+}
+
+TEST(os, a_wait_for_another_value_returns_at_once)
+{
+    _Atomic uint32_t word = 1;
+    os_wait(&word, 0, OS_FOREVER);
+}
+
+TEST(os, a_wait_ends_with_its_time)
+{
+    _Atomic uint32_t word = 0;
+    errno = EXDEV;
+    os_wait(&word, 0, 1);
+    CHECK_EQ(errno, EXDEV);
+}
+
+static void *wait_for_one(void *word)
+{
+    while (load_acq((_Atomic uint32_t *)word) == 0)
+        os_wait(word, 0, OS_FOREVER);
+    return NULL;
+}
+
+TEST(os, a_wake_ends_a_wait_without_a_limit)
+{
+    static _Atomic uint32_t word;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, wait_for_one, &word) == 0);
+    store_rel(&word, 1u);
+    os_wake(&word, 1);
+    pthread_join(thread, NULL);
+}
+
+TEST(os, a_barrier_that_was_registered_works_or_says_no)
+{
+    bool registered = os_barrier_register();
+    CHECK_EQ(os_barrier(), registered);
+    os_fault_after(1, false);
+    CHECK(!os_barrier());
+}
+
+TEST(os, without_registration_there_is_no_barrier)
+{
+    os_fault_after(1, false);
+    CHECK(!os_barrier_register());
+    CHECK(!os_barrier());
+}
+
+TEST(os, a_small_file_is_read_and_terminated)
+{
+    char text[64];
+    long length = os_read_file("/proc/self/comm", text, sizeof text);
+    CHECK(length > 0);
+    CHECK_EQ(strlen(text), length);
+    char start[4];
+    CHECK_EQ(os_read_file("/proc/self/comm", start, sizeof start), 3);
+    CHECK(strncmp(start, text, 3) == 0 && start[3] == '\0');
+}
+
+TEST(os, a_missing_file_is_an_answer_and_errno_stays)
+{
+    char text[64];
+    errno = EXDEV;
+    CHECK_EQ(os_read_file("/nonexistent/file", text, sizeof text), -1);
+    CHECK_EQ(errno, EXDEV);
+}
+
+TEST(os, a_test_is_no_secure_process)
+{
+    CHECK(!os_is_secure());
+}
+
+TEST(os, the_random_value_is_the_same_for_all_of_a_process)
+{
+    CHECK_EQ(os_random(), os_random());
+}
