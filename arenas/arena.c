@@ -214,10 +214,41 @@ static struct span *claim_huge_locked(uint32_t slices, uint32_t align, enum span
     return &best->spans[0];
 }
 
+/* A large block is worth a search for the place that fits best and is paid for, over this many arenas. */
+#define SEARCH_SLICES_MIN 5
+#define SEARCH_ARENAS_MAX 64
+
+static struct span *claim_best_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+{
+    struct arena *best = NULL;
+    uint32_t best_index = 0;
+    uint64_t cost = UINT64_MAX;
+    unsigned searched = 0;
+    for (unsigned bucket = bits_width(slices); bucket < ARENA_BUCKETS; bucket++) {
+        for (unsigned dirty = 2; dirty-- > 0;) {
+            for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL && searched < SEARCH_ARENAS_MAX; a = a->next) {
+                uint32_t phase = (uint32_t)(a->base >> SLICE_SHIFT) & (align - 1);
+                uint32_t index = bitmap_find_dirtiest(a->free_bits, a->dirty_bits, a->slices, slices, align, phase, &cost);
+                if (index != BITMAP_NONE) {
+                    best = a;
+                    best_index = index;
+                }
+                searched++;
+            }
+        }
+    }
+    return best == NULL ? NULL : take_span_locked(best, best_index, slices, kind, zeroed);
+}
+
 static struct span *claim_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
 {
     if (slices > ARENA_SLICES / 2)
         return claim_huge_locked(slices, align, kind, zeroed);
+    if (slices >= SEARCH_SLICES_MIN) {
+        struct span *span = claim_best_locked(slices, align, kind, zeroed);
+        if (span != NULL)
+            return span;
+    }
     unsigned lowest = bits_width(slices);
     if (load_rlx(&arenas.dirty_slices) >= slices) {
         for (unsigned bucket = lowest; bucket < ARENA_BUCKETS; bucket++) {

@@ -61,12 +61,40 @@ uint32_t bitmap_next_clear(const uint64_t *words, uint32_t from, uint32_t limit)
     return next(words, from, limit, ~(uint64_t)0);
 }
 
+static uint32_t align_up(uint32_t bit, uint32_t align, uint32_t phase)
+{
+    return (uint32_t)bits_round_up(bit + phase, align) - phase;
+}
+
+uint32_t bitmap_find_dirtiest(const uint64_t *free_words, const uint64_t *dirty_words, uint32_t limit, uint32_t count,
+                              uint32_t align, uint32_t phase, uint64_t *cost)
+{
+    uint32_t best = BITMAP_NONE;
+    for (uint32_t from = bitmap_next_set(free_words, 0, limit); from < limit;) {
+        uint32_t to = bitmap_next_clear(free_words, from, limit), left = align_up(from, align, phase);
+        if (left < to && to - left >= count) {
+            uint32_t right = to - count - ((to - count + phase) & (align - 1));
+            uint32_t places[2] = { left, right };
+            for (unsigned i = 0; i < 2; i++) {
+                uint64_t clean = count - bitmap_count_range(dirty_words, places[i], count);
+                uint64_t price = clean << 32 | (to - from);
+                if (price < *cost) {
+                    *cost = price;
+                    best = places[i];
+                }
+            }
+        }
+        from = bitmap_next_set(free_words, to, limit);
+    }
+    return best;
+}
+
 uint32_t bitmap_find_run(const uint64_t *words, uint32_t limit, uint32_t count, uint32_t align, uint32_t phase)
 {
     uint32_t best = BITMAP_NONE, best_length = UINT32_MAX;
     for (uint32_t from = bitmap_next_set(words, 0, limit); from < limit;) {
         uint32_t to = bitmap_next_clear(words, from, limit);
-        uint32_t start = (uint32_t)bits_round_up(from + phase, align) - phase;
+        uint32_t start = align_up(from, align, phase);
         if (start < to && to - start >= count && to - from < best_length) {
             best = start;
             best_length = to - from;

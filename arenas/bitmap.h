@@ -25,4 +25,9 @@ uint32_t bitmap_next_clear(const uint64_t *words, uint32_t from, uint32_t limit)
  * that (start + phase) is a multiple of align, a power of two; BITMAP_NONE without one. */
 uint32_t bitmap_find_run(const uint64_t *words, uint32_t limit, uint32_t count, uint32_t align, uint32_t phase);
 
+/* The same at either end of a run of free bits: the place that takes the fewest bits that are not dirty, then the
+ * one in the shortest run.  *cost orders places of several bitmaps; a place must cost less than it did before. */
+uint32_t bitmap_find_dirtiest(const uint64_t *free_words, const uint64_t *dirty_words, uint32_t limit, uint32_t count,
+                              uint32_t align, uint32_t phase, uint64_t *cost);
+
 #endif
