@@ -169,6 +169,7 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     span->arena = arena;
     span->start = arena->base + ((uintptr_t)index << SLICE_SHIFT);
     span->slices = slices;
+    span->divider = 0;
     store_rlx(&span->kind, (uint8_t)kind);
     take_slices_locked(arena, index, slices);
     return span;
@@ -282,6 +283,7 @@ static struct span *claim_new_locked(struct arena *arena, uint32_t slices, uint3
     span->arena = arena;
     span->start = arena->base;
     span->slices = slices;
+    span->divider = 0;
     store_rlx(&span->kind, (uint8_t)kind);
     arena->free_slices = 0;
     add_rlx(&arenas.used_slices, slices);

@@ -41,7 +41,7 @@ struct span {
     /* What free() reads, in one cache line. */
     _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
     uintptr_t start;
-    uint64_t divider; /* offset * divider < divider only at the start of a block */
+    uint64_t divider; /* offset * divider < divider only at the start of a block; 0 for a large block */
     uint32_t block_size;
     uint16_t bin_offset; /* of its class' bin in a heap: class * 16 */
     uint8_t size_class;

@@ -7,12 +7,14 @@
 
 extern ARCA_TLS struct heap_door thread_door;
 
-/* For blocks that the fast path does not have; the door is entered and heap is what it showed. */
-void *malloc_slow(struct heap *heap, size_t size);
-/* For blocks that the fast path does not know; as above. */
-void free_slow(struct heap *heap, void *block);
-/* A bin is over its limit; as above. */
+/* For blocks that the fast path does not have; the door is left. */
+void *malloc_slow(size_t size);
+/* For blocks that the fast path does not know; the door is left. */
+void free_slow(void *block);
+/* A bin is over its limit; the door is entered. */
 void free_flush(struct heap *heap, unsigned class);
+/* A block of a pool of another heap; the door is entered. */
+void free_remote(struct heap *heap, struct span *pool, struct block *block);
 
 /* True at the start of a block of this pool. */
 ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
@@ -20,21 +22,29 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
     return (address - pool->start) * pool->divider < pool->divider;
 }
 
-ARCA_INLINE void *malloc_fast(size_t size)
+/* NULL when the bin is empty; size <= SMALL_MAX. */
+ARCA_INLINE void *bin_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
-    if (likely(size <= SMALL_MAX)) {
-        struct bin *bin = bin_at(heap, bin_offset_of(size));
-        struct block *block = bin->head;
-        if (likely(block != NULL)) {
-            bin->head = block->next;
-            bin->room++;
-            block->mark = 0;
-            door_leave(&thread_door);
-            return block;
-        }
+    struct bin *bin = bin_at(heap, bin_offset_of(size));
+    struct block *block = bin->head;
+    if (likely(block != NULL)) {
+        bin->head = block->next;
+        bin->room++;
+        block->mark = 0;
     }
-    return malloc_slow(heap, size);
+    door_leave(&thread_door);
+    return block;
+}
+
+ARCA_INLINE void *malloc_fast(size_t size)
+{
+    if (likely(size <= SMALL_MAX)) {
+        void *block = bin_pop(size);
+        if (likely(block != NULL))
+            return block;
+    }
+    return malloc_slow(size);
 }
 
 ARCA_INLINE void free_fast(void *address)
@@ -42,20 +52,25 @@ ARCA_INLINE void free_fast(void *address)
     struct heap *heap = door_enter(&thread_door);
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
-    if (likely(pool != NULL && load_rlx(&pool->heap) == heap) && likely(pool_is_block(pool, (uintptr_t)block)) &&
-        likely(block->mark != block_mark(block))) {
-        struct bin *bin = bin_at(heap, pool->bin_offset);
-        block->next = bin->head;
+    /* The divider of a large block is 0, so that nothing is a block of it here. */
+    if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(block->mark != block_mark(block))) {
         block->mark = block_mark(block);
-        bin->head = block;
-        if (likely(--bin->room >= 0)) {
-            door_leave(&thread_door);
+        if (unlikely(load_rlx(&pool->heap) != heap)) {
+            free_remote(heap, pool, block);
             return;
         }
-        free_flush(heap, pool->size_class);
+        struct bin *bin = bin_at(heap, pool->bin_offset);
+        block->next = bin->head;
+        bin->head = block;
+        if (unlikely(--bin->room < 0)) {
+            free_flush(heap, pool->size_class);
+            return;
+        }
+        door_leave(&thread_door);
         return;
     }
-    free_slow(heap, address);
+    door_leave(&thread_door);
+    free_slow(address);
 }
 
 #endif

@@ -121,11 +121,9 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
     return block;
 }
 
-void *malloc_slow(struct heap *heap, size_t size)
+void *malloc_slow(size_t size)
 {
     bool zeroed;
-    (void)heap;
-    door_leave(&thread_door);
     if (size > SMALL_MAX)
         return large_alloc(size, 1, &zeroed);
     void *block = small_try(size);
@@ -161,58 +159,55 @@ static void large_free(struct span *span)
     large_destroy(span, os_now_ms());
 }
 
-/* A block of a heap with a lock: no parcel may outlive an explicit heap. */
+/* A marked block of a heap with a lock: no parcel may outlive an explicit heap. */
 static void shared_free(struct heap *heap, struct span *pool, struct block *block)
 {
     lock_acquire(&heap->lock);
-    struct bin *bin = &heap->bins[pool->size_class];
-    block->mark = block_mark(block);
-    block->next = bin->head;
-    bin->head = block;
-    if (--bin->room < 0)
-        heap_flush(heap, pool->size_class);
+    heap_put(heap, pool, block);
     store_rlx(&heap->swept, false);
     lock_release(&heap->lock);
 }
 
-static void remote_free(struct span *pool, struct heap *destination, struct block *block)
+ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner, struct block *block)
 {
-    if (destination->explicit_heap) {
-        shared_free(destination, pool, block);
+    int saved = errno;
+    struct heap *heap;
+    door_leave(&thread_door);
+    if (owner->explicit_heap) {
+        shared_free(owner, pool, block);
+    } else if ((heap = thread_enter()) == NULL) { /* a thread without a heap */
+        heap_push_remote(owner, block);
+    } else if (heap == owner) { /* our own, swept meanwhile */
+        heap_put(heap, pool, block);
+        door_leave(&thread_door);
+    } else {
+        heap_send(heap, owner, block, pool->block_size);
+        door_leave(&thread_door);
+    }
+    background_poke();
+    errno = saved;
+}
+
+void free_remote(struct heap *heap, struct span *pool, struct block *block)
+{
+    struct heap *owner = load_rlx(&pool->heap);
+    if (unlikely(heap == &heap_sentinel || owner->explicit_heap)) {
+        free_remote_slow(pool, owner, block);
         return;
     }
-    block->mark = block_mark(block);
-    struct heap *heap = thread_enter();
-    if (heap == NULL) { /* a thread without a heap */
-        heap_push_remote(destination, block);
-        return;
-    }
-    heap_send(heap, destination, block, pool->block_size);
+    heap_send(heap, owner, block, pool->block_size);
     door_leave(&thread_door);
 }
 
-void free_slow(struct heap *heap, void *address)
+void free_slow(void *address)
 {
-    (void)heap;
-    door_leave(&thread_door);
     if (address == NULL)
         return;
     int saved = errno;
     struct span *span = checked_span("free", address);
-    struct heap *owner = load_rlx(&span->heap);
-    struct block *block = address;
-    if (load_rlx(&span->kind) == SPAN_LARGE) {
-        large_free(span);
-    } else if (unlikely(block->mark == block_mark(block))) {
+    if (load_rlx(&span->kind) != SPAN_LARGE) /* a block of a pool, and yet not on the fast path: it is marked */
         bad_pointer("free", address);
-    } else if (owner == thread_door.own) {
-        /* Swept meanwhile: open the door and try again. */
-        if (thread_enter() != NULL)
-            door_leave(&thread_door);
-        free_fast(address);
-    } else {
-        remote_free(span, owner, block);
-    }
+    large_free(span);
     background_poke();
     errno = saved;
 }
@@ -301,6 +296,13 @@ void *arca_memalign(size_t alignment, size_t size)
 
 int arca_posix_memalign(void **block, size_t alignment, size_t size)
 {
+    if (likely(size <= alignment && alignment <= SMALL_MAX && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
+        void *warm = bin_pop(alignment); /* a power of two is a class of its own */
+        if (likely(warm != NULL)) {
+            *block = warm;
+            return 0;
+        }
+    }
     if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
     int saved = errno;

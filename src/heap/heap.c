@@ -163,7 +163,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
  * than the way to the pools and back.  Bounded by class and by thread, and taken back by the next sweep. */
 #define BIN_GROWN_BYTES (1u << 20)
 #define BIN_GROWN_BLOCKS 16384u
-#define HEAP_GROWN_BYTES (2u << 20)
+#define HEAP_GROWN_BYTES (4u << 20)
 
 static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
 {
@@ -190,6 +190,15 @@ void heap_flush(struct heap *heap, unsigned class)
     last->next = NULL;
     bin->room = bin->limit - (int32_t)keep;
     return_chain(heap, older);
+}
+
+void heap_put(struct heap *heap, struct span *pool, struct block *block)
+{
+    struct bin *bin = bin_at(heap, pool->bin_offset);
+    block->next = bin->head;
+    bin->head = block;
+    if (--bin->room < 0)
+        heap_flush(heap, pool->size_class);
 }
 
 /* ---- remote frees ----------------------------------------------------------------------------- */

@@ -122,6 +122,8 @@ void heap_destroy_shared(struct heap *heap);
 
 /* Pops a block of a class whose bin is empty, and fills the bin; NULL without memory. */
 struct block *heap_refill(struct heap *heap, unsigned class);
+/* A marked block of one of its pools comes back. */
+void heap_put(struct heap *heap, struct span *pool, struct block *block);
 /* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
 /* A block of another heap: into a parcel, which leaves when it is full. */
