@@ -66,6 +66,34 @@ static uint32_t slice_index(const struct arena *arena, const struct span *span)
     return (uint32_t)(span - arena->spans);
 }
 
+/* ---- the law of one arena --------------------------------------------------------------------- */
+
+ARCA_COLD static void check_arena_locked(const struct arena *arena)
+{
+    uint32_t used = 0, free_count = 0, dirty = 0;
+    for (uint32_t i = 0; i < arena->slices;) {
+        const struct span *span = &arena->spans[i];
+        bool is_free = load_rlx(&span->kind) == SPAN_FREE;
+        uint32_t slices = is_free ? 1 : span->slices;
+        if (is_free) {
+            free_count++;
+            dirty += bitmap_get(arena->dirty_bits, i);
+        } else {
+            used += slices;
+        }
+        for (uint32_t k = i; k < i + slices; k++) {
+            if (bitmap_get(arena->free_bits, k) != is_free)
+                log_abort("check: arena %p: slice %u is %s in the bitmap", (void *)arena->base, k, is_free ? "used" : "free");
+            if (!is_free && bitmap_get(arena->dirty_bits, k))
+                log_abort("check: arena %p: slice %u is used and dirty", (void *)arena->base, k);
+        }
+        i += slices;
+    }
+    if (used + free_count != arena->slices || free_count != arena->free_slices || dirty != arena->dirty_slices)
+        log_abort("check: arena %p: %u used + %u free slices of %u (counted %u free, %u dirty of %u)", (void *)arena->base, used,
+                  free_count, arena->slices, arena->free_slices, dirty, arena->dirty_slices);
+}
+
 /* ---- mapping ------------------------------------------------------------------------------- */
 
 static struct arena *record_take(void)
@@ -159,6 +187,7 @@ static void take_slices_locked(struct arena *arena, uint32_t index, uint32_t cou
     sub_rlx(&arenas.dirty_slices, dirty);
     add_rlx(&arenas.used_slices, count);
     arena_relist_locked(arena);
+    ARCA_WALK(check_arena_locked(arena));
 }
 
 static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32_t slices, enum span_kind kind, bool *zeroed)
@@ -322,6 +351,7 @@ static void free_slices_locked(struct arena *arena, uint32_t index, uint32_t cou
     sub_rlx(&arenas.used_slices, count);
     add_rlx(&arenas.dirty_slices, count);
     arena_relist_locked(arena);
+    ARCA_WALK(check_arena_locked(arena));
 }
 
 void arena_return(struct span *span, uint32_t now_ms)
@@ -409,32 +439,6 @@ struct arena *arena_find(uintptr_t address)
 }
 
 /* ---- checks and repair --------------------------------------------------------------------- */
-
-static void check_arena_locked(const struct arena *arena)
-{
-    uint32_t used = 0, free_count = 0, dirty = 0;
-    for (uint32_t i = 0; i < arena->slices;) {
-        const struct span *span = &arena->spans[i];
-        bool is_free = load_rlx(&span->kind) == SPAN_FREE;
-        uint32_t slices = is_free ? 1 : span->slices;
-        if (is_free) {
-            free_count++;
-            dirty += bitmap_get(arena->dirty_bits, i);
-        } else {
-            used += slices;
-        }
-        for (uint32_t k = i; k < i + slices; k++) {
-            if (bitmap_get(arena->free_bits, k) != is_free)
-                log_abort("check: arena %p: slice %u is %s in the bitmap", (void *)arena->base, k, is_free ? "used" : "free");
-            if (!is_free && bitmap_get(arena->dirty_bits, k))
-                log_abort("check: arena %p: slice %u is used and dirty", (void *)arena->base, k);
-        }
-        i += slices;
-    }
-    if (used + free_count != arena->slices || free_count != arena->free_slices || dirty != arena->dirty_slices)
-        log_abort("check: arena %p: %u used + %u free slices of %u (counted %u free, %u dirty of %u)", (void *)arena->base, used,
-                  free_count, arena->slices, arena->free_slices, dirty, arena->dirty_slices);
-}
 
 void arena_check(void)
 {

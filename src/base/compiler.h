@@ -22,6 +22,13 @@
  * surplus, of which dlopen() has little to give; a static assert in thread.c keeps ours small. */
 #define ARCA_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/* A walk over a structure's law after each change: in the check build only. */
+#ifdef ARCA_CHECK
+#define ARCA_WALK(check) (check)
+#else
+#define ARCA_WALK(check) ((void)0)
+#endif
+
 #define ARCA_ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

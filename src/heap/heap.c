@@ -58,6 +58,7 @@ static void return_block(struct heap *heap, struct block *block)
         log_abort("free(): %p: double free", (void *)block);
     pool_put(pool, block);
     pool->touched_ms = heap->now_ms;
+    ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
 }
 
@@ -153,6 +154,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
         return NULL;
     bin->room = bin->limit - (int32_t)pool_take(pool, bin->batch, &bin->head);
     pool->touched_ms = heap->now_ms;
+    ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
     unsigned batch = bin->batch * 2u, most = size_classes[class].bin_limit / 2u;
     bin->batch = (uint16_t)(batch < most ? batch : most);
@@ -323,6 +325,7 @@ static size_t trim_pools(struct heap *heap, uint32_t now_ms, uint32_t hold_ms, b
                     return bytes + purge_batch(&batch);
                 }
                 pool_trim(pool, &batch);
+                ARCA_WALK(pool_check(pool));
                 if (batch.count + TRIM_RANGES_PER_POOL > OS_RANGES_MAX)
                     bytes += purge_batch(&batch);
             }
