@@ -71,6 +71,15 @@ static void return_chain(struct heap *heap, struct block *block)
     }
 }
 
+/* Small processes fault in only what they touch. */
+#define POPULATE_MIN_SLICES 256
+
+/* A heap that has filled a pool of this class will fill the next one, too. */
+static bool populate_worth(const struct heap *heap, unsigned class)
+{
+    return heap->pools[class][BUCKET_FULL] != NULL && load_rlx(&arenas.used_slices) >= POPULATE_MIN_SLICES;
+}
+
 /* The fullest pool with room, or a new one. */
 static struct span *find_pool(struct heap *heap, unsigned class)
 {
@@ -84,6 +93,8 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     if (pool != NULL) {
         pool_init(pool, heap, class);
         pool->bucket = BUCKET_NONE;
+        if (zeroed && populate_worth(heap, class))
+            pool_populate(pool);
     }
     return pool;
 }

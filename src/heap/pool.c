@@ -61,13 +61,13 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class)
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
 
-/* Turns the lowest uncarved page, and as many after it as the first block needs, into free blocks in
- * address order. */
-static void carve(struct span *pool)
+/* Turns the lowest uncarved page, and as many after it as the first block needs, or all pages, into free blocks
+ * in address order. */
+static void carve(struct span *pool, bool all)
 {
     struct block **link = &pool->free_list;
     assert(pool->free_list == NULL);
-    while (pool->uncarved != 0 && pool->free_count == 0) {
+    while (pool->uncarved != 0 && (all || pool->free_count == 0)) {
         unsigned page = bits_lowest(pool->uncarved);
         uint32_t first, last;
         pool->uncarved &= pool->uncarved - 1;
@@ -88,10 +88,16 @@ static void carve(struct span *pool)
     *link = NULL;
 }
 
+void pool_populate(struct span *pool)
+{
+    os_populate((void *)pool->start, pool->pages * OS_PAGE_SIZE);
+    carve(pool, true);
+}
+
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
 {
     if (pool->free_list == NULL)
-        carve(pool);
+        carve(pool, false);
     struct block *block = pool->free_list;
     uint32_t taken = 0;
     *first = block;

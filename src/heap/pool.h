@@ -13,6 +13,9 @@
 
 void pool_init(struct span *pool, struct heap *heap, unsigned class);
 
+/* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
+void pool_populate(struct span *pool);
+
 /* Moves up to count blocks into a chain that ends in NULL; returns how many. */
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);
 

@@ -1,4 +1,5 @@
 /* Records that stay. */
+#include "faults.h"
 #include "harness.h"
 
 #include "arenas/meta.h"

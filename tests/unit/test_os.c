@@ -1,4 +1,5 @@
 /* The kernel's face, against the kernel. */
+#include "faults.h"
 #include "harness.h"
 
 #include "base/os.h"

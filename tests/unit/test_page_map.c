@@ -1,4 +1,5 @@
 /* From any value to a span.  The addresses here are far from what the kernel maps by itself. */
+#include "faults.h"
 #include "harness.h"
 
 #include "arenas/page_map.h"

@@ -1,7 +1,9 @@
 /* The purger, on a clock of the test's own. */
+#include "faults.h"
 #include "harness.h"
 
 #include "arenas/arena.h"
+#include "arenas/meta.h"
 #include "arenas/purge.h"
 #include "base/stats.h"
 
@@ -199,6 +201,18 @@ TEST(purge, the_record_of_an_unmapped_arena_serves_the_next)
     CHECK_EQ(span->arena, record);
     CHECK_EQ(record->free_slices, ARENA_SLICES - 5);
     arena_check();
+}
+
+TEST(purge, the_description_of_an_unmapped_arena_is_given_back_too)
+{
+    REQUIRE(meta_create(64) != NULL); /* records lie behind others, not at the start of a mapping */
+    struct span *span = claim_filled(2);
+    struct arena *record = span->arena;
+    CHECK_EQ((uintptr_t)record->spans % OS_PAGE_SIZE, 0);
+    arena_return(span, 0);
+    purge_free_slices(0, 0);
+    uintptr_t first = bits_round_up((uintptr_t)record->spans, OS_PAGE_SIZE);
+    CHECK_EQ(resident_pages(first, OS_PAGE_SIZE), 0);
 }
 
 TEST(purge, a_huge_arena_is_unmapped_after_the_hold)

@@ -30,6 +30,7 @@ static void *print(void *stream)
         CHECK(opened != NULL);
         fputs("x", opened);
         fclose(opened);
+        fflush(NULL); /* writes the cookie's stream, and so allocates, under the lock of the list of streams */
     }
     return NULL;
 }

@@ -1,5 +1,6 @@
 /* 200 forks while other threads allocate: each child allocates at once, frees blocks of its parent (of its own thread and of the
-   threads which do not exist there), starts threads of its own, and some fork again; the parent's threads never notice. */
+   threads which do not exist there), starts threads of its own, and some fork again; the parent's threads never notice.
+   run: timeout=150 */
 #include "check.h"
 #include <pthread.h>
 
@@ -34,9 +35,10 @@ static void *make_orphans(void *argument)
 {
     size_t own = (uintptr_t)argument;
     for (size_t i = 0; i < SLOTS; i++) {
-        orphans[own][i] = malloc(200 + i);
-        CHECK(orphans[own][i] != NULL);
-        memset(orphans[own][i], (int)own, 200 + i);
+        unsigned char *block = malloc(200 + i);
+        CHECK(block != NULL);
+        memset(block, (int)own, 200 + i);
+        __atomic_store_n(&orphans[own][i], block, __ATOMIC_RELEASE);
     }
     return churn(argument);
 }
@@ -98,7 +100,6 @@ int main(void)
         CHECK(pthread_create(&threads[i], NULL, make_orphans, (void *)(uintptr_t)i) == 0);
     while (!orphans_ready())
         usleep(1000);
-    usleep(20000); /* the last block's memset */
     for (int i = 0; i < FORKS; i++) {
         pid_t child = fork();
         if (child == 0)
