@@ -15,6 +15,9 @@
 #define ROUND_MIN_MS 10
 #define ROUND_MAX_MS 250
 
+/* The next round after one that a thread interrupted: leaves it most of the time. */
+#define INTERRUPTED_MS 2
+
 _Atomic uint32_t background_state = BACKGROUND_OFF;
 
 static _Atomic bool allowed;
@@ -48,32 +51,47 @@ static bool park_idle_heaps(void)
     return parked != 0 && os_barrier();
 }
 
-static size_t sweep_heaps(uint32_t now_ms, uint32_t hold_ms)
+/* *interrupted: a thread came back while its heap was being swept, and work is left. */
+static size_t sweep_heaps(uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms, bool *interrupted)
 {
     size_t bytes = 0;
     bool barrier = park_idle_heaps();
     for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
         if (!heap_needs_sweep(heap) || !heap_park_finish(heap, barrier))
             continue;
-        bytes += heap_sweep_locked(heap, now_ms, hold_ms);
+        bytes += heap_sweep_locked(heap, now_ms, since_ms, hold_ms);
+        *interrupted |= load_rlx(&heap->wanted);
         lock_release(&heap->lock);
         stats_add(heaps_swept, 1);
     }
     return bytes;
 }
 
-size_t background_round(uint32_t hold_ms)
+/* When the last round was, but no longer ago than rounds are apart: before, there was nothing to do. */
+static uint32_t last_visit_ms(uint32_t now_ms)
+{
+    uint32_t ago_ms = now_ms - load_rlx(&last_round_ms);
+    return now_ms - (ago_ms < round_ms() ? ago_ms : round_ms());
+}
+
+static size_t round_once(uint32_t hold_ms, bool *interrupted)
 {
     if (!lock_try(&round_lock))
         return 0;
-    uint32_t now_ms = os_now_ms();
+    uint32_t now_ms = os_now_ms(), since_ms = last_visit_ms(now_ms);
     store_rlx(&last_round_ms, now_ms);
     stats_add(background_rounds, 1);
-    size_t trimmed = sweep_heaps(now_ms, hold_ms);
+    size_t trimmed = sweep_heaps(now_ms, since_ms, hold_ms, interrupted);
     stats_add(trimmed_bytes, trimmed);
     size_t bytes = trimmed + purge_free_slices(now_ms, hold_ms);
     lock_release(&round_lock);
     return bytes;
+}
+
+size_t background_round(uint32_t hold_ms)
+{
+    bool interrupted = false;
+    return round_once(hold_ms, &interrupted);
 }
 
 static bool work_left(void)
@@ -102,9 +120,11 @@ static bool may_leave(void)
 static void background_main(void)
 {
     static _Atomic uint32_t never; /* a word that nobody wakes: a clock without signals */
+    bool interrupted = false;
     do {
-        os_wait(&never, 0, round_ms());
-        background_round(hold_in_force());
+        os_wait(&never, 0, interrupted ? INTERRUPTED_MS : round_ms());
+        interrupted = false;
+        round_once(hold_in_force(), &interrupted);
     } while (!may_leave());
 }
 

@@ -71,13 +71,16 @@ static void return_chain(struct heap *heap, struct block *block)
     }
 }
 
-/* Small processes fault in only what they touch. */
-#define POPULATE_MIN_SLICES 256
+/* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
+ * what they touch. */
+#define POPULATE_AFTER_POOLS 8
 
-/* A heap that has filled a pool of this class will fill the next one, too. */
 static bool populate_worth(const struct heap *heap, unsigned class)
 {
-    return heap->pools[class][BUCKET_FULL] != NULL && load_rlx(&arenas.used_slices) >= POPULATE_MIN_SLICES;
+    const struct span *pool = heap->pools[class][BUCKET_FULL];
+    for (unsigned i = 1; pool != NULL && i < POPULATE_AFTER_POOLS; i++)
+        pool = pool->next;
+    return pool != NULL;
 }
 
 /* The fullest pool with room, or a new one. */
@@ -296,8 +299,19 @@ void heap_remove_large(struct heap *heap, struct span *span)
 
 /* ---- sweeping ----------------------------------------------------------------------------------- */
 
-/* Fewer slow operations than this between two visits: idle enough to lose its bins. */
+/* Fewer slow operations than this in a window of at least so long: idle enough to lose its bins. */
 #define IDLE_SLOW_OPS 32
+#define IDLE_WINDOW_MS 50
+
+static void judge_idle(struct heap *heap, uint32_t now_ms)
+{
+    uint32_t ops = load_rlx(&heap->slow_ops);
+    if (now_ms - heap->seen_ms < IDLE_WINDOW_MS)
+        return;
+    heap->idle = ops - heap->seen_slow_ops < IDLE_SLOW_OPS;
+    heap->seen_slow_ops = ops;
+    heap->seen_ms = now_ms;
+}
 
 static bool pool_trim_due(const struct span *pool, uint32_t now_ms, uint32_t hold_ms)
 {
@@ -345,15 +359,14 @@ static size_t trim_pools(struct heap *heap, uint32_t now_ms, uint32_t hold_ms, b
     return bytes + purge_batch(&batch);
 }
 
-size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t hold_ms)
+size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms)
 {
-    uint32_t ops = load_rlx(&heap->slow_ops);
-    bool idle = ops - heap->seen_slow_ops < IDLE_SLOW_OPS, pending = !idle;
-    heap->seen_slow_ops = ops;
-    if (idle) {
+    judge_idle(heap, now_ms);
+    bool pending = !heap->idle;
+    if (heap->idle) {
         flush_bins(heap); /* as of its last slow operation: the hold began then, not now */
-        if (has_remote(heap))
-            heap->now_ms = now_ms;
+        if (has_remote(heap)) /* these came after the last visit */
+            heap->now_ms = since_ms;
         pending |= !heap_flush_all(heap);
     }
     size_t bytes = trim_pools(heap, now_ms, hold_ms, &pending);

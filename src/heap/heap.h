@@ -62,7 +62,9 @@ struct heap {
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */
     _Atomic uint32_t slow_ops;    /* counts them: tells the sweeper who is busy */
-    uint32_t seen_slow_ops;       /* sweeper: value at its last visit */
+    uint32_t seen_slow_ops;       /* sweeper: value when it last judged, at seen_ms, whether the thread is idle */
+    uint32_t seen_ms;
+    bool idle;
     uint32_t index;               /* among all heaps */
     struct span *large;           /* HEAP_SHARED: its large blocks */
     bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
@@ -147,10 +149,10 @@ bool heap_park_begin(struct heap *heap);
  * thread has executed one since heap_park_begin. */
 bool heap_park_finish(struct heap *heap, bool barrier);
 
-/* Cached blocks to their pools when the heap was idle since the last visit; then whole pages inside pools
- * that have been unused for hold_ms go back to the system.  The lock is held.  Stops early when the thread
+/* Cached blocks to their pools when the heap was idle since the last visit, at since_ms; then whole pages inside
+ * pools that have been unused for hold_ms go back to the system.  The lock is held.  Stops early when the thread
  * is back.  Returns bytes given back by trimming. */
-size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t hold_ms);
+size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms);
 
 /* Worth a visit: something may be cached or have come from others. */
 bool heap_needs_sweep(struct heap *heap);
