@@ -13,29 +13,38 @@ static struct {
     _Atomic size_t mapped;
 } meta;
 
+static void *map_counted(size_t bytes)
+{
+    void *fresh = os_map(bytes, OS_PAGE_SIZE);
+    if (fresh != NULL)
+        add_rlx(&meta.mapped, bytes);
+    return fresh;
+}
+
+/* A chunk for small records, a smaller one where address space is short. */
+static bool refill_locked(size_t bytes)
+{
+    size_t chunk = CHUNK_BYTES;
+    char *fresh = map_counted(chunk);
+    if (fresh == NULL) {
+        chunk = bits_round_up(bytes, OS_PAGE_SIZE);
+        fresh = map_counted(chunk);
+    }
+    if (fresh == NULL)
+        return false;
+    meta.at = fresh;
+    meta.end = fresh + chunk;
+    return true;
+}
+
 void *meta_create(size_t bytes)
 {
+    if (bytes > CHUNK_BYTES / 4)
+        return map_counted(bits_round_up(bytes, OS_PAGE_SIZE));
     char *record = NULL;
     bytes = bits_round_up(bytes, ARCA_CACHE_LINE);
     lock_acquire(&meta.lock);
-    if ((size_t)(meta.end - meta.at) < bytes) {
-        size_t chunk = bytes > CHUNK_BYTES / 4 ? bits_round_up(bytes, OS_PAGE_SIZE) : CHUNK_BYTES;
-        char *fresh = os_map(chunk, OS_PAGE_SIZE);
-        if (fresh == NULL && chunk > bytes) { /* little address space left */
-            chunk = bits_round_up(bytes, OS_PAGE_SIZE);
-            fresh = os_map(chunk, OS_PAGE_SIZE);
-        }
-        if (fresh != NULL) {
-            add_rlx(&meta.mapped, chunk);
-            if (chunk == CHUNK_BYTES) {
-                meta.at = fresh;
-                meta.end = fresh + chunk;
-            } else {
-                record = fresh; /* a chunk of its own; the rest of the old one stays in use */
-            }
-        }
-    }
-    if (record == NULL && (size_t)(meta.end - meta.at) >= bytes) {
+    if ((size_t)(meta.end - meta.at) >= bytes || refill_locked(bytes)) {
         record = meta.at;
         meta.at += bytes;
     }

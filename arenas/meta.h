@@ -10,7 +10,7 @@
 
 #include "base/compiler.h"
 
-/* Cache-line aligned, zeroed; NULL without memory.  Any thread. */
+/* Cache-line aligned (page-aligned from 64 KiB on), zeroed; NULL without memory.  Any thread. */
 void *meta_create(size_t bytes);
 
 /* Bytes of address space taken for records. */

@@ -50,15 +50,16 @@ struct span {
     uint32_t free_count;
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     uint16_t capacity;
-    bool settled;        /* no block came back since its free pages were last given to the system */
-    uint32_t touched_ms; /* when blocks last came or went */
+    bool settled;    /* no block came back since its free pages were last given to the system */
+    uint32_t extent; /* bytes that its blocks take: capacity * block_size */
     uint64_t uncarved;   /* bit per page: no block on it was handed out since it was last clean */
 
     struct span *next, *prev;
     struct arena *arena;
     size_t large_size; /* bytes of a large block that its owner may use */
     uint32_t slices;   /* of the span; set at its first slice only */
-    uint16_t pages;    /* of a pool, that overlap a block */
+    uint32_t touched_ms; /* of a pool: when blocks last came or went */
+    uint16_t pages;      /* of a pool, that overlap a block */
     _Atomic uint8_t kind;
 } ARCA_ALIGNED(ARCA_CACHE_LINE);
 

@@ -159,7 +159,7 @@ static void set_value(const char *source, unsigned key, struct word text)
         parsed = parse_flag(text, &value);
         break;
     }
-    fits = parsed && value >= row->min && (row->max == 0 || value <= row->max || value == OPTION_NEVER);
+    fits = parsed && value >= row->min && (row->max == 0 || value <= row->max || (row->type == OPTION_DURATION && value == OPTION_NEVER));
     if (fits) {
         *value_of(key) = value;
         return;

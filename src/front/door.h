@@ -19,7 +19,8 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block);
 /* True at the start of a block of this pool. */
 ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 {
-    return (address - pool->start) * pool->divider < pool->divider;
+    uintptr_t offset = address - pool->start;
+    return offset * pool->divider < pool->divider && offset < pool->extent;
 }
 
 /* NULL when the bin is empty; size <= SMALL_MAX. */

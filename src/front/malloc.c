@@ -153,8 +153,12 @@ static void large_free(struct span *span)
     struct heap *heap = load_rlx(&span->heap);
     if (heap != NULL) {
         lock_acquire(&heap->lock);
-        heap_remove_large(heap, span);
+        bool alive = load_rlx(&heap->state) == HEAP_SHARED;
+        if (alive)
+            heap_remove_large(heap, span);
         lock_release(&heap->lock);
+        if (!alive) /* lost in a fork, and the block with it */
+            return;
     }
     large_destroy(span, os_now_ms());
 }
@@ -163,8 +167,10 @@ static void large_free(struct span *span)
 static void shared_free(struct heap *heap, struct span *pool, struct block *block)
 {
     lock_acquire(&heap->lock);
-    heap_put(heap, pool, block);
-    store_rlx(&heap->swept, false);
+    if (load_rlx(&heap->state) == HEAP_SHARED) { /* else it was lost in a fork, and the block with it */
+        heap_put(heap, pool, block);
+        store_rlx(&heap->swept, false);
+    }
     lock_release(&heap->lock);
 }
 

@@ -16,6 +16,7 @@ static struct {
 
 static void init_bins(struct heap *heap)
 {
+    heap->grown_bytes = 0;
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         heap->bins[class] = (struct bin){ .room = size_classes[class].bin_limit, .limit = size_classes[class].bin_limit, .batch = 1 };
     }
@@ -176,6 +177,10 @@ static void destroy_pools(struct heap *heap)
 void heap_destroy_shared(struct heap *heap)
 {
     lock_acquire(&heap->lock);
+    if (load_rlx(&heap->state) != HEAP_SHARED) { /* caught by a fork: nothing in it can be trusted */
+        lock_release(&heap->lock);
+        return;
+    }
     heap->now_ms = os_now_ms();
     while (heap->large != NULL) {
         struct span *span = heap->large;
@@ -199,7 +204,10 @@ void heap_fork_child(struct heap_door *own)
     orphans.first = NULL;
     uint32_t count = 0;
     lock_reset(&orphans.lock);
-    lock_reset(&shared_spares.lock);
+    if (lock_is_held(&shared_spares.lock)) {
+        shared_spares.first = NULL;
+        lock_reset(&shared_spares.lock);
+    }
     for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
         enum heap_state state = load_rlx(&heap->state);
         bool mine = heap == own->own;
@@ -207,6 +215,7 @@ void heap_fork_child(struct heap_door *own)
         if (!mine && (state == HEAP_ACTIVE || state == HEAP_PARKING))
             caught |= heap->door != NULL && load_rlx(&heap->door->busy) != 0;
         lock_reset(&heap->lock);
+        store_rlx(&heap->wanted, false);
         if (caught || state == HEAP_DEAD) {
             store_rlx(&heap->state, (uint8_t)HEAP_DEAD);
             if (mine) {

@@ -55,6 +55,7 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class)
     pool->free_count = 0;
     store_rlx(&pool->used, 0u);
     pool->capacity = info->capacity;
+    pool->extent = (uint32_t)info->capacity * info->block_size;
     pool->settled = true;
     pool->uncarved = low_mask(info->pages);
     pool->next = pool->prev = NULL;
