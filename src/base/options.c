@@ -147,7 +147,7 @@ static void set_value(const char *source, unsigned key, struct word text)
 {
     const struct option_row *row = &option_rows[key];
     uint64_t value = 0;
-    bool fits = false, parsed = false;
+    bool parsed = false;
     switch (row->type) {
     case OPTION_DURATION:
         parsed = parse_duration(text, &value);
@@ -159,7 +159,7 @@ static void set_value(const char *source, unsigned key, struct word text)
         parsed = parse_flag(text, &value);
         break;
     }
-    fits = parsed && value >= row->min && (row->max == 0 || value <= row->max || (row->type == OPTION_DURATION && value == OPTION_NEVER));
+    bool fits = parsed && value >= row->min && (row->max == 0 || value <= row->max || (row->type == OPTION_DURATION && value == OPTION_NEVER));
     if (fits) {
         *value_of(key) = value;
         return;
@@ -275,14 +275,13 @@ void options_read(char **environment)
         if (strncmp(*e, "ARCA_", 5) != 0 || equals == NULL)
             continue;
         struct word key = { *e + 5, (size_t)(equals - *e) - 5 };
-        /* Only names of the table: ARCA_<other> may belong to somebody else's scripts. */
         int found = find_key(key);
         if (found >= 0) {
             char source[TEXT_MAX];
             copy_word((struct word){ *e, (size_t)(equals - *e) }, source, sizeof source);
             set_value(source, (unsigned)found, (struct word){ equals + 1, strlen(equals + 1) });
-        } else if (!word_is(key, "CONF") && !word_is(key, "LIB") && strncmp(key.at, "TEST_", 5) != 0) {
-            complain_unknown("environment", (struct word){ key.at, key.length });
+        } else if (!word_is(key, "CONF")) {
+            complain_unknown("environment", key);
         }
     }
     os_set_lazy(options.lazy != 0);

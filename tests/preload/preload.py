@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LIB = os.environ.get("ARCA_LIB", "")
+LIB = os.environ.get("PRELOAD_LIB", "")
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 

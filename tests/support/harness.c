@@ -131,13 +131,13 @@ uint64_t harness_seed(void)
     static uint64_t seed;
     static bool known;
     if (!known) {
-        const char *given = getenv("ARCA_TEST_SEED");
+        const char *given = getenv("TEST_SEED");
         if (given)
             seed = strtoull(given, NULL, 0);
         else
             REQUIRE(getrandom(&seed, 4, 0) == 4);
         known = true;
-        fprintf(stderr, "ARCA_TEST_SEED=%llu\n", (unsigned long long)seed);
+        fprintf(stderr, "TEST_SEED=%llu\n", (unsigned long long)seed);
     }
     return seed;
 }

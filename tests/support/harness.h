@@ -42,7 +42,7 @@ unsigned harness_end(void); /* failed checks */
 /* Runs body in a child that must die by SIGABRT after a line with `expected` on its fd 2. */
 void harness_check_aborts(const char *file, int line, void (*body)(void), const char *expected);
 
-/* ARCA_TEST_SEED, or a fresh seed; printed at the first call. */
+/* TEST_SEED, or a fresh seed; printed at the first call. */
 uint64_t harness_seed(void);
 
 /* The next number of a sequence (splitmix64); state is the caller's and starts anywhere. */

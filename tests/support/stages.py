@@ -24,7 +24,7 @@ PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$"
 HARNESS_SKIP = re.compile(r"^\S+:\d+: SKIPPED: ")
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 TELLING = re.compile(r"\[FAIL\]|\[SKIP\]|^FAIL|^SKIP|SKIPPED|check failed|error:|Error \d|ERROR|WARNING: ThreadSan|\*\*\*|"
-                     r"must .*MISSED|Unexpected|CRASH|CMake Error|Assertion|runtime error|ARCA_TEST_SEED|^Traceback|^\w+Error")
+                     r"must .*MISSED|Unexpected|CRASH|CMake Error|Assertion|runtime error|TEST_SEED|^Traceback|^\w+Error")
 
 
 def add(*counts):

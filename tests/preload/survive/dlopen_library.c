@@ -43,7 +43,7 @@ static void *find(void *library, const char *name)
 
 int main(void)
 {
-    const char *path = getenv("ARCA_LIB");
+    const char *path = getenv("PRELOAD_LIB");
     if (path == NULL || *path == '\0')
         SKIP("no library given: build build/release/libarca.so");
     pthread_t older[4];

@@ -1,0 +1,130 @@
+/* What the public functions say to wrong pointers: one line that names the address, then abort(). */
+#include "harness.h"
+
+#include "arca/arca.h"
+#include "arenas/span.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+TEST_ABORTS(crimes, a_double_free_is_named, "double free")
+{
+    void *block = arca_malloc(100);
+    arca_free(block);
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_double_free_after_other_frees_is_named, "double free")
+{
+    void *blocks[100];
+    for (unsigned i = 0; i < 100; i++)
+        blocks[i] = arca_malloc(100);
+    for (unsigned i = 0; i < 100; i++)
+        arca_free(blocks[i]);
+    arca_free(blocks[50]);
+}
+
+TEST_ABORTS(crimes, a_double_free_of_a_large_block_is_named, "not a live block of this heap")
+{
+    void *block = arca_malloc(100000);
+    arca_free(block);
+    arca_free(block);
+}
+
+static void *free_it(void *block)
+{
+    arca_free(block);
+    return NULL;
+}
+
+TEST_ABORTS(crimes, a_double_free_by_another_thread_is_named, "double free")
+{
+    void *block = arca_malloc(100);
+    pthread_t thread;
+    arca_free(block);
+    REQUIRE(pthread_create(&thread, NULL, free_it, block) == 0);
+    pthread_join(thread, NULL);
+}
+
+TEST_ABORTS(crimes, a_double_free_after_another_thread_s_free_is_named, "double free")
+{
+    void *block = arca_malloc(100);
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, free_it, block) == 0);
+    pthread_join(thread, NULL);
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_double_free_into_an_explicit_heap_is_named, "double free")
+{
+    arca_heap *heap = arca_heap_create();
+    void *block = arca_heap_malloc(heap, 100);
+    arca_free(block);
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_realloc_of_a_freed_block_is_named, "realloc()")
+{
+    void *block = arca_malloc(100);
+    arca_free(block);
+    block = arca_realloc(block, 200);
+}
+
+TEST_ABORTS(crimes, a_pointer_into_a_block_is_named, "8 bytes inside the block")
+{
+    arca_free((char *)arca_malloc(100) + 8);
+}
+
+TEST_ABORTS(crimes, a_pointer_to_the_middle_of_a_block_is_named, "48 bytes inside the block")
+{
+    arca_free((char *)arca_malloc(100) + 48);
+}
+
+TEST_ABORTS(crimes, a_pointer_into_a_large_block_is_named, "inside the large block")
+{
+    arca_free((char *)arca_malloc(100000) + 16);
+}
+
+TEST_ABORTS(crimes, a_pointer_far_into_a_large_block_is_refused, "inside a large block")
+{
+    arca_free((char *)arca_malloc(400000) + 300000);
+}
+
+TEST_ABORTS(crimes, a_stack_pointer_is_refused, "not a block of this heap")
+{
+    char local[64];
+    void *volatile block = local; /* the compiler would warn */
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_foreign_block_is_refused, "not a block of this heap")
+{
+    void *volatile block = malloc(100); /* the system's: this program does not interpose */
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_small_number_is_refused, "0x1234: not a block of this heap")
+{
+    void *volatile block = (void *)0x1234;
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_number_beyond_the_address_space_is_refused, "not a block of this heap")
+{
+    void *volatile block = (void *)0xdeadbeefdeadbeef;
+    arca_free(block);
+}
+
+/* Pools of 48-byte blocks end with 16 bytes that are no block. */
+TEST_ABORTS(crimes, the_rest_behind_the_last_block_of_a_pool_is_no_block, "arca: free(): 0x")
+{
+    char *block = arca_malloc(48);
+    uintptr_t pool = (uintptr_t)block & ~(uintptr_t)(SLICE_SIZE - 1);
+    arca_free((void *)(pool + SLICE_SIZE / 48 * 48));
+}
+
+TEST_ABORTS(crimes, the_usable_size_of_a_foreign_pointer_is_refused, "malloc_usable_size()")
+{
+    char local[64] = { 0 };
+    arca_malloc_usable_size(local);
+}

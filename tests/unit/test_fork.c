@@ -1,0 +1,95 @@
+/* The child of a fork, through the public functions. */
+#include "harness.h"
+
+#include "arca/arca.h"
+#include "heap/heap.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB ((size_t)1 << 20)
+
+static void *checked(void *block)
+{
+    REQUIRE(block != NULL);
+    return block;
+}
+
+static bool holds(const unsigned char *block, unsigned char stamp, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (block[i] != stamp)
+            return false;
+    }
+    return true;
+}
+
+/* 0 when the child's body found nothing wrong; its complaints are printed. */
+static int in_a_child(void (*body)(void))
+{
+    int status;
+    fflush(NULL);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        body();
+        _exit((int)(harness_end() != 0));
+    }
+    REQUIRE(waitpid(child, &status, 0) == child);
+    return status;
+}
+
+static unsigned char *inherited[1000];
+
+static void use_everything(void)
+{
+    for (unsigned i = 0; i < 1000; i++) {
+        CHECK(holds(inherited[i], (unsigned char)i, 100 + i));
+        arca_free(inherited[i]);
+    }
+    for (unsigned i = 0; i < 10000; i++)
+        arca_free(checked(arca_malloc(i * 13 % 90000)));
+    arca_free(checked(arca_malloc(70 * MIB)));
+    arca_trim(0);
+    arca_heap_check();
+}
+
+TEST(fork, the_child_of_a_fork_has_the_parent_s_blocks_and_can_go_on)
+{
+    for (unsigned i = 0; i < 1000; i++)
+        inherited[i] = memset(checked(arca_malloc(100 + i)), (int)i, 100 + i);
+    CHECK_EQ(in_a_child(use_everything), 0);
+    use_everything(); /* and the parent has them still */
+}
+
+#define CAUGHT 20000 /* more than a bin takes, however it grows */
+
+static void *caught_blocks[CAUGHT];
+static arca_heap *caught_heap;
+
+static void free_into_a_caught_heap(void)
+{
+    for (unsigned i = 0; i < CAUGHT; i++)
+        arca_free(caught_blocks[i]);
+    arca_heap_destroy(caught_heap);
+    arca_heap *fresh = arca_heap_create();
+    CHECK(fresh != NULL && arca_heap_malloc(fresh, 100) != NULL);
+    arca_heap_check();
+}
+
+/* The lock is held by a thread that the child does not have, and that was between two stores. */
+TEST(fork, the_child_of_a_fork_survives_frees_into_a_heap_that_was_caught_half_way)
+{
+    caught_heap = checked(arca_heap_create());
+    for (unsigned i = 0; i < CAUGHT; i++)
+        caught_blocks[i] = checked(arca_heap_malloc(caught_heap, 100));
+    struct heap *caught = (struct heap *)caught_heap;
+    lock_acquire(&caught->lock);
+    struct bin *bin = &caught->bins[size_class_of(100)];
+    struct block *first = bin->head;
+    bin->head = (struct block *)16; /* no block; nobody may look at it */
+    CHECK_EQ(in_a_child(free_into_a_caught_heap), 0);
+    bin->head = first;
+    lock_release(&caught->lock);
+    arca_heap_destroy(caught_heap);
+}
