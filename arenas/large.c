@@ -17,7 +17,7 @@ static uint32_t checked_slices(size_t bytes)
 
 static void set_size(struct span *span, size_t bytes)
 {
-    span->large_size = bits_round_up(bytes, OS_PAGE_SIZE);
+    store_rlx(&span->large_size, bits_round_up(bytes, OS_PAGE_SIZE));
 }
 
 struct span *large_create(size_t bytes, size_t align, bool *zeroed)

@@ -56,7 +56,7 @@ struct span {
 
     struct span *next, *prev;
     struct arena *arena;
-    size_t large_size; /* bytes of a large block that its owner may use */
+    _Atomic size_t large_size; /* bytes of a large block that its owner may use */
     uint32_t slices;   /* of the span; set at its first slice only */
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
     uint16_t pages;      /* of a pool, that overlap a block */

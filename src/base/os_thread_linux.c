@@ -33,6 +33,9 @@
 
 #define THREAD_NAME "arca"
 
+/* What the thread runs; handed over by its creation. */
+static _Atomic(void (*)(void)) entry;
+
 #if !defined(SANITIZED) && (defined(__x86_64__) || defined(__aarch64__))
 
 #define STACK_BYTES ((size_t)64 << 10)
@@ -81,33 +84,32 @@ static char *make_tls(void)
     return tls;
 }
 
-static int thread_main(void *argument)
+static int thread_main(void *unused)
 {
-    void (*run)(void) = *(void (**)(void))argument;
+    (void)unused;
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
     prctl(PR_SET_NAME, THREAD_NAME);
     syscall(SYS_capset, &header, none);
-    run();
+    load_rlx(&entry)();
     return 0;
 }
 
 bool os_thread_start(void (*run)(void))
 {
-    static void (*start)(void);
     int saved = errno;
     bool started = false;
     sigset_t all, old;
-    while (load_acq(&alive) != 0) /* P:thread stack acquire: with the kernel's release of it at the last exit */
+    while (load_acq(&alive) != 0) /* pairs with the kernel, which clears it at the very end of the exit */
         os_wait(&alive, load_rlx(&alive), GONE_POLL_MS);
     if (!os_fault() && map_memory()) {
-        start = run;
+        store_rlx(&entry, run);
         store_rlx(&alive, 1u);
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old); /* inherited: the program's handlers never run there */
         int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
                     CLONE_CHILD_CLEARTID;
-        started = clone(thread_main, memory + STACK_BYTES, flags, &start, NULL, make_tls(), &alive) > 0;
+        started = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive) > 0;
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         if (!started)
             store_rlx(&alive, 0u);
@@ -123,25 +125,23 @@ void os_thread_fork_child(void)
 
 #else
 
-static void *thread_main(void *argument)
+static void *thread_main(void *unused)
 {
-    void (*run)(void) = *(void (**)(void))argument;
-    run();
-    return NULL;
+    load_rlx(&entry)();
+    return unused;
 }
 
 bool os_thread_start(void (*run)(void))
 {
-    static void (*start)(void);
     int saved = errno;
     bool started = false;
     pthread_t thread;
     sigset_t all, old;
     if (!os_fault()) {
-        start = run;
+        store_rlx(&entry, run);
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
-        started = pthread_create(&thread, NULL, thread_main, &start) == 0;
+        started = pthread_create(&thread, NULL, thread_main, NULL) == 0;
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         if (started)
             pthread_detach(thread);

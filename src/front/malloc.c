@@ -27,7 +27,7 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
     }
     if (load_rlx(&span->kind) == SPAN_LARGE)
         log_abort("%s(): %p: inside the large block %p of %zu bytes", function, address, (void *)span->start,
-                  span->large_size);
+                  load_rlx(&span->large_size));
     if (!pool_is_block(span, (uintptr_t)address)) {
         uintptr_t into = offset % span->block_size;
         log_abort("%s(): %p: %zu bytes inside the block %p of %u bytes", function, address, (size_t)into,
@@ -53,7 +53,7 @@ static struct span *checked_span(const char *function, const void *address)
 
 static size_t usable_bytes(const struct span *span)
 {
-    return load_rlx(&span->kind) == SPAN_LARGE ? span->large_size : span->block_size;
+    return load_rlx(&span->kind) == SPAN_LARGE ? load_rlx(&span->large_size) : span->block_size;
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
@@ -345,7 +345,7 @@ static void *resize_in_place(struct span *span, void *block, size_t size)
     if (load_rlx(&span->kind) == SPAN_LARGE) {
         if (size <= SMALL_MAX)
             return NULL;
-        if (size <= span->large_size && size > span->large_size / 2)
+        if (size <= load_rlx(&span->large_size) && size > load_rlx(&span->large_size) / 2)
             return block;
         struct heap *heap = load_rlx(&span->heap);
         if (heap != NULL && span->arena->huge)

@@ -15,8 +15,9 @@
 static void add_span(struct report *report, struct span *span)
 {
     if (load_rlx(&span->kind) == SPAN_LARGE) {
-        report->live_bytes += span->large_size;
-        report->large_bytes += span->large_size;
+        size_t bytes = load_rlx(&span->large_size);
+        report->live_bytes += bytes;
+        report->large_bytes += bytes;
         report->large_blocks++;
     } else if (load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL) { /* P:pool acquire: with pool_init */
         size_t used = (size_t)load_rlx(&span->used) * span->block_size;
