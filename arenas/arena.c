@@ -224,6 +224,17 @@ static struct span *claim_in_locked(struct arena *arena, bool only_dirty, uint32
     return take_span_locked(arena, index, slices, kind, zeroed);
 }
 
+static struct span *fill_huge_span(struct arena *arena, enum span_kind kind)
+{
+    struct span *span = &arena->spans[0];
+    span->arena = arena;
+    span->start = arena->base;
+    span->slices = arena->slices;
+    span->divider = 0;
+    store_rlx(&span->kind, (uint8_t)kind);
+    return span;
+}
+
 static struct span *claim_huge_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
 {
     struct arena *best = NULL;
@@ -239,66 +250,63 @@ static struct span *claim_huge_locked(uint32_t slices, uint32_t align, enum span
     sub_rlx(&arenas.dirty_slices, best->dirty_slices);
     add_rlx(&arenas.used_slices, best->slices);
     best->free_slices = best->dirty_slices = 0;
-    store_rlx(&best->spans[0].kind, (uint8_t)kind);
     *zeroed = false;
-    return &best->spans[0];
+    return fill_huge_span(best, kind);
 }
 
-/* A large block is worth a search for the place that fits best and is paid for, over this many arenas. */
+/* How many arenas of a list a claim of several slices looks at: the rest is as fragmented, most likely. */
+#define SEARCH_ARENAS_MAX 8
+
+/* A large block is worth a search for the place that fits best and is paid for. */
 #define SEARCH_SLICES_MIN 5
-#define SEARCH_ARENAS_MAX 64
 
 static struct span *claim_best_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
 {
     struct arena *best = NULL;
     uint32_t best_index = 0;
     uint64_t cost = UINT64_MAX;
-    unsigned searched = 0;
     for (unsigned bucket = bits_width(slices); bucket < ARENA_BUCKETS; bucket++) {
         for (unsigned dirty = 2; dirty-- > 0;) {
-            for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL && searched < SEARCH_ARENAS_MAX; a = a->next) {
+            unsigned searched = 0;
+            for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL && searched++ < SEARCH_ARENAS_MAX; a = a->next) {
                 uint32_t phase = (uint32_t)(a->base >> SLICE_SHIFT) & (align - 1);
                 uint32_t index = bitmap_find_dirtiest(a->free_bits, a->dirty_bits, a->slices, slices, align, phase, &cost);
                 if (index != BITMAP_NONE) {
                     best = a;
                     best_index = index;
                 }
-                searched++;
             }
         }
     }
     return best == NULL ? NULL : take_span_locked(best, best_index, slices, kind, zeroed);
 }
 
-static struct span *claim_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+/* The fullest arena first. */
+static struct span *claim_first_locked(bool only_dirty, uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
 {
-    if (slices > ARENA_SLICES / 2)
-        return claim_huge_locked(slices, align, kind, zeroed);
-    if (slices >= SEARCH_SLICES_MIN) {
-        struct span *span = claim_best_locked(slices, align, kind, zeroed);
-        if (span != NULL)
-            return span;
-    }
-    unsigned lowest = bits_width(slices);
-    if (load_rlx(&arenas.dirty_slices) >= slices) {
-        for (unsigned bucket = lowest; bucket < ARENA_BUCKETS; bucket++) {
-            for (struct arena *a = arenas.lists[1][bucket]; a != NULL; a = a->next) {
-                struct span *span = claim_in_locked(a, true, slices, align, kind, zeroed);
-                if (span != NULL)
-                    return span;
-            }
-        }
-    }
-    for (unsigned bucket = lowest; bucket < ARENA_BUCKETS; bucket++) {
-        for (unsigned dirty = 0; dirty < 2; dirty++) {
-            for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL; a = a->next) {
-                struct span *span = claim_in_locked(a, false, slices, align, kind, zeroed);
+    for (unsigned bucket = bits_width(slices); bucket < ARENA_BUCKETS; bucket++) {
+        for (unsigned dirty = only_dirty; dirty < 2; dirty++) {
+            unsigned searched = 0;
+            for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL && searched++ < SEARCH_ARENAS_MAX; a = a->next) {
+                struct span *span = claim_in_locked(a, only_dirty, slices, align, kind, zeroed);
                 if (span != NULL)
                     return span;
             }
         }
     }
     return NULL;
+}
+
+static struct span *claim_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+{
+    if (slices > ARENA_SLICES / 2)
+        return claim_huge_locked(slices, align, kind, zeroed);
+    if (slices >= SEARCH_SLICES_MIN)
+        return claim_best_locked(slices, align, kind, zeroed);
+    struct span *span = NULL;
+    if (load_rlx(&arenas.dirty_slices) >= slices)
+        span = claim_first_locked(true, slices, align, kind, zeroed);
+    return span != NULL ? span : claim_first_locked(false, slices, align, kind, zeroed);
 }
 
 /* The first span of an arena that nobody else knows yet. */
@@ -308,16 +316,10 @@ static struct span *claim_new_locked(struct arena *arena, uint32_t slices, uint3
         list_locked(arena);
         return claim_in_locked(arena, false, slices, align, kind, zeroed);
     }
-    struct span *span = &arena->spans[0];
-    span->arena = arena;
-    span->start = arena->base;
-    span->slices = slices;
-    span->divider = 0;
-    store_rlx(&span->kind, (uint8_t)kind);
     arena->free_slices = 0;
     add_rlx(&arenas.used_slices, slices);
     *zeroed = true;
-    return span;
+    return fill_huge_span(arena, kind);
 }
 
 struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind kind, bool *zeroed)

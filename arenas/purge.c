@@ -13,6 +13,9 @@ struct batch {
 
 static struct lock purger = LOCK_INIT;
 
+/* Dirty slices when the kernel last refused a purge; there is no use in trying again before that changes. */
+static _Atomic size_t refused_slices;
+
 static bool slice_due(const struct arena *arena, uint32_t index, uint32_t now_ms, uint32_t hold_ms)
 {
     return (int32_t)(now_ms - arena->freed_ms[index]) >= (int32_t)hold_ms;
@@ -166,6 +169,7 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
         hand_back(&batch, purged, now_ms);
         if (!purged) {
             stats_add(purge_failures, 1);
+            store_rlx(&refused_slices, load_rlx(&arenas.dirty_slices));
             break;
         }
         size_t bytes = 0;
@@ -184,7 +188,8 @@ void purge_fork_child(void)
     lock_reset(&purger);
 }
 
-size_t purge_dirty_bytes(void)
+bool purge_has_work(void)
 {
-    return load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
+    size_t dirty = load_rlx(&arenas.dirty_slices);
+    return dirty != 0 && dirty != load_rlx(&refused_slices);
 }

@@ -16,7 +16,7 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms);
 /* In the child of a fork: the purger may have been another thread. */
 void purge_fork_child(void);
 
-/* Bytes that may be resident in free slices. */
-size_t purge_dirty_bytes(void);
+/* There are free slices to purge, other than those that the kernel refused to take. */
+bool purge_has_work(void);
 
 #endif

@@ -6,12 +6,8 @@
 /* A critical section here is under a microsecond; sleeping and waking costs about five. */
 #define SPIN_ROUNDS 100
 
-void (*lock_repair_after_fork)(void);
-
 void lock_acquire_slow(struct lock *lock)
 {
-    if (unlikely(os_fork_state() == OS_FORK_CHILD) && lock_repair_after_fork != NULL)
-        lock_repair_after_fork();
     for (int i = 0; i < SPIN_ROUNDS; i++) {
         if (!lock_is_held(lock) && lock_try(lock))
             return;

@@ -16,10 +16,6 @@ struct lock {
 
 #define LOCK_INIT { 0 }
 
-/* Called by who finds a lock held in the child of a fork before the fork handlers have run: the holder may not
- * exist there.  Set once, at the start. */
-extern void (*lock_repair_after_fork)(void);
-
 void lock_acquire_slow(struct lock *lock);
 void lock_wake(struct lock *lock);
 
@@ -44,6 +40,12 @@ ARCA_INLINE void lock_release(struct lock *lock)
 ARCA_INLINE bool lock_is_held(struct lock *lock)
 {
     return load_rlx(&lock->state) != 0;
+}
+
+/* Somebody waits: a holder that can stop had better. */
+ARCA_INLINE bool lock_is_wanted(struct lock *lock)
+{
+    return load_rlx(&lock->state) == 2;
 }
 
 /* Only in the child of a fork, where the holder does not exist any more. */

@@ -60,6 +60,11 @@ void os_wake(_Atomic uint32_t *word, int count);
 enum os_fork_state { OS_FORK_UNKNOWN, OS_FORK_NONE, OS_FORK_CHILD };
 void os_fork_mark(void);
 enum os_fork_state os_fork_state(void);
+/* In a CHILD: true for the one thread that is to repair and then mark; the others wait for the mark. */
+bool os_fork_claim(void);
+
+/* False in a vfork child, which borrows its parent's memory: a thread started there would die with it. */
+bool os_process_is_ours(void);
 
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
  * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <string.h>
@@ -65,7 +66,7 @@ static void *map_raw(size_t bytes)
 {
     if (os_fault())
         return NULL;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -184,8 +185,12 @@ void os_huge_pages(void *address, size_t bytes, bool wanted)
     errno = saved;
 }
 
-/* NULL until the first mark, or where the kernel can not wipe. */
+/* NULL until the first mark, or where the kernel can not wipe.  0 in a new child. */
 static _Atomic(_Atomic uint32_t *) fork_page;
+static _Atomic pid_t own_process;
+
+#define FORK_NONE 1u
+#define FORK_REPAIRING 2u
 
 void os_fork_mark(void)
 {
@@ -199,9 +204,15 @@ void os_fork_mark(void)
         }
         store_rlx(&fork_page, page);
     }
+    store_rlx(&own_process, getpid());
     if (page != NULL)
-        store_rlx(page, 1u);
+        store_rel(page, FORK_NONE); /* P:fork repair release: what was repaired */
     errno = saved;
+}
+
+bool os_process_is_ours(void)
+{
+    return getpid() == load_rlx(&own_process);
 }
 
 enum os_fork_state os_fork_state(void)
@@ -209,7 +220,18 @@ enum os_fork_state os_fork_state(void)
     _Atomic uint32_t *page = load_rlx(&fork_page);
     if (page == NULL)
         return OS_FORK_UNKNOWN;
-    return load_rlx(page) != 0 ? OS_FORK_NONE : OS_FORK_CHILD;
+    return load_acq(page) == FORK_NONE ? OS_FORK_NONE : OS_FORK_CHILD; /* P:fork repair acquire: with os_fork_mark */
+}
+
+bool os_fork_claim(void)
+{
+    _Atomic uint32_t *page = load_rlx(&fork_page);
+    uint32_t expected = 0;
+    if (cas_acq(page, &expected, FORK_REPAIRING))
+        return true;
+    while (os_fork_state() == OS_FORK_CHILD)
+        sched_yield();
+    return false;
 }
 
 uint32_t os_now_ms(void)

@@ -107,7 +107,7 @@ bool os_thread_start(void (*run)(void))
         store_rlx(&alive, 1u);
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old); /* inherited: the program's handlers never run there */
-        int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
+        int flags = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
                     CLONE_CHILD_CLEARTID;
         started = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive) > 0;
         pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -60,7 +60,7 @@ static size_t sweep_heaps(uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms, 
         if (!heap_needs_sweep(heap) || !heap_park_finish(heap, barrier))
             continue;
         bytes += heap_sweep_locked(heap, now_ms, since_ms, hold_ms);
-        *interrupted |= load_rlx(&heap->wanted);
+        *interrupted |= lock_is_wanted(&heap->lock);
         lock_release(&heap->lock);
         stats_add(heaps_swept, 1);
     }
@@ -74,29 +74,28 @@ static uint32_t last_visit_ms(uint32_t now_ms)
     return now_ms - (ago_ms < round_ms() ? ago_ms : round_ms());
 }
 
-static size_t round_once(uint32_t hold_ms, bool *interrupted)
+static size_t round_locked(uint32_t hold_ms, bool *interrupted)
 {
-    if (!lock_try(&round_lock))
-        return 0;
     uint32_t now_ms = os_now_ms(), since_ms = last_visit_ms(now_ms);
     store_rlx(&last_round_ms, now_ms);
     stats_add(background_rounds, 1);
     size_t trimmed = sweep_heaps(now_ms, since_ms, hold_ms, interrupted);
     stats_add(trimmed_bytes, trimmed);
-    size_t bytes = trimmed + purge_free_slices(now_ms, hold_ms);
-    lock_release(&round_lock);
-    return bytes;
+    return trimmed + purge_free_slices(now_ms, hold_ms);
 }
 
 size_t background_round(uint32_t hold_ms)
 {
     bool interrupted = false;
-    return round_once(hold_ms, &interrupted);
+    lock_acquire(&round_lock);
+    size_t bytes = round_locked(hold_ms, &interrupted);
+    lock_release(&round_lock);
+    return bytes;
 }
 
 static bool work_left(void)
 {
-    if (purge_dirty_bytes() != 0)
+    if (purge_has_work())
         return true;
     for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
         enum heap_state state = load_rlx(&heap->state);
@@ -112,7 +111,7 @@ static bool may_leave(void)
     if (work_left())
         return false;
     uint32_t expected = BACKGROUND_OFF;
-    store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
+    exchange_acqrel(&background_state, (uint32_t)BACKGROUND_OFF); /* a barrier of our own, at least */
     os_barrier();
     return !work_left() || !cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_RUNNING);
 }
@@ -124,7 +123,9 @@ static void background_main(void)
     do {
         os_wait(&never, 0, interrupted ? INTERRUPTED_MS : round_ms());
         interrupted = false;
-        round_once(hold_in_force(), &interrupted);
+        lock_acquire(&round_lock);
+        round_locked(hold_in_force(), &interrupted);
+        lock_release(&round_lock);
     } while (!may_leave());
 }
 
@@ -141,12 +142,14 @@ static void start(void)
         store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
 }
 
-/* The rounds of a process without the thread, at the price of whoever comes by. */
+/* The rounds of a process without the thread, at the price of whoever comes by; then another try to start it. */
 static void round_if_due(void)
 {
-    uint32_t now_ms = os_now_ms();
-    if (now_ms - load_rlx(&last_round_ms) >= round_ms())
-        background_round(hold_in_force());
+    if (os_now_ms() - load_rlx(&last_round_ms) < round_ms())
+        return;
+    background_round(hold_in_force());
+    if (options.background)
+        store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
 }
 
 void background_poke_slow(void)
@@ -158,7 +161,7 @@ void background_poke_slow(void)
     case BACKGROUND_OFF:
         if (!options.background)
             store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
-        else if (worth_starting() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
+        else if (worth_starting() && os_process_is_ours() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
             start();
         break;
     case BACKGROUND_NONE:

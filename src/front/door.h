@@ -16,11 +16,12 @@ void free_flush(struct heap *heap, unsigned class);
 /* A block of a pool of another heap; the door is entered. */
 void free_remote(struct heap *heap, struct span *pool, struct block *block);
 
-/* True at the start of a block of this pool. */
+/* True at the start of a block of this pool whose page has been carved: what was trimmed since has lost its mark. */
 ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 {
     uintptr_t offset = address - pool->start;
-    return offset * pool->divider < pool->divider && offset < pool->extent;
+    return offset * pool->divider < pool->divider && offset < pool->extent &&
+           !(pool->uncarved >> (offset / OS_PAGE_SIZE) % 64 & 1);
 }
 
 /* NULL when the bin is empty; size <= SMALL_MAX. */

@@ -104,6 +104,7 @@ static void *small_try(size_t size)
 static void *large_try(size_t size, size_t align, bool *zeroed)
 {
     process_start();
+    process_after_fork();
     struct span *span = large_create(size, align, zeroed);
     return span == NULL ? NULL : (void *)span->start;
 }
@@ -126,6 +127,7 @@ void *malloc_slow(size_t size)
     bool zeroed;
     if (size > SMALL_MAX)
         return large_alloc(size, 1, &zeroed);
+    process_after_fork();
     void *block = small_try(size);
     if (unlikely(block == NULL)) {
         reclaim();
@@ -142,8 +144,15 @@ void *malloc_slow(size_t size)
 void free_flush(struct heap *heap, unsigned class)
 {
     int saved = errno;
-    heap_flush(heap, class);
-    door_leave(&thread_door);
+    if (unlikely(os_fork_state() == OS_FORK_CHILD)) { /* no lock before the repair, and no repair with the door entered */
+        door_leave(&thread_door);
+        process_after_fork();
+        heap = thread_enter();
+    }
+    if (heap != NULL && heap->bins[class].room < 0)
+        heap_flush(heap, class);
+    if (heap != NULL)
+        door_leave(&thread_door);
     background_poke();
     errno = saved;
 }
@@ -179,6 +188,7 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
     int saved = errno;
     struct heap *heap;
     door_leave(&thread_door);
+    process_after_fork();
     if (owner->explicit_heap) {
         shared_free(owner, pool, block);
     } else if ((heap = thread_enter()) == NULL) { /* a thread without a heap */
@@ -201,8 +211,10 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
         free_remote_slow(pool, owner, block);
         return;
     }
-    heap_send(heap, owner, block, pool->block_size);
+    bool left = heap_send(heap, owner, block, pool->block_size);
     door_leave(&thread_door);
+    if (left)
+        background_poke();
 }
 
 void free_slow(void *address)
@@ -210,6 +222,7 @@ void free_slow(void *address)
     if (address == NULL)
         return;
     int saved = errno;
+    process_after_fork();
     struct span *span = checked_span("free", address);
     if (load_rlx(&span->kind) != SPAN_LARGE) /* a block of a pool, and yet not on the fast path: it is marked */
         bad_pointer("free", address);
@@ -365,6 +378,7 @@ void *arca_realloc(void *block, size_t size)
         free_fast(block);
         return NULL;
     }
+    process_after_fork();
     struct span *span = checked_span("realloc", block);
     if (load_rlx(&span->kind) == SPAN_POOL && unlikely(((struct block *)block)->mark == block_mark(block)))
         bad_pointer("realloc", block);
@@ -425,6 +439,7 @@ int arca_trim(size_t keep)
 {
     (void)keep;
     process_start();
+    process_after_fork();
     struct heap *heap = thread_enter();
     if (heap != NULL) {
         heap_flush_all(heap);
@@ -453,6 +468,7 @@ static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool 
 {
     struct heap *heap = (struct heap *)public_heap;
     void *block = NULL;
+    process_after_fork();
     for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
         if (attempt != 0)
             reclaim();
@@ -470,6 +486,7 @@ static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool 
 arca_heap *arca_heap_create(void)
 {
     process_start();
+    process_after_fork();
     struct heap *heap = heap_create_shared(true);
     if (heap == NULL)
         errno = ENOMEM;
@@ -478,6 +495,7 @@ arca_heap *arca_heap_create(void)
 
 void arca_heap_destroy(arca_heap *heap)
 {
+    process_after_fork();
     if (heap != NULL)
         heap_destroy_shared((struct heap *)heap);
     background_poke();

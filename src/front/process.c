@@ -5,8 +5,9 @@
  * then, the options are read as soon as there is an environment, and threads wait for the constructor.
  *
  * Fork: nothing is locked before it, so that it costs nothing and can not deadlock with stdio's locks; the
- * child repairs or sets aside what another thread was changing.  It does so in its fork handler, or earlier, when
- * a handler that was registered before ours allocates and meets a closed door or a lock whose holder is gone.
+ * child repairs or sets aside what another thread was changing.  It does so in its fork handler, or earlier, in the
+ * first slow path (of a handler that was registered before ours, or after _Fork(), which runs no handlers): the
+ * fast paths touch nothing that another thread can have been changing.
  */
 #include "front/process.h"
 
@@ -26,28 +27,30 @@
 static struct lock start_lock = LOCK_INIT;
 static _Atomic bool started;
 
-static void repair(void)
+/* alone: every heap but ours has lost its thread.  Not sure when the caller has no heap: it may be a new thread
+ * of the child, and the heap of the thread that forked may be in use. */
+static void repair(bool alone)
 {
-    os_fork_mark();
     lock_reset(&start_lock);
     meta_fork_child();
     purge_fork_child();
     arena_fork_child();
-    heap_fork_child(&thread_door);
+    heap_fork_child(&thread_door, alone);
     background_fork_child();
+    os_fork_mark();
 }
 
 /* Where the kernel does not tell, the fork handler is the only sign. */
 static void fork_child(void)
 {
     if (os_fork_state() != OS_FORK_NONE)
-        repair();
+        repair(true);
 }
 
-void process_after_fork(void)
+void process_after_fork_slow(void)
 {
-    if (unlikely(os_fork_state() == OS_FORK_CHILD))
-        repair();
+    if (os_fork_claim())
+        repair(thread_door.own != NULL);
 }
 
 static void read_environment(void)
@@ -69,7 +72,6 @@ void process_start(void)
         block_secret = (uintptr_t)os_random() | 1;
         size_class_init((size_t)options.cache);
         os_barrier_register();
-        lock_repair_after_fork = repair;
         os_fork_mark();
         store_rel(&started, true); /* P:start release: the tables and options */
         lock_release(&start_lock);

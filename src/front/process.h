@@ -2,13 +2,19 @@
 #ifndef ARCA_FRONT_PROCESS_H
 #define ARCA_FRONT_PROCESS_H
 
-#include "base/compiler.h"
+#include "base/os.h"
 
 /* Before the first heap exists; cheap to call again.  Any thread. */
 void process_start(void);
 
-/* In the child of a fork, before anything of the parent's is relied on; cheap to call, and called again by the
- * fork handler. */
-void process_after_fork(void);
+void process_after_fork_slow(void);
+
+/* At the start of each slow path, with the door left: in the child of a fork, before any lock is taken and any
+ * shared structure is relied on. */
+ARCA_INLINE void process_after_fork(void)
+{
+    if (unlikely(os_fork_state() == OS_FORK_CHILD))
+        process_after_fork_slow();
+}
 
 #endif

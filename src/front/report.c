@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/stats.h"
+#include "front/process.h"
 #include "front/thread.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@ static void add_span(struct report *report, struct span *span)
 
 void report_collect(struct report *report)
 {
+    process_after_fork();
     memset(report, 0, sizeof *report);
     lock_acquire(&arenas.lock);
     for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
@@ -106,6 +108,7 @@ bool arca_option_get(const char *name, uint64_t *value)
 int arca_heap_check(void)
 {
     int walked = 0;
+    process_after_fork();
     arena_check();
     struct heap *own = thread_enter();
     if (own != NULL) {

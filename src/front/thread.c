@@ -37,14 +37,16 @@ static void make_key(void)
 static _Atomic bool first_thread_served;
 static ARCA_TLS uint8_t earned;
 
-static bool attach(void)
+/* A heap only for a thread whose end we shall hear of: else its door would be left hanging. */
+static bool end_is_known(void)
 {
-    if (!heap_attach(&thread_door))
-        return false;
-    pthread_once(&key_once, make_key);
-    if (key_made)
-        pthread_setspecific(key, &thread_door); /* may call malloc: the door is open and not entered */
-    return true;
+    static ARCA_TLS bool asked, known;
+    if (!asked) {
+        asked = true; /* first: pthread_setspecific() may call malloc */
+        pthread_once(&key_once, make_key);
+        known = key_made && pthread_setspecific(key, &thread_door) == 0;
+    }
+    return known;
 }
 
 bool thread_earn_heap(void)
@@ -52,11 +54,13 @@ bool thread_earn_heap(void)
     if (ended)
         return false;
     process_start();
+    if (!end_is_known())
+        return false;
     if (earned < EARN_ALLOCATIONS && (load_rlx(&first_thread_served) || exchange_rlx(&first_thread_served, true))) {
         earned++;
         return false;
     }
-    return attach();
+    return heap_attach(&thread_door);
 }
 
 struct heap *thread_enter(void)
@@ -66,7 +70,6 @@ struct heap *thread_enter(void)
         if (likely(heap != &heap_sentinel))
             return heap;
         door_leave(&thread_door);
-        process_after_fork();
         if (thread_door.own == NULL)
             return NULL;
         heap_resume(&thread_door);

@@ -226,7 +226,7 @@ static void parcel_leave(struct parcel *parcel)
     parcel->destination = NULL;
 }
 
-void heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
+bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
 {
     struct parcel *parcel = &heap->parcels[destination->index % PARCELS];
     if (parcel->destination != destination) {
@@ -240,10 +240,11 @@ void heap_send(struct heap *heap, struct heap *destination, struct block *block,
         parcel->first = block;
     }
     parcel->bytes += block_size;
-    if (++parcel->count >= PARCEL_BLOCKS || parcel->bytes >= PARCEL_BYTES) {
-        parcel_leave(parcel);
-        note_slow_op(heap);
-    }
+    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
+        return false;
+    parcel_leave(parcel);
+    note_slow_op(heap);
+    return true;
 }
 
 void heap_push_remote(struct heap *heap, struct block *block)
@@ -269,7 +270,7 @@ static void flush_bins(struct heap *heap)
 
 bool heap_flush_all(struct heap *heap)
 {
-    for (flush_bins(heap); has_remote(heap) && !load_rlx(&heap->wanted); flush_bins(heap))
+    for (flush_bins(heap); has_remote(heap) && !lock_is_wanted(&heap->lock); flush_bins(heap))
         take_remote(heap);
     return !has_remote(heap);
 }
@@ -345,7 +346,7 @@ static size_t trim_pools(struct heap *heap, uint32_t now_ms, uint32_t hold_ms, b
                     *pending = true;
                     continue;
                 }
-                if (load_rlx(&heap->wanted)) {
+                if (lock_is_wanted(&heap->lock)) {
                     *pending = true;
                     return bytes + purge_batch(&batch);
                 }
@@ -363,12 +364,15 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
 {
     judge_idle(heap, now_ms);
     bool pending = !heap->idle;
-    if (heap->idle) {
+    if (heap->idle)
         flush_bins(heap); /* as of its last slow operation: the hold began then, not now */
-        if (has_remote(heap)) /* these came after the last visit */
-            heap->now_ms = since_ms;
+    if (has_remote(heap)) /* these came after the last visit */
+        heap->now_ms = since_ms;
+    if (heap->idle)
         pending |= !heap_flush_all(heap);
-    }
+    else /* a thread that never refills does not look at what others return */
+        while (has_remote(heap) && !lock_is_wanted(&heap->lock))
+            take_remote(heap);
     size_t bytes = trim_pools(heap, now_ms, hold_ms, &pending);
     store_rlx(&heap->swept, !pending);
     return bytes;

@@ -71,7 +71,6 @@ struct heap {
 
     struct lock lock ARCA_ALIGNED(ARCA_CACHE_LINE);
     _Atomic uint8_t state;
-    _Atomic bool wanted;          /* its thread is back and waits for the lock */
     _Atomic bool swept;           /* nothing is cached and no pool has pages to give */
     struct heap_door *door;
     struct heap *all_next;        /* every heap, for ever */
@@ -111,7 +110,7 @@ ARCA_INLINE void door_leave(struct heap_door *door)
 
 /* An orphan, or a new heap, open at this door; false without memory.  The door is not entered. */
 bool heap_attach(struct heap_door *door);
-/* Opens the door again after a sweep. */
+/* Opens the door again after a sweep; leaves it without a heap when that was lost in a fork. */
 void heap_resume(struct heap_door *door);
 /* The thread ends: its heap becomes an orphan with its bins as they are. */
 void heap_detach(struct heap_door *door);
@@ -128,8 +127,8 @@ struct block *heap_refill(struct heap *heap, unsigned class);
 void heap_put(struct heap *heap, struct span *pool, struct block *block);
 /* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
-/* A block of another heap: into a parcel, which leaves when it is full. */
-void heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);
+/* A block of another heap: into a parcel, which leaves when it is full.  True when one left. */
+bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
 bool heap_flush_all(struct heap *heap);
 /* A large block of a shared heap, so that it can be destroyed with it. */
@@ -162,7 +161,7 @@ bool heap_needs_sweep(struct heap *heap);
 /* Walks the pools of a heap whose holder calls. */
 void heap_check(struct heap *heap);
 
-/* In the child of a fork; own is the calling thread's door. */
-void heap_fork_child(struct heap_door *own);
+/* In the child of a fork; own is the calling thread's door.  alone: no other heap has a thread any more. */
+void heap_fork_child(struct heap_door *own, bool alone);
 
 #endif

@@ -55,10 +55,15 @@ static struct heap *adopt_orphan(void)
 
 static void open_door(struct heap *heap, struct heap_door *door)
 {
-    store_rlx(&heap->wanted, true);
     lock_acquire(&heap->lock);
-    store_rlx(&heap->wanted, false);
+    if (load_rlx(&heap->state) == HEAP_DEAD) {
+        lock_release(&heap->lock);
+        door->own = NULL;
+        return;
+    }
+    heap->now_ms = os_now_ms();
     heap->door = door;
+    door->own = heap;
     store_rlx(&heap->swept, false);
     store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
     store_rlx(&door->heap, heap);
@@ -73,9 +78,8 @@ bool heap_attach(struct heap_door *door)
     if (heap == NULL)
         return false;
     open_door(heap, door);
-    door->own = heap;
     stats_add(threads_attached, 1);
-    return true;
+    return door->own != NULL;
 }
 
 void heap_resume(struct heap_door *door)
@@ -86,9 +90,9 @@ void heap_resume(struct heap_door *door)
 void heap_detach(struct heap_door *door)
 {
     struct heap *heap = door->own;
+    lock_acquire(&heap->lock); /* first: the sweeper may be opening the door again */
     store_rlx(&door->heap, &heap_sentinel);
     door->own = NULL;
-    lock_acquire(&heap->lock);
     heap->door = NULL;
     store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
     lock_release(&heap->lock);
@@ -197,9 +201,9 @@ void heap_destroy_shared(struct heap *heap)
 
 /* ---- fork ------------------------------------------------------------------------------------------ */
 
-/* The other threads are gone.  A heap that none of them was changing is an orphan now; one that was
- * caught half way is set aside for good, with all that it holds. */
-void heap_fork_child(struct heap_door *own)
+/* The other threads are gone.  A heap that none of them was changing is an orphan now (unless we can not be sure
+ * that its thread is gone); one that was caught half way is set aside for good, with all that it holds. */
+void heap_fork_child(struct heap_door *own, bool alone)
 {
     orphans.first = NULL;
     uint32_t count = 0;
@@ -215,7 +219,6 @@ void heap_fork_child(struct heap_door *own)
         if (!mine && (state == HEAP_ACTIVE || state == HEAP_PARKING))
             caught |= heap->door != NULL && load_rlx(&heap->door->busy) != 0;
         lock_reset(&heap->lock);
-        store_rlx(&heap->wanted, false);
         if (caught || state == HEAP_DEAD) {
             store_rlx(&heap->state, (uint8_t)HEAP_DEAD);
             if (mine) {
@@ -225,7 +228,7 @@ void heap_fork_child(struct heap_door *own)
         } else if (mine) {
             store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
             store_rlx(&own->heap, heap);
-        } else if (state != HEAP_SHARED) {
+        } else if (state != HEAP_SHARED && (alone || state == HEAP_ORPHAN)) {
             heap->door = NULL;
             store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
             heap->orphan_next = orphans.first;

@@ -85,6 +85,18 @@ TEST(arena, dirty_slices_are_taken_before_clean_ones)
     CHECK_EQ(claim(2)->start, start + 2 * SLICE_SIZE);
 }
 
+TEST(arena, a_dirty_slice_further_on_is_taken_before_a_clean_one)
+{
+    struct span *a = claim(1), *b = claim(1), *c = claim(1);
+    uintptr_t clean = a->start, used_before = c->start;
+    arena_return(a, 0);
+    purge_all();
+    arena_return(b, 0);
+    CHECK_EQ(claim(1)->start, clean + SLICE_SIZE);
+    CHECK_EQ(claim(1)->start, clean);
+    CHECK(claim(1)->start > used_before);
+}
+
 /* Two arenas, each with clean room: `full` has 10 free slices, `empty` has 512. */
 static void make_two_arenas(struct span **full, struct span **empty)
 {

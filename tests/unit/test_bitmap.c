@@ -132,3 +132,54 @@ TEST(bitmap, an_alignment_beyond_the_map_finds_the_one_place_or_none)
     CHECK_EQ(bitmap_find_run(words, BITS, 1, 1u << 30, 1), BITMAP_NONE);
     CHECK_EQ(bitmap_find_run(words, BITS, 1, 1u << 30, (1u << 30) - 5), 5);
 }
+
+/* ---- the dirtiest place: two maps, the dirty one within the free one ------------------------------------ */
+
+static uint32_t model_find_dirtiest(const struct model *free_map, const struct model *dirty, uint32_t limit,
+                                    uint32_t count, uint32_t align, uint32_t phase, uint64_t *cost)
+{
+    uint32_t best = BITMAP_NONE;
+    for (uint32_t from = 0; from < limit; from++) {
+        if (!free_map->bits[from] || (from != 0 && free_map->bits[from - 1]))
+            continue;
+        uint32_t to = model_next(free_map, from, limit, false), left = BITMAP_NONE, right = BITMAP_NONE;
+        for (uint32_t start = from; start + count <= to; start++) {
+            if ((start + phase) % align == 0) {
+                left = left == BITMAP_NONE ? start : left;
+                right = start;
+            }
+        }
+        const uint32_t places[2] = { left, right };
+        for (unsigned i = 0; i < 2 && left != BITMAP_NONE; i++) {
+            uint64_t price = to - from;
+            for (uint32_t bit = places[i]; bit < places[i] + count; bit++)
+                price += (uint64_t)!dirty->bits[bit] << 32;
+            if (price < *cost) {
+                *cost = price;
+                best = places[i];
+            }
+        }
+    }
+    return best;
+}
+
+TEST(bitmap, the_dirtiest_place_is_at_an_end_of_a_run_and_cheapest)
+{
+    struct model free_map, dirty;
+    start(&free_map);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        change(&free_map);
+        dirty = free_map;
+        for (unsigned k = 0; k < 4; k++) { /* clean some of it */
+            uint32_t from = random_below(BITS), count = random_below(BITS - from + 1) >> random_below(6);
+            bitmap_clear_range(dirty.words, from, count);
+            memset(dirty.bits + from, false, count);
+        }
+        uint32_t limit = 1 + random_below(BITS), count = 1 + (random_below(BITS) >> random_below(8));
+        uint32_t align = (uint32_t)1 << random_below(5), phase = random_below(align);
+        uint64_t cost = random_below(4) == 0 ? harness_random(&random_state) >> 26 : UINT64_MAX, expected = cost;
+        uint32_t place = model_find_dirtiest(&free_map, &dirty, limit, count, align, phase, &expected);
+        CHECK_EQ(bitmap_find_dirtiest(free_map.words, dirty.words, limit, count, align, phase, &cost), place);
+        CHECK_EQ(cost, expected);
+    }
+}

@@ -611,17 +611,17 @@ TEST(heap, a_thread_waits_for_the_sweep_of_its_own_heap)
     while (!heap_park_finish(heap, true))
         REQUIRE(heap_park_begin(heap) && os_barrier());
     reach(&owner, 2);
-    while (!load_rlx(&heap->wanted))
+    while (!lock_is_wanted(&heap->lock))
         ;
     CHECK_EQ(load_rlx(&owner.step), 2);
-    CHECK(heap_flush_all(heap) || load_rlx(&heap->wanted));
+    CHECK(heap_flush_all(heap) || lock_is_wanted(&heap->lock));
     heap_check(heap);
     CHECK_EQ(load_rlx(&owner.step), 2);
     CHECK_EQ(load_rlx(&heap->state), HEAP_PARKED);
     lock_release(&heap->lock);
     pthread_join(thread, NULL);
     CHECK_EQ(load_rlx(&owner.step), 3);
-    CHECK(!load_rlx(&heap->wanted));
+    CHECK(!lock_is_wanted(&heap->lock));
     CHECK_EQ(load_rlx(&heap->state), HEAP_ACTIVE);
 }
 
@@ -766,10 +766,10 @@ TEST(heap, a_sweep_stops_when_the_thread_is_back)
     leave_a_survivor(heap);
     park(heap);
     sweep(heap, heap->now_ms, HOLD);
-    store_rlx(&heap->wanted, true); /* as heap_resume() says it */
+    store_rlx(&heap->lock.state, 2u); /* as a thread that waits says it */
     CHECK_EQ(sweep(heap, heap->now_ms + HOLD, HOLD), 0);
     CHECK(heap_needs_sweep(heap));
-    store_rlx(&heap->wanted, false);
+    store_rlx(&heap->lock.state, 1u);
     CHECK(sweep(heap, heap->now_ms + HOLD, HOLD) != 0);
 }
 
@@ -845,7 +845,7 @@ TEST(heap, in_the_child_of_a_fork_heaps_of_other_threads_are_orphans)
     struct heap *mine = attach(&own), *theirs = attach(&other);
     struct block *block = take(theirs);
     give(theirs, block);
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     CHECK_EQ(load_rlx(&mine->state), HEAP_ACTIVE);
     CHECK_EQ(load_rlx(&theirs->state), HEAP_ORPHAN);
     CHECK_EQ(attach(&next), theirs);
@@ -858,7 +858,7 @@ TEST(heap, in_the_child_of_a_fork_a_heap_in_use_is_set_aside)
     attach(&own);
     struct heap *theirs = attach(&other);
     door_enter(&other);
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     CHECK_EQ(load_rlx(&theirs->state), HEAP_DEAD);
     CHECK(attach(&next) != theirs);
 }
@@ -869,7 +869,7 @@ TEST(heap, in_the_child_of_a_fork_a_heap_that_was_being_swept_is_set_aside)
     attach(&own);
     struct heap *theirs = attach(&other);
     park(theirs);
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     CHECK_EQ(load_rlx(&theirs->state), HEAP_DEAD);
     CHECK(!lock_is_held(&theirs->lock));
 }
@@ -880,7 +880,7 @@ TEST(heap, in_the_child_of_a_fork_the_own_heap_is_open_also_when_it_was_parked)
     struct heap *mine = attach(&own);
     park(mine);
     lock_release(&mine->lock);
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     CHECK_EQ(load_rlx(&own.heap), mine);
     CHECK_EQ(load_rlx(&mine->state), HEAP_ACTIVE);
 }
@@ -890,7 +890,7 @@ TEST(heap, in_the_child_of_a_fork_the_own_heap_is_given_up_when_it_was_being_swe
     struct heap_door own;
     struct heap *mine = attach(&own);
     park(mine);
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     CHECK(own.own == NULL);
     CHECK_EQ(load_rlx(&own.heap), &heap_sentinel);
     CHECK(attach(&own) != mine);
@@ -902,22 +902,9 @@ TEST(heap, in_the_child_of_a_fork_orphans_can_still_be_adopted)
     attach(&own);
     struct heap *orphan = attach(&other);
     heap_detach(&other);
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     CHECK_EQ(attach(&next), orphan);
     CHECK(attach(&other) != orphan);
-}
-
-/* Its thread was waiting for the lock when the fork came: nobody waits in the child. */
-TEST(heap, in_the_child_of_a_fork_no_sweep_waits_for_a_thread_that_is_gone)
-{
-    struct heap_door own, other;
-    attach(&own);
-    struct heap *theirs = attach(&other);
-    leave_a_survivor(theirs);
-    store_rlx(&theirs->wanted, true);
-    heap_fork_child(&own);
-    REQUIRE(heap_park_finish(theirs, true));
-    CHECK(sweep(theirs, theirs->now_ms, 0) != 0);
 }
 
 TEST(heap, in_the_child_of_a_fork_a_destroyed_heap_that_was_caught_is_not_created_again)
@@ -927,7 +914,7 @@ TEST(heap, in_the_child_of_a_fork_a_destroyed_heap_that_was_caught_is_not_create
     struct heap *heap = heap_create_shared(true);
     take(heap);
     lock_acquire(&heap->lock); /* another thread is inside */
-    heap_fork_child(&own);
+    heap_fork_child(&own, true);
     heap_destroy_shared(heap);
     struct heap *next = heap_create_shared(true);
     REQUIRE(next != NULL);

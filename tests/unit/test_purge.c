@@ -47,9 +47,9 @@ TEST(purge, free_slices_stay_until_the_hold_is_over)
     arena_return(span, 5000);
     CHECK_EQ(purge_free_slices(5000 + HOLD - 1, HOLD), 0);
     CHECK_EQ(*(unsigned char *)start, 0xee);
-    CHECK_EQ(purge_dirty_bytes(), 4 * SLICE_SIZE);
+    CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 4 * SLICE_SIZE);
     CHECK_EQ(purge_free_slices(5000 + HOLD, HOLD), 4 * SLICE_SIZE);
-    CHECK_EQ(purge_dirty_bytes(), 0);
+    CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 0);
 }
 
 TEST(purge, purged_pages_are_not_resident_any_more)
@@ -82,7 +82,7 @@ TEST(purge, each_slice_has_a_time_of_its_own)
     arena_return(early, 0);
     arena_return(late, 600);
     CHECK_EQ(purge_free_slices(HOLD, HOLD), 2 * SLICE_SIZE);
-    CHECK_EQ(purge_dirty_bytes(), 3 * SLICE_SIZE);
+    CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 3 * SLICE_SIZE);
     CHECK_EQ(purge_free_slices(HOLD + 600, HOLD), 3 * SLICE_SIZE);
 }
 
@@ -161,7 +161,7 @@ TEST(purge, of_empty_arenas_one_stays_mapped)
     empty_two_arenas();
     purge_free_slices(HOLD, HOLD);
     CHECK_EQ(load_rlx(&arenas.mapped_slices), ARENA_SLICES);
-    CHECK_EQ(purge_dirty_bytes(), 0);
+    CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 0);
     CHECK_EQ(stats_read(arenas_unmapped), 1);
     arena_check();
 }
@@ -245,7 +245,7 @@ TEST(purge, what_the_kernel_refuses_stays_dirty)
     os_fault_after(1, true);
     CHECK_EQ(purge_free_slices(HOLD, HOLD), 0);
     os_fault_after(0, false);
-    CHECK_EQ(purge_dirty_bytes(), 2 * SLICE_SIZE);
+    CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 2 * SLICE_SIZE);
     CHECK_EQ(stats_read(purge_failures), 1);
     arena_check();
 }
@@ -258,7 +258,7 @@ TEST(purge, after_a_refusal_it_is_tried_again_a_hold_later)
     os_fault_after(0, false);
     CHECK_EQ(purge_free_slices(HOLD + 1, HOLD), 0);
     CHECK_EQ(purge_free_slices(2 * HOLD, HOLD), 2 * SLICE_SIZE);
-    CHECK_EQ(purge_dirty_bytes(), 0);
+    CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 0);
 }
 
 TEST(purge, refused_slices_can_be_claimed_and_are_not_called_zeroed)

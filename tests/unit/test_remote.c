@@ -6,8 +6,9 @@
 #include <pthread.h>
 
 #define PRODUCERS 3
-#define BLOCKS 30000
-#define CHAIN 5
+#define BLOCKS 4
+#define PUSHES 300000
+#define IDLE_MAX 1000000000 /* empty drains: some block was lost */
 
 TEST(remote, a_new_list_is_empty)
 {
@@ -60,46 +61,64 @@ TEST(remote, what_is_pushed_after_a_drain_waits_for_the_next)
 
 struct numbered {
     struct block block;
-    unsigned producer, number; /* plain words, handed over by the push */
+    uint64_t pushes, arrivals; /* plain: the push hands the first over, `home` the second */
+    _Atomic bool home;
 };
 
 static struct remote_list shared = { NULL };
 static struct numbered blocks[PRODUCERS][BLOCKS];
+static _Atomic unsigned producing;
+static _Atomic bool given_up;
 
+/* Few blocks that go round and round, so that pushes and drains meet all the time. */
 static void *produce(void *argument)
 {
-    unsigned producer = (unsigned)(uintptr_t)argument;
-    for (unsigned i = 0; i < BLOCKS; i += CHAIN) {
-        for (unsigned k = 0; k < CHAIN; k++) {
-            struct numbered *one = &blocks[producer][i + k];
-            one->producer = producer;
-            one->number = i + k;
-            one->block.next = k + 1 < CHAIN ? &blocks[producer][i + k + 1].block : NULL;
-        }
-        remote_push(&shared, &blocks[producer][i].block, &blocks[producer][i + CHAIN - 1].block);
+    struct numbered *mine = argument;
+    for (unsigned pushed = 0; pushed < PUSHES; pushed++) {
+        struct numbered *one = &mine[pushed % BLOCKS];
+        while (!load_acq(&one->home) && !load_rlx(&given_up))
+            ;
+        store_rlx(&one->home, false);
+        one->pushes++;
+        remote_push(&shared, &one->block, &one->block);
     }
+    sub_rlx(&producing, 1);
     return NULL;
+}
+
+static uint64_t welcome_all(void)
+{
+    uint64_t arrived = 0;
+    for (struct block *block = remote_drain(&shared), *next; block != NULL; block = next, arrived++) {
+        struct numbered *one = (struct numbered *)block;
+        next = block->next;
+        REQUIRE(!load_rlx(&one->home));
+        CHECK_EQ(++one->arrivals, one->pushes);
+        store_rel(&one->home, true);
+    }
+    return arrived;
 }
 
 TEST(remote, every_block_pushed_during_drains_arrives_once_and_whole)
 {
-    static bool seen[PRODUCERS][BLOCKS];
     pthread_t threads[PRODUCERS];
-    for (uintptr_t i = 0; i < PRODUCERS; i++)
-        REQUIRE(pthread_create(&threads[i], NULL, produce, (void *)i) == 0);
-    for (unsigned arrived = 0; arrived < PRODUCERS * BLOCKS;) {
-        for (struct block *block = remote_drain(&shared); block != NULL; block = block->next) {
-            const struct numbered *one = (const struct numbered *)block;
-            REQUIRE(one->producer < PRODUCERS && one->number < BLOCKS);
-            REQUIRE(one == &blocks[one->producer][one->number]);
-            CHECK(!seen[one->producer][one->number]);
-            seen[one->producer][one->number] = true;
-            arrived++;
-        }
+    uint64_t arrived = 0, idle = 0;
+    store_rlx(&producing, PRODUCERS);
+    for (unsigned i = 0; i < PRODUCERS; i++) {
+        for (unsigned k = 0; k < BLOCKS; k++)
+            store_rlx(&blocks[i][k].home, true);
+        REQUIRE(pthread_create(&threads[i], NULL, produce, blocks[i]) == 0);
     }
+    while (load_rlx(&producing) != 0 && idle < IDLE_MAX) {
+        uint64_t now = welcome_all();
+        arrived += now;
+        idle = now == 0 ? idle + 1 : 0;
+    }
+    store_rlx(&given_up, true); /* who waits for a lost block need not wait for ever */
     for (unsigned i = 0; i < PRODUCERS; i++)
         pthread_join(threads[i], NULL);
-    CHECK(remote_is_empty(&shared));
+    arrived += welcome_all();
+    CHECK_EQ(arrived, (uint64_t)PRODUCERS * PUSHES);
 }
 
 /* Scripted: the drainer sees that the list is not empty before the second push, and drains after it. */
@@ -115,11 +134,11 @@ static struct numbered scripted[2];
 
 static void *push_two(void *unused)
 {
-    scripted[0].number = 100;
+    scripted[0].pushes = 100;
     remote_push(&shared, &scripted[0].block, &scripted[0].block);
     store_rlx(&step, 1u);
     await(2);
-    scripted[1].number = 200;
+    scripted[1].pushes = 200;
     remote_push(&shared, &scripted[1].block, &scripted[1].block);
     store_rlx(&step, 3u);
     return unused;
@@ -135,7 +154,7 @@ TEST(remote, a_push_between_the_look_and_the_drain_is_not_lost)
     await(3);
     struct block *block = remote_drain(&shared);
     CHECK_EQ(block, &scripted[1]);
-    CHECK_EQ(((struct numbered *)block)->number, 200);
-    CHECK_EQ(((struct numbered *)block->next)->number, 100);
+    CHECK_EQ(((struct numbered *)block)->pushes, 200);
+    CHECK_EQ(((struct numbered *)block->next)->pushes, 100);
     pthread_join(thread, NULL);
 }
