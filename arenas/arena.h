@@ -70,13 +70,15 @@ bool arena_remap_huge(struct span **span, uint32_t slices);
 /* The arena of an address, of any slice in it, or NULL.  Slow: for messages. */
 struct arena *arena_find(uintptr_t address);
 
-/* For the purger; the lock is held. */
+/* For the purger and the repair; the lock is held. */
+void arena_list_locked(struct arena *arena);
 void arena_relist_locked(struct arena *arena);
 void arena_forget_locked(struct arena *arena);
 void arena_spare_locked(struct arena *arena);
 
-/* Recomputes every law; aborts with a line where one is broken. */
+/* Recomputes every law, or that of one arena; aborts with a line where one is broken. */
 void arena_check(void);
+void arena_check_locked(const struct arena *arena);
 
 /* In the child of a fork: repairs what another thread was changing. */
 void arena_fork_child(void);

@@ -52,7 +52,9 @@ struct span {
     uint16_t capacity;
     bool settled;    /* no block came back since its free pages were last given to the system */
     uint32_t extent; /* bytes that its blocks take: capacity * block_size */
-    uint64_t uncarved;   /* bit per page: no block on it was handed out since it was last clean */
+    /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any
+     * thread reads it, and the bit of a live block's page was clear before the block was handed out. */
+    _Atomic uint64_t uncarved;
 
     struct span *next, *prev;
     struct arena *arena;

@@ -27,7 +27,7 @@ static struct lock round_lock = LOCK_INIT;
 static uint32_t hold_in_force(void)
 {
     if (options.purge == OPTION_NEVER)
-        return UINT32_MAX;
+        return INT32_MAX;
     size_t resident = (load_rlx(&arenas.used_slices) + load_rlx(&arenas.dirty_slices)) << SLICE_SHIFT;
     return options.limit != 0 && resident > options.limit ? 0 : (uint32_t)options.purge;
 }

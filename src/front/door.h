@@ -21,7 +21,7 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 {
     uintptr_t offset = address - pool->start;
     return offset * pool->divider < pool->divider && offset < pool->extent &&
-           !(pool->uncarved >> (offset / OS_PAGE_SIZE) % 64 & 1);
+           !(load_rlx(&pool->uncarved) >> (offset / OS_PAGE_SIZE) % 64 & 1);
 }
 
 /* NULL when the bin is empty; size <= SMALL_MAX. */

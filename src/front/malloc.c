@@ -1,4 +1,4 @@
-/* The arca_ functions: slow paths, large blocks, alignment, realloc, explicit heaps. */
+/* The arca_ functions: slow paths, large blocks, alignment, realloc. */
 #include "arca/arca.h"
 
 #include "arenas/arena.h"
@@ -7,6 +7,7 @@
 #include "base/options.h"
 #include "front/background.h"
 #include "front/door.h"
+#include "front/supply.h"
 #include "front/process.h"
 #include "front/thread.h"
 
@@ -58,29 +59,6 @@ static size_t usable_bytes(const struct span *span)
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
-/* Gives up what the calling thread caches and purges all that is free, so that a mapping may succeed. */
-ARCA_COLD static void reclaim(void)
-{
-    struct heap *heap = thread_enter();
-    if (heap != NULL) {
-        heap_flush_all(heap);
-        door_leave(&thread_door);
-    }
-    background_round(0);
-}
-
-static struct block *pop_or_refill(struct heap *heap, unsigned class)
-{
-    struct bin *bin = &heap->bins[class];
-    struct block *block = bin->head;
-    if (block == NULL)
-        return heap_refill(heap, class);
-    bin->head = block->next;
-    bin->room++;
-    block->mark = 0;
-    return block;
-}
-
 static void *small_try(size_t size)
 {
     struct heap *heap = thread_enter();
@@ -88,13 +66,13 @@ static void *small_try(size_t size)
     if (heap == NULL && thread_earn_heap())
         heap = thread_enter();
     if (likely(heap != NULL)) {
-        block = pop_or_refill(heap, size_class_of(size));
+        block = supply_block(heap, size_class_of(size));
         door_leave(&thread_door);
     } else {
         heap = thread_shared_heap_lock();
         if (heap == NULL)
             return NULL;
-        block = pop_or_refill(heap, size_class_of(size));
+        block = supply_block(heap, size_class_of(size));
         store_rlx(&heap->swept, false);
         lock_release(&heap->lock);
     }
@@ -113,7 +91,7 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
 {
     void *block = large_try(size, align, zeroed);
     if (unlikely(block == NULL) && size <= PTRDIFF_MAX) {
-        reclaim();
+        supply_reclaim();
         block = large_try(size, align, zeroed);
     }
     if (unlikely(block == NULL))
@@ -130,7 +108,7 @@ void *malloc_slow(size_t size)
     process_after_fork();
     void *block = small_try(size);
     if (unlikely(block == NULL)) {
-        reclaim();
+        supply_reclaim();
         block = small_try(size);
         if (block == NULL)
             errno = ENOMEM;
@@ -261,22 +239,6 @@ void *arca_calloc(size_t count, size_t size)
     return block;
 }
 
-/* The size to ask of a class whose every block is aligned to align; 0 when there is none. */
-static size_t aligned_small_size(size_t align, size_t size)
-{
-    size_t rounded = bits_round_up(size, align);
-    if (size > SMALL_MAX || align > SLICE_SIZE || rounded > SMALL_MAX)
-        return 0;
-    if (rounded == 0)
-        rounded = align;
-    if (rounded > SMALL_MAX)
-        return 0;
-    /* Pools start at slices, so that block i is aligned when the block size is a multiple. */
-    if (size_classes[size_class_of(rounded)].block_size % align != 0)
-        rounded = bits_next_pow2(rounded);
-    return rounded;
-}
-
 static void *aligned_alloc_any(size_t align, size_t size)
 {
     bool zeroed;
@@ -285,7 +247,7 @@ static void *aligned_alloc_any(size_t align, size_t size)
     if (likely(size <= align && align <= SMALL_MAX)) /* a power of two is a class of its own */
         return malloc_fast(align);
     process_start(); /* the class table is read before a heap exists */
-    size_t small = aligned_small_size(align, size);
+    size_t small = supply_aligned_size(align, size);
     if (small != 0)
         return malloc_fast(small);
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX / 2 + 1) {
@@ -349,8 +311,6 @@ void *arca_pvalloc(size_t size)
 }
 
 /* ---- realloc ------------------------------------------------------------------------------------------- */
-
-static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool *zeroed);
 
 /* In place, or NULL. */
 static void *resize_in_place(struct span *span, void *block, size_t size)
@@ -446,87 +406,4 @@ int arca_trim(size_t keep)
         door_leave(&thread_door);
     }
     return background_round(0) != 0;
-}
-
-/* ---- explicit heaps ------------------------------------------------------------------------------------------ */
-
-static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool *zeroed)
-{
-    size_t small = align <= BLOCK_ALIGN && size <= SMALL_MAX ? (size != 0 ? size : 1) : aligned_small_size(align, size);
-    *zeroed = false;
-    store_rlx(&heap->swept, false);
-    if (small != 0)
-        return pop_or_refill(heap, size_class_of(small));
-    struct span *span = large_create(size != 0 ? size : 1, align, zeroed);
-    if (span == NULL)
-        return NULL;
-    heap_add_large(heap, span);
-    return (void *)span->start;
-}
-
-static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool *zeroed)
-{
-    struct heap *heap = (struct heap *)public_heap;
-    void *block = NULL;
-    process_after_fork();
-    for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
-        if (attempt != 0)
-            reclaim();
-        lock_acquire(&heap->lock);
-        if (load_rlx(&heap->state) == HEAP_SHARED)
-            block = heap_alloc_locked(heap, size, align, zeroed);
-        lock_release(&heap->lock);
-    }
-    if (block == NULL)
-        errno = ENOMEM;
-    background_poke();
-    return block;
-}
-
-arca_heap *arca_heap_create(void)
-{
-    process_start();
-    process_after_fork();
-    struct heap *heap = heap_create_shared(true);
-    if (heap == NULL)
-        errno = ENOMEM;
-    return (arca_heap *)heap;
-}
-
-void arca_heap_destroy(arca_heap *heap)
-{
-    process_after_fork();
-    if (heap != NULL)
-        heap_destroy_shared((struct heap *)heap);
-    background_poke();
-}
-
-void *arca_heap_malloc(arca_heap *heap, size_t size)
-{
-    bool zeroed;
-    return heap_alloc(heap, size, 1, &zeroed);
-}
-
-void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
-{
-    size_t bytes;
-    bool zeroed;
-    if (__builtin_mul_overflow(count, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    void *block = heap_alloc(heap, bytes, 1, &zeroed);
-    if (block != NULL && !zeroed)
-        memset(block, 0, bytes);
-    return block;
-}
-
-void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t size)
-{
-    bool zeroed;
-    if (!bits_is_pow2(alignment)) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return heap_alloc(heap, size, alignment, &zeroed);
 }

@@ -57,7 +57,7 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class)
     pool->capacity = info->capacity;
     pool->extent = (uint32_t)info->capacity * info->block_size;
     pool->settled = true;
-    pool->uncarved = low_mask(info->pages);
+    store_rlx(&pool->uncarved, low_mask(info->pages));
     pool->next = pool->prev = NULL;
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
@@ -68,15 +68,15 @@ static void carve(struct span *pool, bool all)
 {
     struct block **link = &pool->free_list;
     assert(pool->free_list == NULL);
-    while (pool->uncarved != 0 && (all || pool->free_count == 0)) {
-        unsigned page = bits_lowest(pool->uncarved);
+    while (load_rlx(&pool->uncarved) != 0 && (all || pool->free_count == 0)) {
+        unsigned page = bits_lowest(load_rlx(&pool->uncarved));
         uint32_t first, last;
-        pool->uncarved &= pool->uncarved - 1;
+        store_rlx(&pool->uncarved, load_rlx(&pool->uncarved) & (load_rlx(&pool->uncarved) - 1));
         blocks_of_page(pool, page, &first, &last);
         for (uint32_t i = first; i <= last; i++) {
             if (i != first && i != last) {
                 /* lies within the page */
-            } else if (pages_of_block(pool, i) & pool->uncarved) {
+            } else if (pages_of_block(pool, i) & load_rlx(&pool->uncarved)) {
                 continue;
             }
             struct block *block = block_at(pool, i);
@@ -118,9 +118,9 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
 
 void pool_put(struct span *pool, struct block *block)
 {
-    if (unlikely(pool->uncarved != 0)) {
+    if (unlikely(load_rlx(&pool->uncarved) != 0)) {
         uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)block - pool->start));
-        if (unlikely(pages_of_block(pool, index) & pool->uncarved))
+        if (unlikely(pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("free(): %p: double free", (void *)block);
     }
     block->next = pool->free_list;
@@ -138,7 +138,7 @@ static void mark_free(const struct span *pool, uint64_t *bits)
         uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)b - pool->start));
         bits[index / 64] |= (uint64_t)1 << index % 64;
     }
-    for (uint64_t mask = pool->uncarved; mask != 0; mask &= mask - 1) {
+    for (uint64_t mask = load_rlx(&pool->uncarved); mask != 0; mask &= mask - 1) {
         uint32_t first, last;
         blocks_of_page(pool, bits_lowest(mask), &first, &last);
         for (uint32_t i = first; i <= last; i++)
@@ -165,7 +165,7 @@ static void rebuild_free_list(struct span *pool, const uint64_t *free_bits)
     for (uint32_t base = 0; base < pool->capacity; base += 64) {
         for (uint64_t word = free_bits[base / 64]; word != 0; word &= word - 1) {
             uint32_t index = base + bits_lowest(word);
-            if (pages_of_block(pool, index) & pool->uncarved)
+            if (pages_of_block(pool, index) & load_rlx(&pool->uncarved))
                 continue;
             *link = block_at(pool, index);
             link = &(*link)->next;
@@ -192,10 +192,10 @@ void pool_trim(struct span *pool, struct trim_batch *batch)
     uint64_t free_bits[POOL_BLOCKS_MAX / 64];
     pool->settled = true;
     mark_free(pool, free_bits);
-    uint64_t pages = low_mask(pool->pages) & ~pool->uncarved & ~live_pages(pool, free_bits);
+    uint64_t pages = low_mask(pool->pages) & ~load_rlx(&pool->uncarved) & ~live_pages(pool, free_bits);
     if (pages == 0)
         return;
-    pool->uncarved |= pages;
+    store_rlx(&pool->uncarved, load_rlx(&pool->uncarved) | pages);
     rebuild_free_list(pool, free_bits);
     add_ranges(pool, pages, batch);
 }
@@ -209,7 +209,7 @@ void pool_check(const struct span *pool)
         uint32_t index = index_of_offset(pool, offset);
         if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
-        if (b->mark != block_mark(b) || (pages_of_block(pool, index) & pool->uncarved))
+        if (b->mark != block_mark(b) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);
     }
     mark_free(pool, free_bits);

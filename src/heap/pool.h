@@ -24,7 +24,7 @@ void pool_put(struct span *pool, struct block *block);
 
 ARCA_INLINE bool pool_has_room(const struct span *pool)
 {
-    return pool->free_list != NULL || pool->uncarved != 0;
+    return pool->free_list != NULL || load_rlx(&pool->uncarved) != 0;
 }
 
 struct trim_batch {

@@ -19,9 +19,9 @@ FLOORS = {
     "src/base": "compiler atomic bits os log lock options stats",
     "arenas": "span page_map bitmap meta arena large purge",
     "src/heap": "size_class block remote pool heap",
-    "src/front": "door background process thread malloc report interpose operators",
+    "src/front": "door background process thread supply explicit malloc report interpose operators",
 }
-MODULE_OF_FILE = {"os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
+MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
 
 RANK = {}
 for floor, folder in enumerate(FLOOR_FOLDERS):

@@ -1,0 +1,91 @@
+/* Explicit heaps: blocks that can be destroyed together. */
+#include "arca/arca.h"
+
+#include "arenas/large.h"
+#include "front/background.h"
+#include "front/process.h"
+#include "front/supply.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool *zeroed)
+{
+    size_t small = align <= BLOCK_ALIGN && size <= SMALL_MAX ? (size != 0 ? size : 1) : supply_aligned_size(align, size);
+    *zeroed = false;
+    store_rlx(&heap->swept, false);
+    if (small != 0)
+        return supply_block(heap, size_class_of(small));
+    struct span *span = large_create(size != 0 ? size : 1, align, zeroed);
+    if (span == NULL)
+        return NULL;
+    heap_add_large(heap, span);
+    return (void *)span->start;
+}
+
+static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool *zeroed)
+{
+    struct heap *heap = (struct heap *)public_heap;
+    void *block = NULL;
+    process_after_fork();
+    for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
+        if (attempt != 0)
+            supply_reclaim();
+        lock_acquire(&heap->lock);
+        if (load_rlx(&heap->state) == HEAP_SHARED)
+            block = heap_alloc_locked(heap, size, align, zeroed);
+        lock_release(&heap->lock);
+    }
+    if (block == NULL)
+        errno = ENOMEM;
+    background_poke();
+    return block;
+}
+
+arca_heap *arca_heap_create(void)
+{
+    process_start();
+    process_after_fork();
+    struct heap *heap = heap_create_shared(true);
+    if (heap == NULL)
+        errno = ENOMEM;
+    return (arca_heap *)heap;
+}
+
+void arca_heap_destroy(arca_heap *heap)
+{
+    process_after_fork();
+    if (heap != NULL)
+        heap_destroy_shared((struct heap *)heap);
+    background_poke();
+}
+
+void *arca_heap_malloc(arca_heap *heap, size_t size)
+{
+    bool zeroed;
+    return heap_alloc(heap, size, 1, &zeroed);
+}
+
+void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
+{
+    size_t bytes;
+    bool zeroed;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *block = heap_alloc(heap, bytes, 1, &zeroed);
+    if (block != NULL && !zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
+void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t size)
+{
+    bool zeroed;
+    if (!bits_is_pow2(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return heap_alloc(heap, size, alignment, &zeroed);
+}

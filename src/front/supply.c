@@ -1,0 +1,42 @@
+/* Blocks from a heap that is held, for threads and for explicit heaps alike. */
+#include "front/supply.h"
+
+#include "front/background.h"
+#include "front/thread.h"
+
+ARCA_COLD void supply_reclaim(void)
+{
+    struct heap *heap = thread_enter();
+    if (heap != NULL) {
+        heap_flush_all(heap);
+        door_leave(&thread_door);
+    }
+    background_round(0);
+}
+
+struct block *supply_block(struct heap *heap, unsigned class)
+{
+    struct bin *bin = &heap->bins[class];
+    struct block *block = bin->head;
+    if (block == NULL)
+        return heap_refill(heap, class);
+    bin->head = block->next;
+    bin->room++;
+    block->mark = 0;
+    return block;
+}
+
+size_t supply_aligned_size(size_t align, size_t size)
+{
+    size_t rounded = bits_round_up(size, align);
+    if (size > SMALL_MAX || align > SLICE_SIZE || rounded > SMALL_MAX)
+        return 0;
+    if (rounded == 0)
+        rounded = align;
+    if (rounded > SMALL_MAX)
+        return 0;
+    /* Pools start at slices, so that block i is aligned when the block size is a multiple. */
+    if (size_classes[size_class_of(rounded)].block_size % align != 0)
+        rounded = bits_next_pow2(rounded);
+    return rounded;
+}
