@@ -145,11 +145,14 @@ static void start(void)
 /* The rounds of a process without the thread, at the price of whoever comes by; then another try to start it. */
 static void round_if_due(void)
 {
-    if (os_now_ms() - load_rlx(&last_round_ms) < round_ms())
+    bool interrupted = false;
+    if (os_now_ms() - load_rlx(&last_round_ms) < round_ms() || !lock_try(&round_lock))
         return;
-    background_round(hold_in_force());
+    round_locked(hold_in_force(), &interrupted);
+    lock_release(&round_lock);
+    uint32_t expected = BACKGROUND_NONE;
     if (options.background)
-        store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
+        cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_OFF);
 }
 
 void background_poke_slow(void)
