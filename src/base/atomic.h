@@ -24,7 +24,6 @@
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire, memory_order_relaxed)
 #define cas_weak_rel(p, expected, v) \
     atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release, memory_order_relaxed)
-#define fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 
 /* A value with one writer and racing readers (statistics): a plain add, no locked instruction. */
 #define bump_rlx(p, v) store_rlx((p), load_rlx(p) + (v))

@@ -18,9 +18,6 @@ struct os_range {
     size_t bytes;
 };
 
-/* Reads the page size; false where it is larger than OS_PAGE_SIZE (whole slices still purge). */
-bool os_page_is_small(void);
-
 /* Zeroed private memory, aligned to align (a power of two); NULL when there is none. */
 void *os_map(size_t bytes, size_t align);
 void os_unmap(void *address, size_t bytes);

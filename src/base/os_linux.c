@@ -57,11 +57,6 @@ bool os_fault(void)
 }
 #endif
 
-bool os_page_is_small(void)
-{
-    return getauxval(AT_PAGESZ) == OS_PAGE_SIZE;
-}
-
 static void *map_raw(size_t bytes)
 {
     if (os_fault())
