@@ -10,8 +10,8 @@
 #include "base/compiler.h"
 
 struct block {
+    uintptr_t mark; /* of an object's block: its header word, which is never a mark */
     struct block *next;
-    uintptr_t mark;
 };
 
 /* Random; set once before the first block is freed. */
