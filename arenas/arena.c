@@ -331,7 +331,7 @@ static void free_slices_locked(struct arena *arena, uint32_t index, uint32_t cou
 void arena_return(struct span *span, uint32_t now_ms)
 {
     struct arena *arena = span->arena;
-    page_map_set(span->start, load_rlx(&span->kind) == SPAN_POOL ? span->slices : 1, NULL);
+    page_map_set(span->start, load_rlx(&span->kind) == SPAN_LARGE ? 1 : span->slices, NULL);
     store_rlx(&span->heap, NULL);
     lock_acquire(&arenas.lock);
     store_rlx(&span->kind, (uint8_t)SPAN_FREE);

@@ -64,6 +64,7 @@ static void rebuild_arena(struct arena *arena, uint32_t now_ms)
         switch (load_rlx(&span->kind)) {
         case SPAN_POOL:
         case SPAN_LARGE:
+        case SPAN_OBJECT:
             i += span->slices;
             continue;
         case SPAN_PURGING:

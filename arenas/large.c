@@ -2,6 +2,7 @@
 #include "arenas/large.h"
 
 #include "arenas/arena.h"
+#include "arenas/page_map.h"
 
 /* Below half of its span a block had better move to a span that fits. */
 static bool worth_keeping(const struct span *span, uint32_t slices)
@@ -30,6 +31,12 @@ struct span *large_create(size_t bytes, size_t align, bool *zeroed)
     if (span != NULL)
         set_size(span, bytes);
     return span;
+}
+
+void large_make_object(struct span *span)
+{
+    page_map_set(span->start, span->slices, span);
+    store_rel(&span->kind, (uint8_t)SPAN_OBJECT); /* P:large object release: its header word, to walks over objects */
 }
 
 void large_destroy(struct span *span, uint32_t now_ms)

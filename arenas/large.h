@@ -11,6 +11,9 @@
 /* A block of at least bytes, aligned to align (a power of two); NULL without memory or when the size
  * overflows.  *zeroed: it reads as zeros. */
 struct span *large_create(size_t bytes, size_t align, bool *zeroed);
+/* The block becomes an object of libarcagc, whose header word is set: every slice of it is in the page map, and it
+ * goes by retired_add(). */
+void large_make_object(struct span *span);
 void large_destroy(struct span *span, uint32_t now_ms);
 
 /* The same block with another size; it may move when it has an arena of its own, else it stays.

@@ -1,7 +1,7 @@
 /*
  * From any 64-bit value to the span that starts at its slice, or NULL: two levels over 47 bits.
  *
- * Law: an entry is non-NULL only for slices of a pool and for the first slice of a large block;
+ * Law: an entry is non-NULL only for slices of a pool or of a large object, and for the first slice of a large block;
  * leaves are never unmapped, so that a look-up needs no lock and can not fault.
  *
  *   operation        set/clear (arena lock)      find (anybody)

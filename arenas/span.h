@@ -30,6 +30,7 @@ enum span_kind {
     SPAN_FREE = 0,
     SPAN_POOL,
     SPAN_LARGE,
+    SPAN_OBJECT, /* one large object of libarcagc */
     SPAN_PURGING, /* free slices whose pages are on their way back to the system */
 };
 
@@ -50,6 +51,7 @@ struct span {
     uint32_t free_count;
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     uint16_t capacity;
+    bool objects;    /* of libarcagc: the first word of its blocks, free or not, is a header word */
     bool settled;    /* no block came back since its free pages were last given to the system */
     uint32_t extent; /* bytes that its blocks take: capacity * block_size */
     /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any

@@ -22,6 +22,10 @@
  * surplus, of which dlopen() has little to give; a static assert in thread.c keeps ours small. */
 #define ARCA_TLS __thread __attribute__((tls_model("initial-exec")))
 
+/* What libarcagc may use of libarca's inside: exported, under a name that no program has.  No promise to anybody
+ * else; the two libraries are built and installed together. */
+#define ARCA_SHARED(name) __asm__("arca_private_" #name) __attribute__((visibility("default")))
+
 /* A walk over a structure's law after each change: in the check build only. */
 #ifdef ARCA_CHECK
 #define ARCA_WALK(check) (check)

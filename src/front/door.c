@@ -1,6 +1,7 @@
-/* The thread-local door. */
+/* The thread-local doors. */
 #include "front/door.h"
 
 ARCA_TLS struct heap_door thread_door = { .heap = &heap_sentinel };
+ARCA_TLS struct heap_door object_door = { .heap = &heap_sentinel };
 
-_Static_assert(sizeof(struct heap_door) <= 256, "a larger TLS block would make dlopen() fail");
+_Static_assert(2 * sizeof(struct heap_door) <= 256, "a larger TLS block would make dlopen() fail");

@@ -6,6 +6,8 @@
 #include "heap/heap.h"
 
 extern ARCA_TLS struct heap_door thread_door;
+/* To the heap of the thread's objects; only libarcagc opens it. */
+extern ARCA_TLS struct heap_door object_door;
 
 /* For blocks that the fast path does not have; the door is left. */
 void *malloc_slow(size_t size);

@@ -46,7 +46,7 @@ arca_heap *arca_heap_create(void)
 {
     process_start();
     process_after_fork();
-    struct heap *heap = heap_create_shared(true);
+    struct heap *heap = heap_create_shared(true, false);
     if (heap == NULL)
         errno = ENOMEM;
     return (arca_heap *)heap;

@@ -26,6 +26,8 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
                   arena != NULL ? "not a live block of this heap (freed before, or inside a large block)"
                                 : "not a block of this heap");
     }
+    if (load_rlx(&span->kind) == SPAN_OBJECT || (load_rlx(&span->kind) == SPAN_POOL && span->objects))
+        log_abort("%s(): %p: an object, to be released and not freed", function, address);
     if (load_rlx(&span->kind) == SPAN_LARGE)
         log_abort("%s(): %p: inside the large block %p of %zu bytes", function, address, (void *)span->start,
                   load_rlx(&span->large_size));
@@ -43,10 +45,10 @@ static struct span *checked_span(const char *function, const void *address)
     struct span *span = page_map_find((uintptr_t)address);
     if (unlikely(span == NULL))
         bad_pointer(function, address);
-    if (load_rlx(&span->kind) == SPAN_LARGE) {
-        if (unlikely(span->start != (uintptr_t)address))
+    if (load_rlx(&span->kind) != SPAN_POOL) {
+        if (unlikely(span->start != (uintptr_t)address || load_rlx(&span->kind) == SPAN_OBJECT))
             bad_pointer(function, address);
-    } else if (unlikely(!pool_is_block(span, (uintptr_t)address))) {
+    } else if (unlikely(!pool_is_block(span, (uintptr_t)address) || span->objects)) {
         bad_pointer(function, address);
     }
     return span;
@@ -54,22 +56,22 @@ static struct span *checked_span(const char *function, const void *address)
 
 static size_t usable_bytes(const struct span *span)
 {
-    return load_rlx(&span->kind) == SPAN_LARGE ? load_rlx(&span->large_size) : span->block_size;
+    return load_rlx(&span->kind) != SPAN_POOL ? load_rlx(&span->large_size) : span->block_size;
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
 static void *small_try(size_t size)
 {
-    struct heap *heap = thread_enter();
+    struct heap *heap = thread_enter(&thread_door);
     struct block *block;
     if (heap == NULL && thread_earn_heap())
-        heap = thread_enter();
+        heap = thread_enter(&thread_door);
     if (likely(heap != NULL)) {
         block = supply_block(heap, size_class_of(size));
         door_leave(&thread_door);
     } else {
-        heap = thread_shared_heap_lock();
+        heap = thread_shared_heap_lock(false);
         if (heap == NULL)
             return NULL;
         block = supply_block(heap, size_class_of(size));
@@ -125,7 +127,7 @@ void free_flush(struct heap *heap, unsigned class)
     if (unlikely(os_fork_state() == OS_FORK_CHILD)) { /* no lock before the repair, and no repair with the door entered */
         door_leave(&thread_door);
         process_after_fork();
-        heap = thread_enter();
+        heap = thread_enter(&thread_door);
     }
     if (heap != NULL && heap->bins[class].room < 0)
         heap_flush(heap, class);
@@ -166,10 +168,12 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
     int saved = errno;
     struct heap *heap;
     door_leave(&thread_door);
+    if (unlikely(pool->objects))
+        bad_pointer("free", block);
     process_after_fork();
     if (owner->explicit_heap) {
         shared_free(owner, pool, block);
-    } else if ((heap = thread_enter()) == NULL) { /* a thread without a heap */
+    } else if ((heap = thread_enter(&thread_door)) == NULL) { /* a thread without a heap */
         heap_push_remote(owner, block);
     } else if (heap == owner) { /* our own, swept meanwhile */
         heap_put(heap, pool, block);
@@ -185,7 +189,7 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
 void free_remote(struct heap *heap, struct span *pool, struct block *block)
 {
     struct heap *owner = load_rlx(&pool->heap);
-    if (unlikely(heap == &heap_sentinel || owner->explicit_heap)) {
+    if (unlikely(heap == &heap_sentinel || owner->explicit_heap || pool->objects)) {
         free_remote_slow(pool, owner, block);
         return;
     }
@@ -400,7 +404,7 @@ int arca_trim(size_t keep)
     (void)keep;
     process_start();
     process_after_fork();
-    struct heap *heap = thread_enter();
+    struct heap *heap = thread_enter(&thread_door);
     if (heap != NULL) {
         heap_flush_all(heap);
         door_leave(&thread_door);

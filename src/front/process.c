@@ -35,7 +35,7 @@ static void repair(bool alone)
     meta_fork_child();
     purge_fork_child();
     arena_fork_child();
-    heap_fork_child(&thread_door, alone);
+    heap_fork_child((struct heap_door *const[]){ &thread_door, &object_door }, 2, alone);
     background_fork_child();
     os_fork_mark();
 }

@@ -15,7 +15,7 @@
 
 static void add_span(struct report *report, struct span *span)
 {
-    if (load_rlx(&span->kind) == SPAN_LARGE) {
+    if (load_rlx(&span->kind) == SPAN_LARGE || load_rlx(&span->kind) == SPAN_OBJECT) {
         size_t bytes = load_rlx(&span->large_size);
         report->live_bytes += bytes;
         report->large_bytes += bytes;
@@ -110,7 +110,7 @@ int arca_heap_check(void)
     int walked = 0;
     process_after_fork();
     arena_check();
-    struct heap *own = thread_enter();
+    struct heap *own = thread_enter(&thread_door);
     if (own != NULL) {
         heap_check(own);
         walked++;

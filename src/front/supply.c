@@ -6,7 +6,7 @@
 
 ARCA_COLD void supply_reclaim(void)
 {
-    struct heap *heap = thread_enter();
+    struct heap *heap = thread_enter(&thread_door);
     if (heap != NULL) {
         heap_flush_all(heap);
         door_leave(&thread_door);
@@ -22,7 +22,8 @@ struct block *supply_block(struct heap *heap, unsigned class)
         return heap_refill(heap, class);
     bin->head = block->next;
     bin->room++;
-    block->mark = 0;
+    if (!heap->objects)
+        block->mark = 0;
     return block;
 }
 

@@ -24,6 +24,8 @@ static void thread_end(void *unused)
     ended = true;
     if (thread_door.own != NULL)
         heap_detach(&thread_door);
+    if (object_door.own != NULL)
+        heap_detach(&object_door);
 }
 
 static void make_key(void)
@@ -60,33 +62,41 @@ bool thread_earn_heap(void)
         earned++;
         return false;
     }
-    return heap_attach(&thread_door);
+    return heap_attach(&thread_door, false);
 }
 
-struct heap *thread_enter(void)
+bool thread_earn_object_heap(void)
+{
+    if (ended)
+        return false;
+    process_start();
+    return end_is_known() && heap_attach(&object_door, true);
+}
+
+struct heap *thread_enter(struct heap_door *door)
 {
     for (;;) {
-        struct heap *heap = door_enter(&thread_door);
+        struct heap *heap = door_enter(door);
         if (likely(heap != &heap_sentinel))
             return heap;
-        door_leave(&thread_door);
-        if (thread_door.own == NULL)
+        door_leave(door);
+        if (door->own == NULL)
             return NULL;
-        heap_resume(&thread_door);
+        heap_resume(door);
     }
 }
 
-struct heap *thread_shared_heap_lock(void)
+struct heap *thread_shared_heap_lock(bool objects)
 {
-    static _Atomic(struct heap *) shared;
+    static _Atomic(struct heap *) shared[2];
     for (;;) {
-        struct heap *heap = load_acq(&shared); /* P:shared heap acquire: with the release below */
+        struct heap *heap = load_acq(&shared[objects]); /* P:shared heap acquire: with the release below */
         if (heap == NULL || load_rlx(&heap->state) == HEAP_DEAD) { /* never made, or lost in a fork */
-            struct heap *fresh = heap_create_shared(false);
+            struct heap *fresh = heap_create_shared(false, objects);
             if (fresh == NULL)
                 return NULL;
             /* P:shared heap release: the heap's fields */
-            if (!atomic_compare_exchange_strong_explicit(&shared, &heap, fresh, memory_order_acq_rel, memory_order_acquire))
+            if (!atomic_compare_exchange_strong_explicit(&shared[objects], &heap, fresh, memory_order_acq_rel, memory_order_acquire))
                 heap_destroy_shared(fresh); /* another thread was first */
             continue;
         }

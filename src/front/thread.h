@@ -4,14 +4,16 @@
 
 #include "front/door.h"
 
-/* Enters the calling thread's door.  NULL, and not entered, when there is no heap behind it: the thread has
+/* Enters a door of the calling thread.  NULL, and not entered, when there is no heap behind it: the thread has
  * ended, has allocated too little to get one, or there is no memory. */
-struct heap *thread_enter(void);
+struct heap *thread_enter(struct heap_door *door);
 
 /* Gives the thread its heap now, if it may have one. */
 bool thread_earn_heap(void);
+/* The same for its objects, without waiting for a use to be proved. */
+bool thread_earn_object_heap(void);
 
 /* The heap of threads without one; its lock is held on return.  NULL without memory. */
-struct heap *thread_shared_heap_lock(void);
+struct heap *thread_shared_heap_lock(bool objects);
 
 #endif

@@ -1,16 +1,20 @@
 /*
- * A free block: a link, and a mark that tells it from a live one.
+ * A free block: a mark that tells it from a live one, and a link.
  *
  * Law: every block on a free list, in a bin, a parcel or a remote list carries the mark; a block that is
  * handed out does not.  So a block that is freed with the mark is freed twice, at the price of a compare.
+ *
+ * Blocks for objects carry no mark: their first word is a header word, which other threads read at any time and
+ * which must survive from one life of the block to the next.  It starts as 0 when the block is carved.
  */
 #ifndef ARCA_HEAP_BLOCK_H
 #define ARCA_HEAP_BLOCK_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 struct block {
-    uintptr_t mark; /* of an object's block: its header word, which is never a mark */
+    uintptr_t mark; /* of a block for objects: its header word */
     struct block *next;
 };
 
@@ -22,6 +26,15 @@ extern uintptr_t block_secret;
 ARCA_INLINE uintptr_t block_mark(const struct block *block)
 {
     return (uintptr_t)block ^ block_secret;
+}
+
+/* A block that is carved. */
+ARCA_INLINE void block_init(struct block *block, bool objects)
+{
+    if (objects)
+        store_rlx((_Atomic uintptr_t *)&block->mark, (uintptr_t)0);
+    else
+        block->mark = block_mark(block);
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "arenas/large.h"
 #include "arenas/page_map.h"
 #include "base/log.h"
+#include "heap/retired.h"
 
 struct heap heap_sentinel;
 
@@ -33,6 +34,14 @@ static void link_pool(struct heap *heap, struct span *pool, unsigned bucket)
     *head = pool;
 }
 
+static void give_up_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
+{
+    if (heap->objects)
+        retired_add(pool);
+    else
+        arena_return(pool, now_ms);
+}
+
 /* Puts a pool where its fullness belongs, or back to its arena when it is empty. */
 static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
 {
@@ -40,7 +49,7 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     if (used == 0) {
         if (pool->bucket != BUCKET_NONE)
             unlink_pool(heap, pool);
-        arena_return(pool, now_ms);
+        give_up_pool(heap, pool, now_ms);
         return;
     }
     unsigned bucket = pool_has_room(pool) ? used >> size_classes[pool->size_class].bucket_shift : BUCKET_FULL;
@@ -94,7 +103,7 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     bool zeroed;
     struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
     if (pool != NULL) {
-        pool_init(pool, heap, class);
+        pool_init(pool, heap, class, heap->objects);
         pool->bucket = BUCKET_NONE;
         if (zeroed && populate_worth(heap, class))
             pool_populate(pool);
@@ -143,13 +152,14 @@ static void take_remote(struct heap *heap)
     heap->backlog = block;
 }
 
-static struct block *pop(struct bin *bin)
+static struct block *pop(const struct heap *heap, struct bin *bin)
 {
     struct block *block = bin->head;
     if (block != NULL) {
         bin->head = block->next;
         bin->room++;
-        block->mark = 0;
+        if (!heap->objects)
+            block->mark = 0;
     }
     return block;
 }
@@ -161,7 +171,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     if (has_remote(heap)) {
         take_remote(heap);
         if (bin->head != NULL)
-            return pop(bin);
+            return pop(heap, bin);
     }
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
@@ -172,7 +182,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     settle_pool(heap, pool, heap->now_ms);
     unsigned batch = bin->batch * 2u, most = size_classes[class].bin_limit / 2u;
     bin->batch = (uint16_t)(batch < most ? batch : most);
-    return pop(bin);
+    return pop(heap, bin);
 }
 
 /* A bin that overflows again and again serves a program that frees in bursts: room for the burst costs less
@@ -373,7 +383,15 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
     else /* a thread that never refills does not look at what others return */
         while (has_remote(heap) && !lock_is_wanted(&heap->lock))
             take_remote(heap);
-    size_t bytes = trim_pools(heap, now_ms, hold_ms, &pending);
+    size_t bytes = 0;
+    if (!heap->objects) {
+        bytes = trim_pools(heap, now_ms, hold_ms, &pending);
+    } else if (lock_try(&retired_window)) {
+        bytes = trim_pools(heap, now_ms, hold_ms, &pending);
+        lock_release(&retired_window);
+    } else {
+        pending = true;
+    }
     store_rlx(&heap->swept, !pending);
     return bytes;
 }
@@ -391,7 +409,7 @@ void heap_check(struct heap *heap)
         uint32_t count = 0;
         for (const struct block *b = heap->bins[class].head; b != NULL; b = b->next, count++) {
             const struct span *pool = page_map_find((uintptr_t)b);
-            if (b->mark != block_mark(b) || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
+            if ((!heap->objects && b->mark != block_mark(b)) || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
                 log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)b);
         }
         if (count != bin_count(&heap->bins[class]))

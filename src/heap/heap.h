@@ -68,6 +68,7 @@ struct heap {
     uint32_t index;               /* among all heaps */
     struct span *large;           /* HEAP_SHARED: its large blocks */
     bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
+    bool objects;                 /* of libarcagc: header words survive, emptied pools are retired first */
 
     struct lock lock ARCA_ALIGNED(ARCA_CACHE_LINE);
     _Atomic uint8_t state;
@@ -109,13 +110,13 @@ ARCA_INLINE void door_leave(struct heap_door *door)
 /* ---- life ---------------------------------------------------------------------------------- */
 
 /* An orphan, or a new heap, open at this door; false without memory.  The door is not entered. */
-bool heap_attach(struct heap_door *door);
+bool heap_attach(struct heap_door *door, bool objects);
 /* Opens the door again after a sweep; leaves it without a heap when that was lost in a fork. */
 void heap_resume(struct heap_door *door);
 /* The thread ends: its heap becomes an orphan with its bins as they are. */
 void heap_detach(struct heap_door *door);
 
-struct heap *heap_create_shared(bool explicit_heap);
+struct heap *heap_create_shared(bool explicit_heap, bool objects);
 /* Frees every block of an explicit heap at once. */
 void heap_destroy_shared(struct heap *heap);
 
@@ -161,7 +162,7 @@ bool heap_needs_sweep(struct heap *heap);
 /* Walks the pools of a heap whose holder calls. */
 void heap_check(struct heap *heap);
 
-/* In the child of a fork; own is the calling thread's door.  alone: no other heap has a thread any more. */
-void heap_fork_child(struct heap_door *own, bool alone);
+/* In the child of a fork; the doors are the calling thread's.  alone: no other heap has a thread any more. */
+void heap_fork_child(struct heap_door *const doors[], unsigned door_count, bool alone);
 
 #endif

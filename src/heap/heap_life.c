@@ -5,14 +5,15 @@
 #include "arenas/large.h"
 #include "arenas/meta.h"
 #include "base/stats.h"
+#include "heap/retired.h"
 
 _Atomic(struct heap *) heaps_all;
 
-static struct {
+static struct orphans {
     struct lock lock;
-    struct heap *first; /* orphans, the last one first: its bins are warm */
+    struct heap *first; /* the last one first: its bins are warm */
     _Atomic uint32_t count;
-} orphans;
+} orphans[2]; /* by heap->objects */
 
 static void init_bins(struct heap *heap)
 {
@@ -22,13 +23,14 @@ static void init_bins(struct heap *heap)
     }
 }
 
-static struct heap *heap_create(enum heap_state state)
+static struct heap *heap_create(enum heap_state state, bool objects)
 {
     static _Atomic uint32_t next_index;
     struct heap *heap = meta_create(sizeof *heap);
     if (heap == NULL)
         return NULL;
     init_bins(heap);
+    heap->objects = objects;
     heap->index = add_rlx(&next_index, 1u);
     heap->now_ms = os_now_ms();
     store_rlx(&heap->state, (uint8_t)state);
@@ -39,18 +41,25 @@ static struct heap *heap_create(enum heap_state state)
     return heap;
 }
 
-static struct heap *adopt_orphan(void)
+static struct heap *orphan_adopt(struct orphans *list)
 {
-    if (load_rlx(&orphans.count) == 0)
+    if (load_rlx(&list->count) == 0)
         return NULL;
-    lock_acquire(&orphans.lock);
-    struct heap *heap = orphans.first;
+    lock_acquire(&list->lock);
+    struct heap *heap = list->first;
     if (heap != NULL) {
-        orphans.first = heap->orphan_next;
-        sub_rlx(&orphans.count, 1u);
+        list->first = heap->orphan_next;
+        sub_rlx(&list->count, 1u);
     }
-    lock_release(&orphans.lock);
+    lock_release(&list->lock);
     return heap;
+}
+
+static void orphan_add_locked(struct orphans *list, struct heap *heap)
+{
+    heap->orphan_next = list->first;
+    list->first = heap;
+    add_rlx(&list->count, 1u);
 }
 
 static void open_door(struct heap *heap, struct heap_door *door)
@@ -70,11 +79,11 @@ static void open_door(struct heap *heap, struct heap_door *door)
     lock_release(&heap->lock);
 }
 
-bool heap_attach(struct heap_door *door)
+bool heap_attach(struct heap_door *door, bool objects)
 {
-    struct heap *heap = adopt_orphan();
+    struct heap *heap = orphan_adopt(&orphans[objects]);
     if (heap == NULL)
-        heap = heap_create(HEAP_ORPHAN);
+        heap = heap_create(HEAP_ORPHAN, objects);
     if (heap == NULL)
         return false;
     open_door(heap, door);
@@ -96,11 +105,10 @@ void heap_detach(struct heap_door *door)
     heap->door = NULL;
     store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
     lock_release(&heap->lock);
-    lock_acquire(&orphans.lock);
-    heap->orphan_next = orphans.first;
-    orphans.first = heap;
-    add_rlx(&orphans.count, 1u);
-    lock_release(&orphans.lock);
+    struct orphans *list = &orphans[heap->objects];
+    lock_acquire(&list->lock);
+    orphan_add_locked(list, heap);
+    lock_release(&list->lock);
 }
 
 bool heap_park_begin(struct heap *heap)
@@ -148,7 +156,7 @@ static struct {
     struct heap *first; /* destroyed ones, ready for the next */
 } shared_spares;
 
-struct heap *heap_create_shared(bool explicit_heap)
+struct heap *heap_create_shared(bool explicit_heap, bool objects)
 {
     lock_acquire(&shared_spares.lock);
     struct heap *heap = shared_spares.first;
@@ -156,9 +164,11 @@ struct heap *heap_create_shared(bool explicit_heap)
         shared_spares.first = heap->orphan_next;
     lock_release(&shared_spares.lock);
     if (heap == NULL)
-        heap = heap_create(HEAP_SHARED);
-    if (heap != NULL)
+        heap = heap_create(HEAP_SHARED, objects);
+    if (heap != NULL) {
         heap->explicit_heap = explicit_heap;
+        heap->objects = objects;
+    }
     return heap;
 }
 
@@ -203,38 +213,55 @@ void heap_destroy_shared(struct heap *heap)
 
 /* The other threads are gone.  A heap that none of them was changing is an orphan now (unless we can not be sure
  * that its thread is gone); one that was caught half way is set aside for good, with all that it holds. */
-void heap_fork_child(struct heap_door *own, bool alone)
+static struct heap_door *door_of(const struct heap *heap, struct heap_door *const doors[], unsigned door_count)
 {
-    orphans.first = NULL;
-    uint32_t count = 0;
-    lock_reset(&orphans.lock);
+    for (unsigned i = 0; i < door_count; i++) {
+        if (doors[i]->own == heap)
+            return doors[i];
+    }
+    return NULL;
+}
+
+static void reset_lists(void)
+{
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(orphans); i++) {
+        orphans[i].first = NULL;
+        store_rlx(&orphans[i].count, 0u);
+        lock_reset(&orphans[i].lock);
+    }
     if (lock_is_held(&shared_spares.lock)) {
         shared_spares.first = NULL;
         lock_reset(&shared_spares.lock);
     }
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
-        enum heap_state state = load_rlx(&heap->state);
-        bool mine = heap == own->own;
-        bool caught = lock_is_held(&heap->lock);
-        if (!mine && (state == HEAP_ACTIVE || state == HEAP_PARKING))
-            caught |= heap->door != NULL && load_rlx(&heap->door->busy) != 0;
-        lock_reset(&heap->lock);
-        if (caught || state == HEAP_DEAD) {
-            store_rlx(&heap->state, (uint8_t)HEAP_DEAD);
-            if (mine) {
-                own->own = NULL;
-                store_rlx(&own->heap, &heap_sentinel);
-            }
-        } else if (mine) {
-            store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
-            store_rlx(&own->heap, heap);
-        } else if (state != HEAP_SHARED && (alone || state == HEAP_ORPHAN)) {
-            heap->door = NULL;
-            store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
-            heap->orphan_next = orphans.first;
-            orphans.first = heap;
-            count++;
+}
+
+static void fork_child_heap(struct heap *heap, struct heap_door *own, bool alone)
+{
+    enum heap_state state = load_rlx(&heap->state);
+    bool caught = lock_is_held(&heap->lock);
+    if (own == NULL && (state == HEAP_ACTIVE || state == HEAP_PARKING))
+        caught |= heap->door != NULL && load_rlx(&heap->door->busy) != 0;
+    lock_reset(&heap->lock);
+    if (caught || state == HEAP_DEAD) {
+        store_rlx(&heap->state, (uint8_t)HEAP_DEAD);
+        if (own != NULL) {
+            own->own = NULL;
+            store_rlx(&own->heap, &heap_sentinel);
         }
+    } else if (own != NULL) {
+        store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
+        store_rlx(&own->heap, heap);
+    } else if (state != HEAP_SHARED && (alone || state == HEAP_ORPHAN)) {
+        heap->door = NULL;
+        store_rlx(&heap->state, (uint8_t)HEAP_ORPHAN);
+        orphan_add_locked(&orphans[heap->objects], heap);
     }
-    store_rlx(&orphans.count, count);
+}
+
+void heap_fork_child(struct heap_door *const doors[], unsigned door_count, bool alone)
+{
+    reset_lists();
+    retired_fork_child();
+    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) /* P:heap list acquire: with heap_create */
+        fork_child_heap(heap, door_of(heap, doors, door_count), alone);
 }

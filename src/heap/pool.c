@@ -43,7 +43,7 @@ static void blocks_of_page(const struct span *pool, unsigned page, uint32_t *fir
         *last = pool->capacity - 1u;
 }
 
-void pool_init(struct span *pool, struct heap *heap, unsigned class)
+void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects)
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
@@ -57,6 +57,7 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class)
     pool->capacity = info->capacity;
     pool->extent = (uint32_t)info->capacity * info->block_size;
     pool->settled = true;
+    pool->objects = objects;
     store_rlx(&pool->uncarved, low_mask(info->pages));
     pool->next = pool->prev = NULL;
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
@@ -67,26 +68,37 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class)
 static void carve(struct span *pool, bool all)
 {
     struct block **link = &pool->free_list;
+    uint64_t uncarved = load_rlx(&pool->uncarved);
     assert(pool->free_list == NULL);
-    while (load_rlx(&pool->uncarved) != 0 && (all || pool->free_count == 0)) {
-        unsigned page = bits_lowest(load_rlx(&pool->uncarved));
+    while (uncarved != 0 && (all || pool->free_count == 0)) {
+        unsigned page = bits_lowest(uncarved);
         uint32_t first, last;
-        store_rlx(&pool->uncarved, load_rlx(&pool->uncarved) & (load_rlx(&pool->uncarved) - 1));
+        uncarved &= uncarved - 1;
         blocks_of_page(pool, page, &first, &last);
         for (uint32_t i = first; i <= last; i++) {
             if (i != first && i != last) {
                 /* lies within the page */
-            } else if (pages_of_block(pool, i) & load_rlx(&pool->uncarved)) {
+            } else if (pages_of_block(pool, i) & uncarved) {
                 continue;
             }
             struct block *block = block_at(pool, i);
-            block->mark = block_mark(block);
+            block_init(block, pool->objects);
             *link = block;
             link = &block->next;
             pool->free_count++;
         }
     }
     *link = NULL;
+    store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_visit */
+}
+
+void pool_visit(const struct span *pool, void (*visit)(void *block, void *context), void *context)
+{
+    uint64_t uncarved = load_acq(&pool->uncarved); /* P:carve acquire: with carve */
+    for (uint32_t i = 0; i < pool->capacity; i++) {
+        if (!(pages_of_block(pool, i) & uncarved))
+            visit(block_at(pool, i), context);
+    }
 }
 
 void pool_populate(struct span *pool)
@@ -209,7 +221,7 @@ void pool_check(const struct span *pool)
         uint32_t index = index_of_offset(pool, offset);
         if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
-        if (b->mark != block_mark(b) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
+        if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);
     }
     mark_free(pool, free_bits);

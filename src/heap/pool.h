@@ -11,10 +11,13 @@
 #include "base/os.h"
 #include "heap/block.h"
 
-void pool_init(struct span *pool, struct heap *heap, unsigned class);
+void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects);
 
 /* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
 void pool_populate(struct span *pool);
+
+/* Every block that has been carved, in use or not.  Any thread, while the pool can not leave. */
+void pool_visit(const struct span *pool, void (*visit)(void *block, void *context), void *context);
 
 /* Moves up to count blocks into a chain that ends in NULL; returns how many. */
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);

@@ -27,7 +27,7 @@ static void dawdle(unsigned steps)
 static void *take_turns(void *turns)
 {
     uint64_t random = harness_seed();
-    REQUIRE(heap_attach(&door));
+    REQUIRE(heap_attach(&door, false));
     heap = door.own;
     store_rel(&attached, true);
     for (; !load_rlx(&done); ++*(uint64_t *)turns) {

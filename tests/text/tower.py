@@ -18,8 +18,8 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 FLOORS = {
     "src/base": "compiler atomic bits os log lock options stats",
     "arenas": "span page_map bitmap meta arena large purge",
-    "src/heap": "size_class block remote pool heap",
-    "src/front": "door background process thread supply explicit malloc report interpose operators",
+    "src/heap": "size_class block remote pool retired heap",
+    "src/front": "door background process thread supply objects explicit malloc report interpose operators",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
 

@@ -21,7 +21,7 @@ static unsigned class_of_test(void)
 static struct heap *attach(struct heap_door *door)
 {
     *door = (struct heap_door){ .heap = &heap_sentinel };
-    REQUIRE(heap_attach(door));
+    REQUIRE(heap_attach(door, false));
     return door->own;
 }
 
@@ -132,12 +132,12 @@ TEST(heap, without_memory_there_is_no_heap_and_later_there_is)
     for (unsigned i = 0; i < 1000 && attached; i++) { /* the records' chunk has room for a few */
         door = (struct heap_door){ .heap = &heap_sentinel };
         os_fault_after(1, true);
-        attached = heap_attach(&door);
+        attached = heap_attach(&door, false);
         os_fault_after(0, false);
     }
     CHECK(!attached);
     CHECK(door.own == NULL);
-    CHECK(heap_attach(&door));
+    CHECK(heap_attach(&door, false));
 }
 
 /* ---- bins ------------------------------------------------------------------------------------------------ */
@@ -247,12 +247,12 @@ TEST(heap, flushing_all_takes_growth_back)
 TEST(heap, a_destroyed_heap_grows_like_a_new_one)
 {
     static struct block *blocks[4096];
-    struct heap *heap = heap_create_shared(true);
+    struct heap *heap = heap_create_shared(true, false);
     REQUIRE(heap != NULL);
     overflow(heap, blocks, 4096);
     CHECK(heap->grown_bytes != 0);
     heap_destroy_shared(heap);
-    CHECK_EQ(heap_create_shared(true), heap);
+    CHECK_EQ(heap_create_shared(true, false), heap);
     CHECK_EQ(heap->grown_bytes, 0);
 }
 
@@ -791,7 +791,7 @@ TEST(heap, a_refused_purge_counts_as_nothing_and_loses_nothing)
 
 TEST(heap, a_destroyed_heap_leaves_no_slice_behind)
 {
-    struct heap *heap = heap_create_shared(true);
+    struct heap *heap = heap_create_shared(true, false);
     REQUIRE(heap != NULL);
     bool zeroed;
     for (size_t size = 1; size <= SMALL_MAX; size = size * 3 / 2 + 1) {
@@ -809,10 +809,10 @@ TEST(heap, a_destroyed_heap_leaves_no_slice_behind)
 
 TEST(heap, a_destroyed_heap_serves_the_next_create)
 {
-    struct heap *heap = heap_create_shared(true);
+    struct heap *heap = heap_create_shared(true, false);
     give(heap, take(heap));
     heap_destroy_shared(heap);
-    CHECK_EQ(heap_create_shared(false), heap);
+    CHECK_EQ(heap_create_shared(false, false), heap);
     CHECK(!heap->explicit_heap);
     CHECK(take(heap) != NULL);
     heap_check(heap);
@@ -820,7 +820,7 @@ TEST(heap, a_destroyed_heap_serves_the_next_create)
 
 TEST(heap, large_blocks_leave_their_list_from_any_place)
 {
-    struct heap *heap = heap_create_shared(true);
+    struct heap *heap = heap_create_shared(true, false);
     struct span *spans[3];
     bool zeroed;
     for (unsigned i = 0; i < 3; i++)
@@ -845,7 +845,7 @@ TEST(heap, in_the_child_of_a_fork_heaps_of_other_threads_are_orphans)
     struct heap *mine = attach(&own), *theirs = attach(&other);
     struct block *block = take(theirs);
     give(theirs, block);
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK_EQ(load_rlx(&mine->state), HEAP_ACTIVE);
     CHECK_EQ(load_rlx(&theirs->state), HEAP_ORPHAN);
     CHECK_EQ(attach(&next), theirs);
@@ -858,7 +858,7 @@ TEST(heap, in_the_child_of_a_fork_a_heap_in_use_is_set_aside)
     attach(&own);
     struct heap *theirs = attach(&other);
     door_enter(&other);
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK_EQ(load_rlx(&theirs->state), HEAP_DEAD);
     CHECK(attach(&next) != theirs);
 }
@@ -869,7 +869,7 @@ TEST(heap, in_the_child_of_a_fork_a_heap_that_was_being_swept_is_set_aside)
     attach(&own);
     struct heap *theirs = attach(&other);
     park(theirs);
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK_EQ(load_rlx(&theirs->state), HEAP_DEAD);
     CHECK(!lock_is_held(&theirs->lock));
 }
@@ -880,7 +880,7 @@ TEST(heap, in_the_child_of_a_fork_the_own_heap_is_open_also_when_it_was_parked)
     struct heap *mine = attach(&own);
     park(mine);
     lock_release(&mine->lock);
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK_EQ(load_rlx(&own.heap), mine);
     CHECK_EQ(load_rlx(&mine->state), HEAP_ACTIVE);
 }
@@ -890,7 +890,7 @@ TEST(heap, in_the_child_of_a_fork_the_own_heap_is_given_up_when_it_was_being_swe
     struct heap_door own;
     struct heap *mine = attach(&own);
     park(mine);
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK(own.own == NULL);
     CHECK_EQ(load_rlx(&own.heap), &heap_sentinel);
     CHECK(attach(&own) != mine);
@@ -902,7 +902,7 @@ TEST(heap, in_the_child_of_a_fork_orphans_can_still_be_adopted)
     attach(&own);
     struct heap *orphan = attach(&other);
     heap_detach(&other);
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK_EQ(attach(&next), orphan);
     CHECK(attach(&other) != orphan);
 }
@@ -911,12 +911,12 @@ TEST(heap, in_the_child_of_a_fork_a_destroyed_heap_that_was_caught_is_not_create
 {
     struct heap_door own;
     attach(&own);
-    struct heap *heap = heap_create_shared(true);
+    struct heap *heap = heap_create_shared(true, false);
     take(heap);
     lock_acquire(&heap->lock); /* another thread is inside */
-    heap_fork_child(&own, true);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     heap_destroy_shared(heap);
-    struct heap *next = heap_create_shared(true);
+    struct heap *next = heap_create_shared(true, false);
     REQUIRE(next != NULL);
     CHECK_EQ(load_rlx(&next->state), HEAP_SHARED);
 }

@@ -12,7 +12,7 @@ static struct span *make_pool(unsigned class)
     bool zeroed;
     struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
     REQUIRE(pool != NULL);
-    pool_init(pool, NULL, class);
+    pool_init(pool, NULL, class, false);
     return pool;
 }
 

@@ -1,0 +1,221 @@
+/* Blocks for objects. */
+#include "front/objects.h"
+
+#include "arenas/arena.h"
+#include "arenas/large.h"
+#include "front/background.h"
+#include "front/process.h"
+#include "front/supply.h"
+#include "front/thread.h"
+#include "heap/retired.h"
+
+#include <errno.h>
+
+static void *small_try(unsigned class)
+{
+    struct heap *heap = thread_enter(&object_door);
+    struct block *block;
+    if (heap == NULL && thread_earn_object_heap())
+        heap = thread_enter(&object_door);
+    if (likely(heap != NULL)) {
+        block = supply_block(heap, class);
+        door_leave(&object_door);
+        return block;
+    }
+    heap = thread_shared_heap_lock(true);
+    if (heap == NULL)
+        return NULL;
+    block = supply_block(heap, class);
+    store_rlx(&heap->swept, false);
+    lock_release(&heap->lock);
+    return block;
+}
+
+static void *large_try(size_t size)
+{
+    bool zeroed;
+    process_start();
+    struct span *span = large_create(size, 1, &zeroed);
+    if (span == NULL)
+        return NULL;
+    block_init((struct block *)span->start, true);
+    large_make_object(span);
+    return (void *)span->start;
+}
+
+static void *own_try(struct heap *heap, unsigned class)
+{
+    struct block *block = NULL;
+    lock_acquire(&heap->lock);
+    store_rlx(&heap->swept, false);
+    if (load_rlx(&heap->state) == HEAP_SHARED)
+        block = supply_block(heap, class);
+    lock_release(&heap->lock);
+    return block;
+}
+
+static void *block_try(struct heap *own, size_t size)
+{
+    if (size > SMALL_MAX)
+        return large_try(size);
+    return own != NULL ? own_try(own, size_class_of(size)) : small_try(size_class_of(size));
+}
+
+ARCA_NOINLINE static void *alloc_slow(struct heap *own, size_t size)
+{
+    void *block = NULL;
+    process_start(); /* the class table */
+    process_after_fork();
+    for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
+        if (attempt != 0)
+            supply_reclaim();
+        block = block_try(own, size);
+    }
+    if (block == NULL)
+        errno = ENOMEM;
+    background_poke();
+    return block;
+}
+
+void *object_alloc(size_t size)
+{
+    if (likely(size <= SMALL_MAX)) {
+        struct heap *heap = door_enter(&object_door);
+        struct bin *bin = bin_at(heap, bin_offset_of(size));
+        struct block *block = bin->head;
+        if (likely(block != NULL)) {
+            bin->head = block->next;
+            bin->room++;
+        }
+        door_leave(&object_door);
+        if (likely(block != NULL))
+            return block;
+    }
+    return alloc_slow(NULL, size);
+}
+
+struct heap *object_heap_create(void)
+{
+    process_start();
+    process_after_fork();
+    return heap_create_shared(true, true);
+}
+
+void *object_alloc_own(struct heap *heap, size_t size)
+{
+    return alloc_slow(heap, size);
+}
+
+/* ---- free ------------------------------------------------------------------------------------------- */
+
+static void own_free(struct heap *heap, struct span *pool, struct block *block)
+{
+    lock_acquire(&heap->lock);
+    if (load_rlx(&heap->state) == HEAP_SHARED) { /* else it was lost in a fork, and the block with it */
+        heap_put(heap, pool, block);
+        store_rlx(&heap->swept, false);
+    }
+    lock_release(&heap->lock);
+}
+
+ARCA_NOINLINE static void free_slow_object(struct span *span, struct block *block)
+{
+    int saved = errno;
+    process_after_fork();
+    struct heap *owner = load_rlx(&span->heap), *heap;
+    if (load_rlx(&span->kind) == SPAN_OBJECT) {
+        retired_add(span);
+    } else if (owner->explicit_heap) {
+        own_free(owner, span, block);
+    } else if ((heap = thread_enter(&object_door)) == NULL) {
+        heap_push_remote(owner, block);
+    } else {
+        if (heap == owner)
+            heap_put(heap, span, block);
+        else
+            heap_send(heap, owner, block, span->block_size);
+        door_leave(&object_door);
+    }
+    background_poke();
+    errno = saved;
+}
+
+void object_free(void *address)
+{
+    struct heap *heap = door_enter(&object_door);
+    struct span *pool = page_map_find((uintptr_t)address);
+    struct block *block = address;
+    /* A large object's span has no heap, and the sentinel owns nothing. */
+    if (likely(load_rlx(&pool->heap) == heap)) {
+        struct bin *bin = bin_at(heap, pool->bin_offset);
+        if (likely(bin->room > 0)) {
+            block->next = bin->head;
+            bin->head = block;
+            bin->room--;
+            door_leave(&object_door);
+            return;
+        }
+    }
+    door_leave(&object_door);
+    free_slow_object(pool, block);
+}
+
+/* ---- looking ------------------------------------------------------------------------------------------ */
+
+void *object_find(uintptr_t address, size_t *bytes)
+{
+    struct span *span = page_map_find(address);
+    if (span == NULL)
+        return NULL;
+    if (load_rlx(&span->kind) == SPAN_OBJECT) {
+        *bytes = load_rlx(&span->large_size);
+        return (void *)span->start;
+    }
+    if (load_rlx(&span->kind) != SPAN_POOL || load_acq(&span->heap) == NULL || !span->objects) /* P:pool acquire: with pool_init */
+        return NULL;
+    uintptr_t start = address - (address - span->start) % span->block_size;
+    if (!pool_is_block(span, start))
+        return NULL;
+    *bytes = span->block_size;
+    return (void *)start;
+}
+
+/* Spans of objects from one slice of an arena on, and where to go on. */
+#define WALK_SPANS 64
+
+static unsigned collect_spans(struct arena *arena, uint32_t *slice, struct span **spans)
+{
+    unsigned count = 0;
+    lock_acquire(&arenas.lock);
+    uint32_t i = *slice;
+    for (; i < arena->slices && count < WALK_SPANS; i++) {
+        struct span *span = &arena->spans[i];
+        enum span_kind kind = load_acq(&span->kind); /* P:large object acquire: with large_make_object */
+        bool pool = kind == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_init */
+        if (pool || kind == SPAN_OBJECT)
+            spans[count++] = span;
+        if (kind != SPAN_FREE)
+            i += span->slices - 1;
+        if (arena->huge)
+            i = arena->slices;
+    }
+    *slice = i;
+    lock_release(&arenas.lock);
+    return count;
+}
+
+void object_walk(void (*visit)(void *block, void *context), void *context)
+{
+    struct span *spans[WALK_SPANS];
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+        unsigned count;
+        for (uint32_t slice = 0; (count = collect_spans(a, &slice, spans)) != 0;) {
+            for (unsigned i = 0; i < count; i++) {
+                if (load_rlx(&spans[i]->kind) == SPAN_OBJECT)
+                    visit((void *)spans[i]->start, context);
+                else
+                    pool_visit(spans[i], visit, context);
+            }
+        }
+    }
+}

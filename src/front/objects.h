@@ -1,0 +1,30 @@
+/*
+ * Blocks for objects: what libarcagc builds on.
+ *
+ * They come from pools of their own, in heaps of their own, one a thread and one a type that asks for it.  The first
+ * word of a block is its header word: 0 when the block is carved, and then written by nobody but libarcagc, in
+ * use or free.  It stays readable for a grace period after the block is freed, whatever happens to its pool.
+ */
+#ifndef ARCA_FRONT_OBJECTS_H
+#define ARCA_FRONT_OBJECTS_H
+
+#include "heap/heap.h"
+
+/* All but the header word is undefined; 16-aligned.  NULL with ENOMEM. */
+void *object_alloc(size_t size) ARCA_SHARED(object_alloc);
+
+/* A block that object_alloc or object_alloc_own made.  The header word is as its next owner shall find it. */
+void object_free(void *block) ARCA_SHARED(object_free);
+
+/* Blocks of one type: their memory never goes to another while the type has any.  NULL without memory. */
+struct heap *object_heap_create(void) ARCA_SHARED(object_heap_create);
+void *object_alloc_own(struct heap *heap, size_t size) ARCA_SHARED(object_alloc_own);
+
+/* The object whose memory holds the address, and its first byte behind, or NULL; any value is allowed. */
+void *object_find(uintptr_t address, size_t *bytes) ARCA_SHARED(object_find);
+
+/* Calls visit for every block that may hold an object.  Blocks come and go meanwhile; no memory of objects leaves
+ * while the caller is the one who calls retired_return(). */
+void object_walk(void (*visit)(void *block, void *context), void *context) ARCA_SHARED(object_walk);
+
+#endif

@@ -1,0 +1,53 @@
+/* The list of retired spans. */
+#include "heap/retired.h"
+
+#include "arenas/arena.h"
+#include "base/os.h"
+
+struct lock retired_window;
+_Atomic uint32_t retired_count;
+
+static struct lock list_lock;
+static struct span *first;
+
+void retired_add(struct span *span)
+{
+    lock_acquire(&list_lock);
+    span->next = first;
+    first = span;
+    uint32_t before = add_rlx(&retired_count, 1u);
+    lock_release(&list_lock);
+    if (before == 0)
+        os_wake(&retired_count, 1);
+}
+
+struct span *retired_take(void)
+{
+    lock_acquire(&list_lock);
+    struct span *list = first;
+    first = NULL;
+    store_rlx(&retired_count, 0u);
+    lock_release(&list_lock);
+    return list;
+}
+
+void retired_return(struct span *list)
+{
+    uint32_t now_ms = os_now_ms();
+    while (list != NULL) {
+        struct span *next = list->next;
+        list->next = NULL;
+        arena_return(list, now_ms);
+        list = next;
+    }
+}
+
+void retired_fork_child(void)
+{
+    if (lock_is_held(&list_lock)) {
+        first = NULL;
+        store_rlx(&retired_count, 0u);
+        lock_reset(&list_lock);
+    }
+    lock_reset(&retired_window);
+}
