@@ -1,0 +1,222 @@
+/*
+ * Objects that free themselves: atomically reference-counted objects, shared between threads, on Arca's heap.
+ *
+ *   unit      one counted reference: in a slot, in somebody's hands, or in an operation under way
+ *   slot      a field of an object that owns a unit; only the functions below read or write it
+ *   owned     a unit that the caller must release or give away;  borrowed: good while its owner keeps it
+ *   weak      a reference that does not keep its object alive
+ *
+ * Every function may be called from any thread at any time, but not inside a signal handler, and takes no lock that
+ * another thread could hold for long.  Threads need no registration.  Functions that make something return NULL with
+ * errno = ENOMEM when there is no memory; counts are then untouched.  NULL is no object: it may be retained, released,
+ * stored and bound, and nothing happens.  An error that would corrupt memory costs one line on fd 2 and abort().
+ *
+ * Rules for the caller, without which a cycle collector can not be exact:
+ *   U1  Every reference that an object owns is in a declared slot, each slot declared once.  References kept elsewhere
+ *       (in variables, or in memory that no type declares) are safe; what they reach is kept alive by them.
+ *   U2  Slots are read and written by the functions below only.
+ *   U3  Whoever operates on a slot of an object keeps that object alive by a counted reference, its own or one in a
+ *       chain of slots that nobody changes, until the operation has returned.
+ *   U4  arca_slot_put only into a slot that is NULL and that nobody else writes.
+ *   U5  A borrowed pointer is good while its slot's owner is alive and the slot is not overwritten.
+ *   U6  Never memcpy, memmove, realloc or sort slots.  Use take and put, or arca_edit_begin and arca_edit_end, or build
+ *       a new object and store it.
+ *   U7  Storage that grows is an object of its own (a type with variable size), replaced by arca_slot_store.
+ *   U8  finalize may use, store and resurrect its object; destroy must not look at references.  Either may run in any
+ *       thread, holding no lock of the library; neither may wait for another thread that waits for the library.
+ *   U9  The weak references of a finalised object are dead, even if it was resurrected.
+ *   U10 A thread is not cancelled asynchronously inside these functions.
+ */
+#ifndef ARCA_OBJECT_H
+#define ARCA_OBJECT_H
+
+#include <arca/arca.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- types ----------------------------------------------------------------------------------------- */
+
+/* The first member of every object's struct, 16 bytes.  Its fields are the library's. */
+typedef struct arca_object {
+    uint64_t arca_word;
+    uintptr_t arca_kind;
+} arca_object;
+
+/* The first member of an object with a variable part. */
+typedef struct arca_var_object {
+    arca_object object;
+    size_t count; /* of items; set by arca_new_var, read-only */
+} arca_var_object;
+
+/* Not a pointer, so that a plain assignment does not compile.  All bytes zero: NULL. */
+typedef struct arca_slot {
+    void *arca_target;
+} arca_slot;
+
+typedef void arca_visit(arca_slot *slot, void *context);
+
+enum arca_type_flags {
+    ARCA_TYPE_ACYCLIC = 1,    /* its objects can not be part of a cycle: no collector looks at them */
+    ARCA_TYPE_IMMORTAL = 2,   /* its objects may be made immortal */
+    ARCA_TYPE_OWN_BLOCKS = 4, /* its memory is never handed to another type (while objects of up to 32 KiB) */
+    ARCA_TYPE_ITEM_SLOTS = 8, /* the items of its variable part are slots */
+};
+
+/* A static descriptor, the same for ever.  Checked when its first object is made: what is wrong with it costs a line
+ * and abort(). */
+typedef struct arca_type {
+    const char *name;
+    size_t size;           /* bytes of an object, header included, without the variable part */
+    const uint32_t *slots; /* offsets of its slots; ascending */
+    size_t slot_count;
+    size_t item_size; /* bytes of an item of the variable part, which begins at size; 0: none */
+    /* Instead of offsets, for layouts that they can not tell: calls visit once for each slot of the object.  Runs
+     * while other threads use the object: it may read what does not change while the object lives, and nothing
+     * else.  Slots are cleared through it, too. */
+    void (*traverse)(void *object, arca_visit *visit, void *context);
+    /* Once, before the object dies of either cause, with all its slots as they were.  It may resurrect the object by
+     * retaining it. */
+    void (*finalize)(void *object);
+    /* When nobody can reach the object any more and its slots are cleared: for what is not an object. */
+    void (*destroy)(void *object);
+    unsigned flags; /* of enum arca_type_flags */
+
+    /* The library's. */
+    struct {
+        uint32_t state, index;
+        void *heap;
+    } arca_private;
+} arca_type;
+
+/* ---- objects ------------------------------------------------------------------------------------------ */
+
+/* An object with count 1 and all its bytes behind the header zero.  Owned. */
+ARCA_API void *arca_new(arca_type *type) __attribute__((warn_unused_result));
+/* The same with a variable part of count items. */
+ARCA_API void *arca_new_var(arca_type *type, size_t count) __attribute__((warn_unused_result));
+
+ARCA_API arca_type *arca_type_of(const void *object);
+
+/* Its count when it was read; SIZE_MAX for an immortal object; 0 for NULL. */
+ARCA_API size_t arca_refcount(const void *object);
+
+/* From now on it is never freed, and retain and release of it write nothing.  The type must have ARCA_TYPE_IMMORTAL.
+ * An object whose count overflows becomes immortal, too, which is said once on fd 2. */
+ARCA_API void arca_make_immortal(void *object);
+
+/* True once finalize has run. */
+ARCA_API bool arca_is_finalized(const void *object);
+
+/* An immortal object in static storage: arca_object member = ARCA_IMMORTAL(&type). */
+#define ARCA_IMMORTAL(type) { (uint64_t)1 << 31 | 1, (uintptr_t)(type) }
+
+/* The header word: [63:32] version, 31 immortal, 30 finalised, [29:0] count.  The version grows with each birth,
+ * retain and move, so that the word never has a value twice (in less than 2^32 of them). */
+#define ARCA_PRIVATE_ONE ((uint64_t)1)
+#define ARCA_PRIVATE_VERSION ((uint64_t)1 << 32)
+#define ARCA_PRIVATE_COUNT_LIMIT ((uint32_t)1 << 28)
+
+ARCA_API void arca_private_retain_slow(void *object);
+ARCA_API void arca_private_release_slow(void *object);
+ARCA_API void arca_private_release_last(void *object);
+
+/* A living object that is neither immortal, nor finalised, nor near the end of its count: one compare. */
+static inline bool arca_private_is_plain(uint64_t word)
+{
+    return (uint32_t)word - 1 < ARCA_PRIVATE_COUNT_LIMIT - 1;
+}
+
+/* One more unit of an object of which the caller has one, or borrows one.  Returns the object. */
+static inline void *arca_retain(void *object)
+{
+    if (object != NULL) {
+        uint64_t *word = &((arca_object *)object)->arca_word;
+        if (__builtin_expect(arca_private_is_plain(__atomic_load_n(word, __ATOMIC_RELAXED)), 1))
+            __atomic_fetch_add(word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
+        else
+            arca_private_retain_slow(object);
+    }
+    return object;
+}
+
+/* Gives a unit back.  With the last one the object dies, now or, inside a finalize or destroy, when that returns;
+ * objects that it kept alive die in a loop, not by recursion. */
+static inline void arca_release(void *object)
+{
+    if (object != NULL) {
+        uint64_t *word = &((arca_object *)object)->arca_word;
+        if (__builtin_expect(arca_private_is_plain(__atomic_load_n(word, __ATOMIC_RELAXED)), 1)) {
+            /* Sequentially consistent: a dying object must see a collector that does not see it dying. */
+            if (__builtin_expect((uint32_t)__atomic_fetch_sub(word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST) <= 1, 0))
+                arca_private_release_last(object);
+        } else {
+            arca_private_release_slow(object);
+        }
+    }
+}
+
+/* arca_auto struct point *p = …; releases it at the end of the scope. */
+#define arca_auto __attribute__((cleanup(arca_private_release_variable)))
+static inline void arca_private_release_variable(void *variable)
+{
+    arca_release(*(void **)variable);
+}
+
+/* ---- slots -------------------------------------------------------------------------------------------- */
+
+/* Owned, or NULL; while others overwrite the slot, too. */
+ARCA_API void *arca_slot_load(arca_slot *slot) __attribute__((warn_unused_result));
+/* The new object is borrowed: the slot takes a unit of its own.  The old one is released. */
+ARCA_API void arca_slot_store(arca_slot *slot, void *object);
+/* Moves the unit out and leaves NULL.  Owned. */
+ARCA_API void *arca_slot_take(arca_slot *slot) __attribute__((warn_unused_result));
+/* Moves an owned unit in (U4): the cheapest way to fill a new object. */
+ARCA_API void arca_slot_put(arca_slot *slot, void *owned);
+/* Moves an owned unit in and the old one out.  Owned. */
+ARCA_API void *arca_slot_exchange(arca_slot *slot, void *owned) __attribute__((warn_unused_result));
+/* Swaps two slots that nobody else writes; readers may see either NULL meanwhile. */
+ARCA_API void arca_slot_swap(arca_slot *a, arca_slot *b);
+/* Releases what is in it. */
+ARCA_API void arca_slot_clear(arca_slot *slot);
+
+/* Borrowed (U5). */
+static inline void *arca_slot_borrow(const arca_slot *slot)
+{
+    return __atomic_load_n(&slot->arca_target, __ATOMIC_ACQUIRE);
+}
+
+/* Brackets a permutation of an object's own slots by plain code; nobody else may write them.  Short: no waiting, no
+ * other function of the library in between. */
+ARCA_API void arca_edit_begin(void *object);
+ARCA_API void arca_edit_end(void *object);
+
+/* ---- weak references ------------------------------------------------------------------------------------ */
+
+/* Itself an object: retained, released and put into slots like others; its type is acyclic. */
+typedef struct arca_weak arca_weak;
+
+/* Called once, after the object was lost: in the thread that found it so, after its finalize and before its slots are
+ * cleared; the newest reference first.  The weak reference is borrowed. */
+typedef void arca_weak_callback(arca_weak *weak, void *data);
+
+/* A new weak reference to a borrowed object; callback may be NULL.  NULL for NULL (errno is then untouched).  A weak
+ * reference that dies before its object is not called back. */
+ARCA_API arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data) __attribute__((warn_unused_result));
+/* Owned, or NULL once the object is lost.  Needs no lock, but while a collector decides on what may be lost. */
+ARCA_API void *arca_weak_upgrade(arca_weak *weak) __attribute__((warn_unused_result));
+/* Cuts it off: upgrade returns NULL from now on and the callback will not be called (it may be running). */
+ARCA_API void arca_weak_sever(arca_weak *weak);
+
+/* ---- threads --------------------------------------------------------------------------------------------- */
+
+/* Does what the first use in a thread would do, so that it costs nothing later.  0, or -1 with ENOMEM.  A thread's
+ * end detaches it. */
+ARCA_API int arca_thread_attach(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
