@@ -105,6 +105,13 @@ struct heap *object_heap_create(void)
     return heap_create_shared(true, true);
 }
 
+struct heap *object_heap_after_fork(struct heap *heap)
+{
+    process_after_fork();
+    struct heap *fresh = load_rlx(&heap->state) == HEAP_DEAD ? object_heap_create() : NULL;
+    return fresh != NULL ? fresh : heap;
+}
+
 void *object_alloc_own(struct heap *heap, size_t size)
 {
     return object_alloc_slow(heap, size);
