@@ -173,7 +173,6 @@ TEST(objects_fork, a_program_that_brackets_forks_itself_does_not_hang)
     pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
     sigset_t before, after;
     pthread_sigmask(SIG_SETMASK, NULL, &before);
-    fork_beside_a_reader(); /* first: with a grace period under way, bracketing a fork waits for readers */
     use_everything();
     in_a_child(fork_again);
     pthread_sigmask(SIG_SETMASK, NULL, &after);
