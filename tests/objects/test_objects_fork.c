@@ -53,6 +53,13 @@ static void in_a_child(void (*body)(void))
     CHECK_EQ(status, 0);
 }
 
+/* Sanitizers' locks do not survive the fork; starting a thread takes them. */
+static void start_no_threads_in_sanitized_children(void)
+{
+    if (SANITIZED)
+        options.background = 0, options.collector = COLLECTOR_INLINE;
+}
+
 static struct node *inherited;
 
 static void use_in_a_grandchild(void)
@@ -65,6 +72,7 @@ static void use_in_a_grandchild(void)
 
 TEST(objects_fork, the_child_has_its_objects_and_forks_again)
 {
+    start_no_threads_in_sanitized_children();
     inherited = node_new();
     use_everything();
     in_a_child(use_in_a_grandchild);
@@ -107,11 +115,10 @@ TEST(objects_fork, children_of_a_busy_process_can_use_objects)
 {
     pthread_t threads[3];
     uint64_t seed = harness_seed();
+    start_no_threads_in_sanitized_children();
     shared = node_new();
     for (unsigned i = 0; i < 3; i++)
         threads[i] = start_thread(use_objects, (void *)(uintptr_t)(seed + i));
-    if (SANITIZED) /* their locks do not survive the fork; starting a thread takes them */
-        options.background = 0, options.collector = COLLECTOR_INLINE;
     for (unsigned i = 0; i < FORKS; i++)
         in_a_child(use_everything);
     atomic_store(&done, true);
@@ -146,6 +153,7 @@ static void give_memory_back(void)
 static void fork_beside_a_reader(void)
 {
     pthread_barrier_t barrier;
+    start_no_threads_in_sanitized_children();
     arca_release(node_new());
     pthread_barrier_init(&barrier, NULL, 2);
     pthread_t reader = start_thread(sleep_in_a_section, &barrier);
@@ -170,6 +178,7 @@ static void fork_again(void)
 
 TEST(objects_fork, a_program_that_brackets_forks_itself_does_not_hang)
 {
+    start_no_threads_in_sanitized_children();
     pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
     sigset_t before, after;
     pthread_sigmask(SIG_SETMASK, NULL, &before);
@@ -198,6 +207,7 @@ static void use_private_type(void)
 
 TEST(objects_fork, a_type_s_own_blocks_survive_a_fork_that_catches_their_heap)
 {
+    start_no_threads_in_sanitized_children();
     arca_release(node_of(&private_type));
     held_heap = type_heap(&private_type);
     lock_acquire(&held_heap->lock); /* as if another thread were in it */
