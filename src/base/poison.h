@@ -20,8 +20,8 @@ void __asan_unpoison_memory_region(const volatile void *address, size_t bytes);
 #define poison(address, bytes) __asan_poison_memory_region((address), (bytes))
 #define unpoison(address, bytes) __asan_unpoison_memory_region((address), (bytes))
 #else
-#define poison(address, bytes) ((void)0)
-#define unpoison(address, bytes) ((void)0)
+#define poison(address, bytes) ((void)(address), (void)(bytes))
+#define unpoison(address, bytes) ((void)(address), (void)(bytes))
 #endif
 
 #endif

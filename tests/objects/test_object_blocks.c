@@ -2,6 +2,7 @@
 #include "nodes.h"
 
 #include "arenas/arena.h"
+#include "base/poison.h"
 #include "front/objects.h"
 #include "gc/objects/header.h"
 #include "heap/size_class.h"
@@ -246,6 +247,38 @@ TEST(object_blocks, any_value_may_be_looked_up)
     arca_free(large);
     arca_release(node);
 }
+
+#ifdef POISON_ON
+
+int __asan_address_is_poisoned(const volatile void *address);
+
+TEST(object_blocks, the_body_of_a_dead_object_is_poisoned_and_its_header_is_not)
+{
+    const size_t sizes[] = { 16, 100, 20000, 100000 };
+    arca_release(arca_new_var(&bytes_type, 0));
+    for (unsigned i = 0; i < 4; i++) {
+        arca_var_object *object = arca_new_var(&bytes_type, sizes[i]);
+        char *last = (char *)(object + 1) + sizes[i] - 1;
+        CHECK(!__asan_address_is_poisoned(&object->count) && !__asan_address_is_poisoned(last));
+        arca_release(object);
+        CHECK(__asan_address_is_poisoned(&object->count) && __asan_address_is_poisoned(last));
+        CHECK(!__asan_address_is_poisoned(&object->object.arca_word) && !__asan_address_is_poisoned(&object->object.arca_kind));
+    }
+}
+
+TEST(object_blocks, what_leaves_for_other_uses_is_not_poisoned)
+{
+    arca_release(node_new());
+    make_and_drop_many();
+    WAIT_UNTIL((arca_trim(0), load_rlx(&retired_count) == 0));
+    for (unsigned i = 0; i < 1000; i++) {
+        char *block = arca_malloc(60000);
+        REQUIRE(block != NULL);
+        memset(block, 1, 60000);
+    }
+}
+
+#endif
 
 /* ---- objects are not malloc's ---------------------------------------------------------------------------------------- */
 
