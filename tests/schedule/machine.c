@@ -14,7 +14,7 @@
 #include <ucontext.h>
 
 #define STACK_BYTES (256u << 10)
-#define STEPS_MAX 20000
+#define STEPS_MAX 5000
 #define STORES_MAX 64
 #define TLS_MAX 1024
 

@@ -283,6 +283,21 @@ static void check_swapped(void)
 SCENARIO(slot, a_swap_loses_nothing_that_is_read_meanwhile, .setup = two_full_owners, .body = { swap, load_two },
          .check = check_swapped, .preemptions = 4);
 
+static void two_full_owners_one_known(void)
+{
+    two_full_owners();
+    first = arca_slot_borrow(&other_owner->slot);
+}
+
+static void check_swapped_known(void)
+{
+    first = NULL;
+    check_swapped();
+}
+
+SCENARIO(slot, a_swap_shows_in_the_words, .setup = two_full_owners_one_known, .body = { swap, count_between_two_readings },
+         .check = check_swapped_known, .preemptions = 4);
+
 /* ---- many ------------------------------------------------------------------------------------------------------ */
 
 static void mix(void)

@@ -4,7 +4,7 @@
  * A schedule is the list of what was chosen wherever there was a choice.  The search keeps one, runs it, and counts it
  * up at its end: depth first, without a state but the list.
  *
- *   schedule [--list] [--replay CHOICES] [PART OF SUITE/NAME]
+ *   schedule [--list] [--deeper MORE_PREEMPTIONS] [--replay CHOICES] [PART OF SUITE/NAME]
  */
 #include "machine.h"
 
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHOICES_MAX 20000
+#define CHOICES_MAX 40000
 #define TIMEOUT_SECONDS 120
 
 /* A walk leaves a thread that could go on once in so many points. */
@@ -31,6 +31,7 @@ static unsigned choice_count, given; /* made in this run; of which so many were 
 
 static const struct scenario *running;
 static bool walking, replaying;
+static unsigned deeper;
 static uint64_t seed;
 
 void schedule_register(struct scenario *scenario)
@@ -41,7 +42,7 @@ void schedule_register(struct scenario *scenario)
 
 unsigned search_budget(void)
 {
-    return running->walks != 0 ? UINT32_MAX : running->preemptions;
+    return running->walks != 0 ? UINT32_MAX : running->preemptions + deeper;
 }
 
 /* xorshift64* */
@@ -188,6 +189,8 @@ int main(int count, char **arguments)
             listing = true;
         else if (strcmp(arguments[i], "--replay") == 0 && i + 1 < count)
             replay_given(arguments[++i]);
+        else if (strcmp(arguments[i], "--deeper") == 0 && i + 1 < count)
+            deeper = (unsigned)atoi(arguments[++i]);
         else
             part = arguments[i];
     }
