@@ -16,6 +16,7 @@
 #define STACK_BYTES (256u << 10)
 #define STEPS_MAX 5000
 #define STORES_MAX 64
+#define STEPS_SHOWN 400
 #define TLS_MAX 1024
 
 struct step {
@@ -309,9 +310,12 @@ unsigned machine_run(const struct scenario *which)
 
 void machine_print(void)
 {
-    for (unsigned i = 0; i < step_count; i++) {
-        if (i == 0 || steps[i].thread != steps[i - 1].thread)
-            fprintf(stderr, "%s  thread %d:", i == 0 ? "" : "\n", steps[i].thread);
+    unsigned first = step_count > STEPS_SHOWN ? step_count - STEPS_SHOWN : 0;
+    if (first != 0)
+        fprintf(stderr, "  (%u steps before)\n", first);
+    for (unsigned i = first; i < step_count; i++) {
+        if (i == first || steps[i].thread != steps[i - 1].thread)
+            fprintf(stderr, "%s  thread %d:", i == first ? "" : "\n", steps[i].thread);
         fprintf(stderr, " %s:%d %s,", steps[i].file, steps[i].line, steps[i].what);
     }
     fprintf(stderr, "\n");

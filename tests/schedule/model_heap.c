@@ -34,10 +34,15 @@ void object_return_retired(struct span *list)
     retired_return(list);
 }
 
+/* There is memory for one heap. */
 void *meta_create(size_t bytes)
 {
-    static struct heap heaps[1];
-    return bytes == sizeof *heaps ? heaps : NULL;
+    static struct heap heap;
+    static bool taken;
+    if (taken || bytes != sizeof heap)
+        return NULL;
+    taken = true;
+    return &heap;
 }
 
 void large_destroy(struct span *span, uint32_t now_ms)

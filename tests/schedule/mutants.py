@@ -127,11 +127,17 @@ MUTANTS = [
     row("tests/schedule/scenarios_weak.c", "a verdict that looks before it has the lock", "weak/what_is_found_lost_is_not_upgraded",
         "if (unchanged && load_acq(word_of(object)) == before) {", "if (unchanged) {"),
     # ---- death
-    row("gc/objects/death.c", "after finalize the count is read again", "death/the_resurrected_dies_once_whoever_is_last",
+    row("gc/objects/death.c", "after finalize the count is read again",
+        "death/the_resurrected_dies_once_whoever_is_last death/a_late_load_and_a_finalizer "
+        "mix/moves_births",
         "if (word_count(sub_seq(word_of(object), WORD_ONE)) != 1)\n        return false;",
         "sub_seq(word_of(object), WORD_ONE);\n    if (word_count(load_rlx(word_of(object))) != 0)\n        return false;"),
-    row("gc/objects/death.c", "a finalized object is finalized again", "death/the_resurrected_dies_once_whoever_is_last",
+    row("gc/objects/death.c", "a finalized object is finalized again",
+        "death/the_resurrected_dies_once_whoever_is_last death/the_resurrected_dies_once_whoever_is_last_of_three "
+        "death/two_late_loads_and_a_finalizer",
         " && !(load_rlx(word_of(object)) & WORD_FINALIZED)", ""),
+    row("gc/objects/type.c", "a type is entered by whoever meets it", "type/two_first_uses",
+        "load_rlx(type_state(type)) == TYPE_READY || register_locked(type)", "register_locked(type)"),
     row("gc/objects/death.c", "a cell that came late is forgotten", "death/a_weak_one_that_was_bound_in_the_finalizer",
         "    call_back(late);\n", ""),
     row("gc/objects/death.c", "the count of a slot is read again", "death/a_chain_dies_up_to_the_one_in_hand",
@@ -196,6 +202,12 @@ MUTANTS = [
         "    struct heap *heap = load_rlx(&door->heap);\n    store_rlx(&door->busy, 1u);\n    return heap;"),
     row("src/heap/heap_life.c", "an ending thread does not wait for the sweeper", "door/a_thread_ends_while_its_heap_is_swept",
         "lock_acquire(&heap->lock); /* first: the sweeper may be opening the door again */", "lock_try(&heap->lock);"),
+    row("src/heap/heap_life.c", "an orphan can be adopted before it is let go", "door/an_orphan_has_one_heir",
+        "    struct orphans *list = &orphans[heap->objects];\n    lock_acquire(&list->lock);\n"
+        "    orphan_add_locked(list, heap);\n    lock_release(&list->lock);\n", "",
+        "    struct heap *heap = door->own;\n    lock_acquire(&heap->lock); /* first",
+        "    struct heap *heap = door->own;\n    struct orphans *list = &orphans[heap->objects];\n    lock_acquire(&list->lock);\n"
+        "    orphan_add_locked(list, heap);\n    lock_release(&list->lock);\n    lock_acquire(&heap->lock); /* first"),
     row("src/heap/heap_life.c", "the sweeper opens the door to a heap that it has taken", "door/a_heap_is_its_threads_or_one_of_two",
         "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            return true;",
         "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            store_rlx(&heap->door->heap, heap);\n            return true;"),

@@ -275,3 +275,33 @@ static void check_ended(void)
 
 SCENARIO(door, a_thread_ends_while_its_heap_is_swept, .setup = begin_door, .body = { use_and_end, round_once },
          .check = check_ended, .preemptions = 4, .store_buffers = true);
+
+/* Another thread begins, and may adopt it. */
+static struct heap_door other_door;
+
+static void begin_two_doors(void)
+{
+    begin_door();
+    other_door = (struct heap_door){ .heap = &heap_sentinel };
+}
+
+static void begin_and_use(void)
+{
+    if (!heap_attach(&other_door, false))
+        return;
+    EXPECT(other_door.own == heap && thread_enter(&other_door) == heap);
+    take_a_turn();
+    door_leave(&other_door);
+}
+
+static void check_adopted(void)
+{
+    EXPECT(turns == 1 + sweeps + (other_door.own != NULL) && !lock_is_held(&heap->lock));
+    if (other_door.own != NULL)
+        heap_detach(&other_door);
+    heap_attach(&door, false);
+    EXPECT(door.own == heap);
+}
+
+SCENARIO(door, an_orphan_has_one_heir_or_is_swept, .setup = begin_two_doors, .body = { use_and_end, begin_and_use, round_once },
+         .check = check_adopted, .preemptions = 2, .store_buffers = true);
