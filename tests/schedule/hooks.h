@@ -12,6 +12,7 @@ void schedule_load(const void *address, void *result, size_t bytes, const char *
 void schedule_store(void *address, const void *value, size_t bytes, int order, const char *file, int line);
 /* Before a read-modify-write, which then goes on alone. */
 void schedule_modify(void *address, const char *what, const char *file, int line);
+void schedule_fence(const char *file, int line);
 /* A thread that spins: nothing changes for it before another has moved. */
 void schedule_pause(const char *file, int line);
 
@@ -33,6 +34,7 @@ void schedule_pause(const char *file, int line);
 #define __atomic_fetch_sub(p, value, order) (HOOK_MODIFY(p, "sub"), __atomic_fetch_sub(p, value, order))
 #define __atomic_fetch_or(p, value, order) (HOOK_MODIFY(p, "or"), __atomic_fetch_or(p, value, order))
 #define __atomic_fetch_and(p, value, order) (HOOK_MODIFY(p, "and"), __atomic_fetch_and(p, value, order))
+#define __atomic_thread_fence(order) schedule_fence(__FILE__, __LINE__)
 #define __builtin_ia32_pause() schedule_pause(__FILE__, __LINE__)
 
 #endif

@@ -265,6 +265,12 @@ void schedule_modify(void *address, const char *what, const char *file, int line
     schedule_drain();
 }
 
+void schedule_fence(const char *file, int line)
+{
+    schedule_point("fence", file, line);
+    schedule_drain();
+}
+
 /* ---- a run ------------------------------------------------------------------------------------------------- */
 
 /* For ever: a context that ended a body runs the next one's. */

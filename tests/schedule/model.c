@@ -6,14 +6,16 @@
 #include "front/objects.h"
 #include "gc/objects/header.h"
 #include "gc/objects/limbo.h"
-#include "gc/objects/reclaim.h"
+#include "heap/watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK_BYTES 128
 #define BLOCKS 24
+#define POOL_BLOCKS 8
 #define DIRT 0xdd
 
 enum block_state { BLOCK_FREE, BLOCK_USED, BLOCK_UNMAPPED };
@@ -95,16 +97,60 @@ struct heap *object_heap_create(void)
     return NULL;
 }
 
-void *object_find(uintptr_t address, size_t *bytes)
+/* The first blocks, the ones that are used first, are a pool that a collection looks at. */
+static struct span pool;
+static struct span_side *side;
+
+static void clear_pool(void)
 {
-    *bytes = BLOCK_BYTES;
+    if (side == NULL)
+        side = calloc(POOL_BLOCKS, sizeof side->ages[0]);
+    memset(side, 0, POOL_BLOCKS * sizeof side->ages[0]);
+    pool = (struct span){ .start = (uintptr_t)blocks, .block_size = BLOCK_BYTES, .divider = UINT64_MAX / BLOCK_BYTES + 1,
+                          .capacity = POOL_BLOCKS, .slices = 2, .objects = true, .young = true, .side = side, .kind = SPAN_POOL };
+}
+
+void *object_find(uintptr_t address)
+{
     return (void *)(address & ~(uintptr_t)(BLOCK_BYTES - 1));
 }
 
-void object_walk(void (*visit)(void *block, void *context), void *context)
+struct span *object_span(uintptr_t address)
 {
-    for (unsigned i = 0; i < BLOCKS; i++)
-        visit(&blocks[i], context);
+    return address - pool.start < POOL_BLOCKS * BLOCK_BYTES ? &pool : NULL;
+}
+
+void object_walk(void (*visit)(struct span *span, void *context), void *context)
+{
+    visit(&pool, context);
+}
+
+bool pool_is_carved(uint64_t uncarved, const struct span *span, uint32_t index)
+{
+    (void)uncarved;
+    (void)span;
+    (void)index;
+    return true;
+}
+
+void *arca_malloc(size_t size)
+{
+    return malloc(size);
+}
+
+void *arca_calloc(size_t count, size_t size)
+{
+    return calloc(count, size);
+}
+
+void *arca_realloc(void *block, size_t size)
+{
+    return realloc(block, size);
+}
+
+void arca_free(void *block)
+{
+    free(block);
 }
 
 /* ---- things -------------------------------------------------------------------------------------------------- */
@@ -195,6 +241,7 @@ static void clear(void)
         free_blocks[i] = BLOCKS - 1 - i;
     }
     free_count = BLOCKS;
+    clear_pool();
     memset(lives, 0, sizeof lives);
     thing_finalizer = NULL;
     log_lines = 0;
@@ -204,7 +251,7 @@ void model_begin(void)
 {
     static bool known;
     schedule_on_access = check_access;
-    store_rlx(&reclaim_state, (uint32_t)RECLAIM_RUNNING);
+    store_rlx(&watch_call, 0u);
     store_rlx(&limbo_active, 0u);
     limbo_drain();
     model_epoch_begin();

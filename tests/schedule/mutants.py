@@ -156,7 +156,7 @@ MUTANTS = [
         "return exchange_acq(&head, NULL);", "void *all = load_acq(&head); store_rlx(&head, NULL); return all;"),
     row("gc/objects/limbo.c", "the link is that of the first try", "limbo/what_is_pushed_comes_out_once",
         "    do {\n        store_rlx(kind_of(object), (uintptr_t)first);\n", "    store_rlx(kind_of(object), (uintptr_t)first);\n    do {\n"),
-    row("gc/objects/reclaim.c", "spans return without a grace period", "epoch/a_load_under_way_keeps_the_memory",
+    row("gc/objects/keeper.c", "spans return without a grace period", "epoch/a_load_under_way_keeps_the_memory",
         "    epoch_wait();\n", ""),
     # ---- the allocator's own
     row("src/base/lock.h", "release does not wake", "lock/one_holder_and_nobody_sleeps_for_ever",

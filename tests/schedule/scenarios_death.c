@@ -3,8 +3,8 @@
 
 #include "front/objects.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
-#include "gc/objects/reclaim.h"
 #include "heap/retired.h"
 
 static struct thing *object, *owner, *got, *reborn[2];
@@ -269,8 +269,12 @@ static void begin_retirement(void)
     weak = arca_weak_bind(object, NULL, NULL);
     arca_slot_put(&owner->slot, object);
     model_on_return = unmap_object;
-    store_rlx(&reclaim_state, (uint32_t)RECLAIM_NONE);
     store_rlx(&retired_count, 0u);
+}
+
+static void no_job(void *unused)
+{
+    (void)unused;
 }
 
 static void empty_pool(void)
@@ -278,7 +282,7 @@ static void empty_pool(void)
     arca_slot_clear(&owner->slot);
     if (lives[1].destroyed) {
         retired_add(&emptied);
-        reclaim_poke_slow();
+        keeper_exclusively(no_job, NULL);
     }
 }
 

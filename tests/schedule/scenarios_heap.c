@@ -7,6 +7,7 @@
 #include "front/thread.h"
 #include "heap/heap.h"
 #include "heap/retired.h"
+#include "heap/watch.h"
 
 #include <string.h>
 
@@ -172,11 +173,17 @@ static void retire_one(void)
     retired_add(&spans[2]);
 }
 
-/* As reclaim.c's thread does. */
+/* As keeper.c's thread does. */
 static void take_three(void)
 {
+    uint32_t seen_bell = load_acq(&watch_bell) - 1;
     for (unsigned taken = 0; taken < 3;) {
-        os_wait(&retired_count, 0, OS_FOREVER);
+        uint32_t bell = load_acq(&watch_bell);
+        if (bell == seen_bell) {
+            os_wait(&watch_bell, bell, OS_FOREVER);
+            continue;
+        }
+        seen_bell = bell;
         for (struct span *span = retired_take(); span != NULL; span = span->next, taken++)
             returned[span - spans]++;
     }
