@@ -112,7 +112,10 @@ static void explore(void)
 
 static void print_choices(void)
 {
-    fprintf(stderr, "  again: schedule --replay ");
+    fprintf(stderr, "  again: schedule ");
+    if (deeper != 0)
+        fprintf(stderr, "--deeper %u ", deeper);
+    fprintf(stderr, "--replay ");
     for (unsigned i = 0, same; i < choice_count; i += same) {
         for (same = 1; i + same < choice_count && choices[i + same].chosen == choices[i].chosen; same++)
             ;
@@ -175,8 +178,12 @@ static bool run(const struct scenario *scenario)
         }
         exit(EXIT_SUCCESS);
     }
-    int status;
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+    int status = -1;
+    if (child > 0)
+        waitpid(child, &status, 0);
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "[FAIL] %s/%s: killed by signal %d\n", scenario->suite, scenario->name, WTERMSIG(status));
+    return status == 0;
 }
 
 int main(int count, char **arguments)
