@@ -4,7 +4,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::time::Duration;
 
 #[derive(Default)]
 #[allow(dead_code)] // what the fields hold is never read
@@ -57,6 +58,7 @@ fn clock(clock: i32) -> i64 {
 
 const MONOTONIC: i32 = 1;
 const PROCESS_CPU: i32 = 2;
+const THREAD_CPU: i32 = 3;
 
 fn measure(work: impl FnOnce()) {
     let (wall, cpu) = (clock(MONOTONIC), clock(PROCESS_CPU));
@@ -65,26 +67,34 @@ fn measure(work: impl FnOnce()) {
     println!("{} {}", clock(MONOTONIC) - wall, cpu);
 }
 
+/// As rows_pair_repeat in rows.h.
 fn measure_two(row: &str, shared: &Shared, operations: usize, repetitions: usize) {
     let arrivals = AtomicUsize::new(0);
     let meet = |nth| {
         arrivals.fetch_add(1, AcqRel);
         while arrivals.load(Acquire) < 2 * nth {}
     };
+    let partner = Mutex::new((0, 0, 0));
+    let together = |nth| {
+        std::thread::sleep(Duration::from_micros(500));
+        meet(2 * nth + 1);
+        let (start, cpu) = (clock(MONOTONIC), clock(THREAD_CPU));
+        run(row, shared, operations);
+        let cpu = clock(THREAD_CPU) - cpu;
+        (start, clock(MONOTONIC), cpu)
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for i in 0..repetitions {
-                meet(2 * i + 1);
-                run(row, shared, operations);
+                *partner.lock().unwrap() = together(i);
                 meet(2 * i + 2);
             }
         });
         for i in 0..repetitions {
-            meet(2 * i + 1);
-            measure(|| {
-                run(row, shared, operations);
-                meet(2 * i + 2);
-            });
+            let mine = together(i);
+            meet(2 * i + 2);
+            let other = *partner.lock().unwrap();
+            println!("{} {}", mine.1.max(other.1) - mine.0.min(other.0), mine.2 + other.2);
         }
     });
 }

@@ -18,7 +18,7 @@ ARCA = [f"-I{INCLUDE}", f"-L{LIBRARIES}", "-larcagc", "-larca", f"-Wl,-rpath,{LI
 
 C = [build.compiler(), *speed.FLAGS, f"-I{build.RETAINED}"]
 CXX = [os.environ.get("CXX", "g++"), "-std=c++20", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
-RUST = ["rustc", "-O", "--edition", "2021"]
+RUST = ["rustc", "-O", "--edition", "2021", "-C", "panic=abort"]
 
 
 @dataclass

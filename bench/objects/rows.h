@@ -46,31 +46,6 @@ static inline void *rows_sleep(void *nothing)
     return nothing;
 }
 
-static struct {
-    const struct row *row;
-    size_t operations;
-    int repetitions, arrivals;
-} rows_pair;
-
-/* The nth meeting of the two threads. They spin, so that both begin at once, and so that the scheduler sees two busy
- * threads and moves one to a processor of its own, by the second repetition if not by the first. */
-static inline void rows_meet(int nth)
-{
-    __atomic_fetch_add(&rows_pair.arrivals, 1, __ATOMIC_ACQ_REL);
-    while (__atomic_load_n(&rows_pair.arrivals, __ATOMIC_ACQUIRE) < 2 * nth)
-        ;
-}
-
-static inline void *rows_partner(void *nothing)
-{
-    for (int meetings = 0; meetings < 2 * rows_pair.repetitions;) {
-        rows_meet(++meetings);
-        rows_pair.row->run(rows_pair.operations);
-        rows_meet(++meetings);
-    }
-    return nothing;
-}
-
 static inline void rows_start(void *(*body)(void *))
 {
     pthread_t thread;
@@ -78,24 +53,71 @@ static inline void rows_start(void *(*body)(void *))
         abort();
 }
 
-static inline void rows_repeat(const struct row *row, size_t operations, int repetitions)
+static inline void rows_repeat(const struct row *row, size_t operations)
+{
+    if (row->prepare != NULL)
+        row->prepare(operations);
+    long long wall = rows_clock(CLOCK_MONOTONIC), cpu = rows_clock(CLOCK_PROCESS_CPUTIME_ID);
+    row->run(operations);
+    cpu = rows_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    printf("%lld %lld\n", rows_clock(CLOCK_MONOTONIC) - wall, cpu);
+}
+
+/* ---- two threads: WALL_NS from the first one's start to the last one's end, CPU_NS of both between; they ran side
+ * by side all the time if the second is twice the first ---- */
+
+static struct {
+    const struct row *row;
+    size_t operations;
+    int repetitions, arrivals;
+    struct {
+        long long start, end, cpu;
+    } thread[2];
+} rows_pair;
+
+static inline void rows_meet(int nth)
+{
+    __atomic_fetch_add(&rows_pair.arrivals, 1, __ATOMIC_ACQ_REL);
+    while (__atomic_load_n(&rows_pair.arrivals, __ATOMIC_ACQUIRE) < 2 * nth)
+        ;
+}
+
+/* Whoever just slept is let run first: on a busy machine both begin with a time slice ahead. */
+static inline void rows_together(int self, int nth)
+{
+    const struct timespec rest = {0, 500000};
+    nanosleep(&rest, NULL);
+    rows_meet(2 * nth + 1);
+    rows_pair.thread[self].start = rows_clock(CLOCK_MONOTONIC);
+    long long cpu = rows_clock(CLOCK_THREAD_CPUTIME_ID);
+    rows_pair.row->run(rows_pair.operations);
+    rows_pair.thread[self].cpu = rows_clock(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    rows_pair.thread[self].end = rows_clock(CLOCK_MONOTONIC);
+    rows_meet(2 * nth + 2);
+}
+
+static inline void *rows_partner(void *nothing)
+{
+    for (int i = 0; i < rows_pair.repetitions; i++)
+        rows_together(1, i);
+    return nothing;
+}
+
+static inline void rows_pair_repeat(const struct row *row, size_t operations, int repetitions)
 {
     rows_pair.row = row;
     rows_pair.operations = operations;
     rows_pair.repetitions = repetitions;
-    for (int meetings = 0, i = 0; i < repetitions; i++) {
-        if (row->prepare != NULL)
-            row->prepare(operations);
-        if (row->threads == 2 && i == 0)
-            rows_start(rows_partner);
-        if (row->threads == 2)
-            rows_meet(++meetings);
-        long long wall = rows_clock(CLOCK_MONOTONIC), cpu = rows_clock(CLOCK_PROCESS_CPUTIME_ID);
-        row->run(operations);
-        if (row->threads == 2)
-            rows_meet(++meetings);
-        cpu = rows_clock(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-        printf("%lld %lld\n", rows_clock(CLOCK_MONOTONIC) - wall, cpu);
+    row->prepare(operations);
+    rows_start(rows_partner);
+    for (int i = 0; i < repetitions; i++) {
+        rows_together(0, i);
+        long long start = rows_pair.thread[0].start, end = rows_pair.thread[0].end;
+        if (rows_pair.thread[1].start < start)
+            start = rows_pair.thread[1].start;
+        if (rows_pair.thread[1].end > end)
+            end = rows_pair.thread[1].end;
+        printf("%lld %lld\n", end - start, rows_pair.thread[0].cpu + rows_pair.thread[1].cpu);
     }
 }
 
@@ -109,7 +131,12 @@ static inline int rows_main(int argc, char **argv, const struct row *rows)
         } else if (argc == 2 && strcmp(argv[1], row->name) == 0 && row->figure != NULL) {
             printf("%zu\n", row->figure());
         } else if (argc == 4 && strcmp(argv[1], row->name) == 0 && row->run != NULL) {
-            rows_repeat(row, strtoull(argv[2], NULL, 10), atoi(argv[3]));
+            size_t operations = strtoull(argv[2], NULL, 10);
+            int repetitions = atoi(argv[3]);
+            if (row->threads == 2)
+                rows_pair_repeat(row, operations, repetitions);
+            for (int i = 0; row->threads == 1 && i < repetitions; i++)
+                rows_repeat(row, operations);
         }
     }
     return 0;
