@@ -55,7 +55,7 @@ def maps():
     print("baseline", flush=True)
     sys.stdin.read(1)
     cpu = time.process_time_ns()
-    everything = [{key: float(i) for key in KEYS[:3 + i % 3]} for i in range(MAPS)]
+    everything = [{key: 1000 + i for key in KEYS[:3 + i % 3]} for i in range(MAPS)]
     for i in range(MAPS):
         if dice.random() >= 0.01:
             everything[i] = None
