@@ -1,4 +1,4 @@
-/* A list of maps of 3 to 5 entries, each to an object of its own; a random 1 % of the maps stays. */
+/* A list of maps of 3 to 5 entries, each to an object of its own, gives way to a list of a random 1 % of the maps. */
 #include <arca/object.h>
 
 #include "workload.h"
@@ -55,9 +55,12 @@ static void burst(void)
     for (size_t i = 0; i < MAPS; i++)
         arca_slot_put(&list->items[i], map_new(&meter, 3 + i % 3));
     meter_flush(&meter);
-    for (size_t i = 0; i < MAPS; i++)
-        if (rng_next(&rng) % 100 >= SURVIVE_PERCENT)
-            arca_slot_clear(&list->items[i]);
+    struct array *rest = array_new(&meter, MAPS / 50);
+    for (size_t i = 0, kept = 0; i < MAPS; i++)
+        if (rng_next(&rng) % 100 < SURVIVE_PERCENT)
+            arca_slot_store(&rest->items[kept++], arca_slot_borrow(&list->items[i]));
+    arca_release(list);
+    list = rest;
 }
 
 int main(int argc, char **argv)
