@@ -40,8 +40,7 @@ struct arena;
 
 /* What libarcagc keeps beside a span of objects, by the index of the block. */
 struct span_side {
-    int32_t *counters;     /* its collector's, while a collection lasts */
-    _Atomic uint8_t ages[]; /* the generation; 0 for what was born since the last collection */
+    _Atomic uint8_t ages[1]; /* one a block: the generation; 0 for what was born since the last collection */
 };
 
 struct span {

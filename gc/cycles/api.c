@@ -219,7 +219,7 @@ static void freeze_span(struct span *span, void *context)
     struct span_side *side = load_rlx(&span->side);
     uint32_t blocks = span_blocks(span);
     if (side == NULL) {
-        if (freezing->to != AGE_PERMANENT || (side = arca_calloc(1, sizeof *side + blocks)) == NULL)
+        if (freezing->to != AGE_PERMANENT || (side = arca_calloc(blocks, sizeof side->ages[0])) == NULL)
             return;
         store_rlx(&span->side, side);
     }

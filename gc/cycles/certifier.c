@@ -12,9 +12,9 @@
 /* Members between two looks at the limbo. */
 #define DRAIN_EVERY 4096
 
-bool set_open(struct set *set, void **objects, size_t size)
+bool set_open(struct set *set, const struct scope *scope, void **objects, size_t size)
 {
-    *set = (struct set){ .objects = objects, .size = size, .members = size, .edge_capacity = 2 * size };
+    *set = (struct set){ .scope = scope, .objects = objects, .size = size, .members = size, .edge_capacity = 2 * size };
     set->words = arca_malloc(size * sizeof *set->words);
     set->internal = arca_malloc(size * sizeof *set->internal);
     set->first_edge = arca_malloc((size + 1) * sizeof *set->first_edge);
@@ -24,7 +24,7 @@ bool set_open(struct set *set, void **objects, size_t size)
     if (size < UINT32_MAX / 4 && set->words != NULL && set->internal != NULL && set->first_edge != NULL &&
         set->edges != NULL && set->dropping != NULL && set->dropped != NULL) {
         for (size_t i = 0; i < size; i++)
-            *scope_counter(objects[i]) = MEMBER + (int32_t)i;
+            *scope_counter(scope, objects[i]) = MEMBER + (int32_t)i;
         return true;
     }
     set_close(set);
@@ -45,16 +45,11 @@ void set_close(struct set *set)
 /* UINT32_MAX for what is no member. */
 ARCA_INLINE uint32_t member_index(const struct set *set, const void *object)
 {
-    const int32_t *counter = object != NULL ? scope_counter(object) : NULL;
+    const int32_t *counter = object != NULL ? scope_counter(set->scope, object) : NULL;
     if (counter == NULL || *counter < MEMBER)
         return UINT32_MAX;
     uint32_t index = (uint32_t)(*counter - MEMBER);
     return index >= set->size || set->dropped[index] || set->objects[index] != object ? UINT32_MAX : index;
-}
-
-bool set_has(const struct set *set, const void *object)
-{
-    return member_index(set, object) != UINT32_MAX;
 }
 
 static void drop(struct set *set, size_t *stacked, uint32_t index)
@@ -152,21 +147,37 @@ static void balance(struct set *set, size_t *stacked, uint32_t held)
 
 /* ---- 6, 7: nothing has changed; weak cells ---------------------------------------------------------------- */
 
-static void drop_changed(struct set *set, size_t *stacked, bool with_cell_only)
+/* After the grace period the members' cells and types stand still, too: nobody has a unit to bind with. */
+static void drop_changed(struct set *set, size_t *stacked)
+{
+    set->with_cell = 0;
+    set->finalize_due = false;
+    for (size_t i = 0; i < set->size; i++) {
+        if (set->dropped[i])
+            continue;
+        const void *object = set->objects[i];
+        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */
+            drop(set, stacked, (uint32_t)i);
+            continue;
+        }
+        uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
+        set->with_cell += kind_is_cell(kind);
+        set->finalize_due |= type_of(object)->finalize != NULL && !(set->words[i] & WORD_FINALIZED);
+    }
+}
+
+static void drop_changed_cells(struct set *set, size_t *stacked)
 {
     for (size_t i = 0; i < set->size; i++) {
-        if (set->dropped[i] || (with_cell_only && !kind_is_cell(load_rlx(kind_of(set->objects[i])))))
-            continue;
-        if (load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with word_touch, and every retain */
+        if (!set->dropped[i] && kind_is_cell(load_rlx(kind_of(set->objects[i]))) &&
+            load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with the upgrades */
             drop(set, stacked, (uint32_t)i);
     }
 }
 
 static bool reserve_cells(struct set *set)
 {
-    size_t wanted = set->cell_count;
-    for (size_t i = 0; i < set->size; i++)
-        wanted += !set->dropped[i] && kind_is_cell(load_rlx(kind_of(set->objects[i])));
+    size_t wanted = set->cell_count + set->with_cell;
     if (wanted <= set->cell_capacity)
         return true;
     struct cell **cells = arca_realloc(set->cells, wanted * sizeof *cells);
@@ -189,6 +200,21 @@ static void cut_cells(struct set *set)
     }
 }
 
+/* 7: upgrades that did not see weak_certifying are over, and seen; the others wait, or have been seen. */
+static bool decide_cells(struct set *set, size_t *stacked, uint32_t held)
+{
+    bool room = reserve_cells(set);
+    lock_acquire(&weak_lock);
+    if (set->with_cell != 0 && room) {
+        drop_changed_cells(set, stacked);
+        take_back_edges(set, stacked, held);
+        cut_cells(set);
+    }
+    store_rel(&weak_certifying, 0u); /* P:certifying release: the cells that were cut off, to arca_weak_upgrade */
+    lock_release(&weak_lock);
+    return room;
+}
+
 static bool certify_locked(struct set *set, uint32_t held)
 {
     size_t stacked = 0;
@@ -201,17 +227,9 @@ static bool certify_locked(struct set *set, uint32_t held)
         return true;
     store_rlx(&weak_certifying, 1u); /* 4 */
     epoch_wait();                    /* 5 */
-    drop_changed(set, &stacked, false);
+    drop_changed(set, &stacked);
     take_back_edges(set, &stacked, held);
-    bool room = reserve_cells(set);
-    lock_acquire(&weak_lock);
-    drop_changed(set, &stacked, true);
-    take_back_edges(set, &stacked, held);
-    if (room)
-        cut_cells(set);
-    store_rel(&weak_certifying, 0u); /* P:certifying release: the cells that were cut off, to arca_weak_upgrade */
-    lock_release(&weak_lock);
-    return room;
+    return decide_cells(set, &stacked, held);
 }
 
 bool certifier_run(struct set *set, uint32_t held)

@@ -23,25 +23,25 @@
 struct cell;
 
 struct set {
+    const struct scope *scope;
     void **objects;       /* the finder's; indices below are into it */
     size_t size, members; /* proposed; not dropped */
     uint64_t *words;
     uint32_t *internal;
     uint32_t *first_edge; /* size + 1 of them */
-    uint32_t *edges;      /* to whom; by whom they come from */
+    uint32_t *edges;      /* to whom; by whom they come from, in the order of its slots */
     size_t edge_count, edge_capacity;
     uint32_t *dropping; /* a stack */
     bool *dropped;
     struct cell **cells; /* cut off from members, with the objects' units; newest last */
     size_t cell_count, cell_capacity;
+    size_t with_cell;  /* members that have one, when they were last seen unchanged */
+    bool finalize_due; /* one of them has a finalize to run */
 };
 
 /* Over the finder's objects; false without memory. */
-bool set_open(struct set *set, void **objects, size_t size);
+bool set_open(struct set *set, const struct scope *scope, void **objects, size_t size);
 void set_close(struct set *set);
-
-/* Whether the object is a member now.  Exact for what a slot of a member holds. */
-bool set_has(const struct set *set, const void *object);
 
 /* Drops all that can not be proved garbage; what is left is lost to everybody else, its weak cells are cut off.
  * held: units of each member that the collector has itself.  False without memory: nothing is proved. */

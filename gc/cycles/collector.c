@@ -60,10 +60,10 @@ static void dispose(struct set *set, struct outcome *outcome)
         outcome->collected = teardown_free(set);
 }
 
-static void collect_found(const struct found *found, struct outcome *outcome)
+static void collect_found(const struct scope *scope, const struct found *found, struct outcome *outcome)
 {
     struct set set;
-    if (!set_open(&set, found->objects, found->count)) {
+    if (!set_open(&set, scope, found->objects, found->count)) {
         outcome->failed = true;
         return;
     }
@@ -87,7 +87,7 @@ static void collect_active(unsigned generation, struct outcome *outcome)
     outcome->tracked = found.tracked;
     outcome->aged = found.aged;
     if (found.count != 0)
-        collect_found(&found, outcome);
+        collect_found(&scope, &found, outcome);
     arca_free(found.objects);
     scope_close(&scope);
 }

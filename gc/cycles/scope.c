@@ -25,7 +25,7 @@ static void visit_span(struct span *span, void *context)
         return;
     uint32_t blocks = span_blocks(span);
     if (load_rlx(&span->side) == NULL) {
-        struct span_side *side = arca_calloc(1, sizeof *side + blocks);
+        struct span_side *side = arca_calloc(blocks, sizeof side->ages[0]);
         if (side == NULL)
             return;
         store_rlx(&span->side, side);
@@ -34,28 +34,52 @@ static void visit_span(struct span *span, void *context)
         scope->blocks += blocks;
 }
 
+/* At most half full. */
+static bool make_slices(struct scope *scope)
+{
+    size_t slices = 1;
+    for (size_t i = 0; i < scope->count; i++)
+        slices += scope->spans[i]->slices;
+    unsigned bits = bits_width(2 * slices);
+    scope->slices_shift = 64 - bits;
+    scope->slices = arca_calloc((size_t)1 << bits, sizeof *scope->slices);
+    return scope->slices != NULL;
+}
+
+static void add_slices(struct scope *scope, const struct span *span, int32_t *counters)
+{
+    bool pool = load_rlx(&span->kind) == SPAN_POOL;
+    size_t mask = ((size_t)1 << (64 - scope->slices_shift)) - 1;
+    uint32_t first = (uint32_t)(span->start >> SLICE_SHIFT);
+    for (uint32_t slice = first; slice < first + (pool ? span->slices : 1); slice++) {
+        size_t at = scope_hash(scope, slice);
+        while (scope->slices[at].slice != 0)
+            at = (at + 1) & mask;
+        scope->slices[at] = (struct scope_slice){ slice, span_blocks(span), span->start, pool ? span->divider : 0, counters };
+    }
+}
+
 bool scope_open(struct scope *scope, unsigned generation)
 {
     memset(scope, 0, sizeof *scope);
     scope->generation = generation;
     object_walk(visit_span, scope);
     scope->counters = arca_calloc(scope->blocks != 0 ? scope->blocks : 1, sizeof *scope->counters);
-    if (scope->counters == NULL) {
-        arca_free(scope->spans);
+    if (scope->counters == NULL || !make_slices(scope)) {
+        scope_close(scope);
         return false;
     }
-    int32_t *at = scope->counters;
+    int32_t *counters = scope->counters;
     for (size_t i = 0; i < scope->count; i++) {
-        load_rlx(&scope->spans[i]->side)->counters = at;
-        at += span_blocks(scope->spans[i]);
+        add_slices(scope, scope->spans[i], counters);
+        counters += span_blocks(scope->spans[i]);
     }
     return true;
 }
 
 void scope_close(struct scope *scope)
 {
-    for (size_t i = 0; i < scope->count; i++)
-        load_rlx(&scope->spans[i]->side)->counters = NULL;
+    arca_free(scope->slices);
     arca_free(scope->counters);
     arca_free(scope->spans);
 }

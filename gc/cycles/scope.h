@@ -31,10 +31,21 @@
 #define REACHED (-((int32_t)1 << 30))
 #define REACHED_LATER (REACHED - 1)
 
+/* What is needed to get from an address to its counter, in half a cache line. */
+struct scope_slice {
+    uint32_t slice; /* address >> SLICE_SHIFT; 0: empty */
+    uint32_t blocks;
+    uintptr_t start;
+    uint64_t divider;
+    int32_t *counters;
+};
+
 struct scope {
     struct span **spans;
     size_t count, capacity;
-    int32_t *counters; /* of all spans */
+    struct scope_slice *slices; /* a hash table: of every slice of a pool, of the first of a large object */
+    unsigned slices_shift;      /* 64 - bits of its size */
+    int32_t *counters;          /* of all spans */
     size_t blocks;
     unsigned generation;
 };
@@ -53,15 +64,25 @@ ARCA_INLINE void *span_block(const struct span *span, uint32_t index)
     return (void *)(span->start + (uintptr_t)index * span->block_size);
 }
 
-/* The counter of an object, or NULL for what no scope covers; any value is allowed. */
-ARCA_INLINE int32_t *scope_counter(const void *object)
+ARCA_INLINE size_t scope_hash(const struct scope *scope, uint32_t slice)
 {
-    struct span *span = object_span((uintptr_t)object);
-    if (span == NULL)
-        return NULL;
-    struct span_side *side = load_rlx(&span->side);
-    uint32_t index = pool_index(span, (uint32_t)((uintptr_t)object - span->start));
-    return side == NULL || side->counters == NULL || index >= span_blocks(span) ? NULL : &side->counters[index];
+    return (size_t)(slice * UINT64_C(0x9e3779b97f4a7c15) >> scope->slices_shift);
+}
+
+/* The counter of an object, or NULL for what the scope does not cover; any value is allowed. */
+ARCA_INLINE int32_t *scope_counter(const struct scope *scope, const void *object)
+{
+    uint32_t slice = (uint32_t)((uintptr_t)object >> SLICE_SHIFT);
+    size_t mask = ((size_t)1 << (64 - scope->slices_shift)) - 1;
+    for (size_t at = scope_hash(scope, slice);; at = (at + 1) & mask) {
+        const struct scope_slice *entry = &scope->slices[at];
+        if (likely(entry->slice == slice)) {
+            uint64_t index = (uint64_t)(((unsigned __int128)((uintptr_t)object - entry->start) * entry->divider) >> 64);
+            return likely(index < entry->blocks) ? &entry->counters[index] : NULL;
+        }
+        if (entry->slice == 0)
+            return NULL;
+    }
 }
 
 ARCA_INLINE bool counter_in_scope(int32_t counter)

@@ -9,18 +9,9 @@ static bool finalize_due(const void *object)
     return type_of(object)->finalize != NULL && !(load_rlx(word_of(object)) & WORD_FINALIZED);
 }
 
-static bool any_finalize_due(const struct set *set)
-{
-    for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i] && finalize_due(set->objects[i]))
-            return true;
-    }
-    return false;
-}
-
 bool teardown_finalize(struct set *set)
 {
-    if (set->members == 0 || !any_finalize_due(set))
+    if (set->members == 0 || !set->finalize_due)
         return true;
     bool *held = arca_calloc(set->size, sizeof *held);
     if (held == NULL)
@@ -59,35 +50,55 @@ void teardown_call_back(struct set *set)
     set->cell_count = 0;
 }
 
+struct clearing {
+    const struct set *set;
+    uint32_t edge, end; /* of the member whose slots are cleared: what it refers to inside the set */
+};
+
+/* The slots stand still since they were scanned, and so come in the order of the edges. */
 ARCA_INLINE void clear_member_slot(arca_slot *slot, void *context)
 {
+    struct clearing *clearing = context;
+    const struct set *set = clearing->set;
     void *object = load_rlx(slot_word(slot));
+    bool inside = false;
     if (object == NULL)
         return;
     store_rlx(slot_word(slot), NULL);
-    if (!set_has(context, object))
+    if (clearing->edge < clearing->end && set->objects[set->edges[clearing->edge]] == object)
+        inside = !set->dropped[set->edges[clearing->edge++]];
+    if (!inside)
         arca_release(object);
+}
+
+static void clear_member(const struct set *set, size_t index)
+{
+    void *object = set->objects[index];
+    const arca_type *type = type_of(object);
+    struct clearing clearing = { set, set->first_edge[index], set->first_edge[index + 1] };
+    type_visit(type, object, clear_member_slot, &clearing);
+    if (type->destroy != NULL)
+        type->destroy(object);
+}
+
+static void free_member(void *object)
+{
+    store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
+    if (unlikely(debug_is_on()))
+        debug_free_late(object);
+    else
+        object_free(object);
 }
 
 size_t teardown_free(struct set *set)
 {
     for (size_t i = 0; i < set->size; i++) {
-        if (set->dropped[i])
-            continue;
-        const arca_type *type = type_of(set->objects[i]);
-        type_visit(type, set->objects[i], clear_member_slot, set);
-        if (type->destroy != NULL)
-            type->destroy(set->objects[i]);
+        if (!set->dropped[i])
+            clear_member(set, i);
     }
     for (size_t i = 0; i < set->size; i++) {
-        if (set->dropped[i])
-            continue;
-        void *object = set->objects[i];
-        store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
-        if (unlikely(debug_is_on()))
-            debug_free_late(object);
-        else
-            object_free(object);
+        if (!set->dropped[i])
+            free_member(set->objects[i]);
     }
     return set->members;
 }
