@@ -69,18 +69,21 @@ MUTANTS = [
         "while (store_rel(word_of(object), word + WORD_VERSION + WORD_ONE), false);"),
     row("include/arca/object.h", "release looks at the count afterwards",
         "count/two_last_releases_make_one_death count/three_last_releases_make_one_death",
-        "(uint32_t)__atomic_fetch_sub(word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST) <= 1",
-        "(__atomic_fetch_sub(word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST), "
-        "(uint32_t)__atomic_load_n(word, __ATOMIC_RELAXED) == 0)"),
+        "uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);",
+        "__atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);\n"
+        "uint64_t word = __atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_SEQ_CST) + ARCA_PRIVATE_ONE;"),
     row("include/arca/object.h", "retain in two steps", "count/a_retained_object_outlives",
-        "__atomic_fetch_add(word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
-        "{ uint64_t old = __atomic_load_n(word, __ATOMIC_RELAXED) + ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE;"
-        " __atomic_store(word, &old, __ATOMIC_RELAXED); }"),
-    row("gc/objects/ref.c", "immortal in two steps", "count/what_becomes_immortal_meanwhile_never_dies",
-        "while (!cas_weak_acqrel(word_of(object), &word, (word + WORD_VERSION) | WORD_IMMORTAL));",
-        "while (store_rel(word_of(object), (word + WORD_VERSION) & ~(uint64_t)WORD_IMMORTAL), false);"),
+        "uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, "
+        "ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
+        "uint64_t *at = &((arca_object *)object)->arca_word, word = __atomic_load_n(at, __ATOMIC_RELAXED);"
+        " uint64_t next = word + ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE; __atomic_store(at, &next, __ATOMIC_RELAXED);"),
+    row("gc/objects/ref.c", "renewing the count takes the mark away", "count/what_becomes_immortal_meanwhile_never_dies",
+        "fresh = (word & ~WORD_COUNT) +", "fresh = (word & ~WORD_COUNT & ~WORD_IMMORTAL) +"),
+    row("gc/objects/ref.c", "a new immortal keeps its count", "count/an_immortal_object_is_never_taken_for_dead",
+        "    recentre(object);\n    return !before;", "    return !before;"),
     row("gc/objects/ref.c", "an overflow is said by whoever meets it", "count/an_overflow_is_said_once",
-        "else if (become_immortal(object))", "else if (become_immortal(object), true)"),
+        "word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && become_immortal(object))",
+        "word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && (become_immortal(object), true))"),
     # ---- weak references
     row("gc/objects/weak.c", "upgrade does not look again", "weak/upgrade_never_returns_who_was_bound",
         "there = load_acq(&cell->target) == object;", "there = true;"),
@@ -141,8 +144,8 @@ MUTANTS = [
     row("gc/objects/death.c", "a cell that came late is forgotten", "death/a_weak_one_that_was_bound_in_the_finalizer",
         "    call_back(late);\n", ""),
     row("gc/objects/death.c", "the count of a slot is read again", "death/a_chain_dies_up_to_the_one_in_hand",
-        "if (word_count(sub_seq(word_of(object), WORD_ONE)) == 1)\n        push_pending(object);",
-        "sub_seq(word_of(object), WORD_ONE);\n    if (word_count(load_rlx(word_of(object))) <= 1)\n        push_pending(object);"),
+        "    uint64_t word = sub_seq(word_of(object), WORD_ONE);\n",
+        "    sub_seq(word_of(object), WORD_ONE);\n    uint64_t word = load_rlx(word_of(object)) + WORD_ONE;\n"),
     # ---- limbo and memory that leaves
     row("gc/objects/death.c", "the dead do not wait in limbo", "limbo/what_is_traversed_is_not_reused",
         "if (unlikely(limbo_is_active()))", "if (false)"),

@@ -65,6 +65,30 @@ static void check_immortal(void)
 SCENARIO(count, what_becomes_immortal_meanwhile_never_dies, .setup = two_units,
          .body = { make_immortal, retain_and_release_both }, .check = check_immortal, .preemptions = 4);
 
+/* Its count goes on changing, and may not come to 0. */
+static arca_weak *weak;
+
+static void one_unit_and_a_weak_one(void)
+{
+    model_begin();
+    shared = thing_new(1);
+    weak = arca_weak_bind(shared, NULL, NULL);
+}
+
+static void upgrade(void)
+{
+    EXPECT(arca_weak_upgrade(weak) == shared);
+}
+
+static void check_immortal_and_weak(void)
+{
+    check_immortal();
+    arca_release(weak);
+}
+
+SCENARIO(count, an_immortal_object_is_never_taken_for_dead, .setup = one_unit_and_a_weak_one, .body = { make_immortal, upgrade },
+         .check = check_immortal_and_weak, .preemptions = 4);
+
 static void near_the_end(void)
 {
     two_units();
