@@ -38,10 +38,10 @@ def rank(path):
 
 
 def objects(build):
-    """Source path → object path, as the last configuration compiled them."""
+    """Source path → object path, as the last configuration compiled them for the library."""
     for row in json.loads((build / "compile_commands.json").read_text()):
         source = Path(row["file"])
-        if str(source.parent) in {str(ROOT / folder) for folder in FLOOR_FOLDERS}:
+        if "/schedule.dir/" not in row["command"] and str(source.parent) in {str(ROOT / folder) for folder in FLOOR_FOLDERS}:
             yield source, Path(row["directory"]) / re.search(r" -o (\S+\.o) ", row["command"])[1]
 
 
