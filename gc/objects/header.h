@@ -94,6 +94,9 @@ ARCA_INLINE bool object_is_counted(const void *object)
     return likely(((uintptr_t)object & 8) == 0);
 }
 
+/* Puts the count of an immortal object, which drifts, far from both ends. */
+void header_recentre(void *object);
+
 /* A unit of an object that the caller does not own but may read: false when it is dead. */
 ARCA_INLINE bool word_try_retain(void *object)
 {
@@ -105,6 +108,8 @@ ARCA_INLINE bool word_try_retain(void *object)
             return false;
         /* P:birth acquire: with object_birth and with every release of a unit before */
     } while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));
+    if (unlikely((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1))
+        arca_private_retained(object, word);
     return true;
 }
 

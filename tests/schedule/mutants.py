@@ -77,11 +77,11 @@ MUTANTS = [
         "ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
         "uint64_t *at = &((arca_object *)object)->arca_word, word = __atomic_load_n(at, __ATOMIC_RELAXED);"
         " uint64_t next = word + ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE; __atomic_store(at, &next, __ATOMIC_RELAXED);"),
-    row("gc/objects/ref.c", "renewing the count takes the mark away", "count/what_becomes_immortal_meanwhile_never_dies",
+    row("gc/objects/header.c", "renewing the count takes the mark away", "count/what_becomes_immortal_meanwhile_never_dies",
         "fresh = (word & ~WORD_COUNT) +", "fresh = (word & ~WORD_COUNT & ~WORD_IMMORTAL) +"),
-    row("gc/objects/ref.c", "a new immortal keeps its count", "count/an_immortal_object_is_never_taken_for_dead",
-        "    recentre(object);\n    return !before;", "    return !before;"),
-    row("gc/objects/ref.c", "an overflow is said by whoever meets it", "count/an_overflow_is_said_once",
+    row("gc/objects/header.c", "a new immortal keeps its count", "count/an_immortal_object_is_never_taken_for_dead",
+        "    header_recentre(object);\n    return !before;", "    return !before;"),
+    row("gc/objects/header.c", "an overflow is said by whoever meets it", "count/an_overflow_is_said_once",
         "word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && become_immortal(object))",
         "word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && (become_immortal(object), true))"),
     # ---- weak references
@@ -133,8 +133,8 @@ MUTANTS = [
     row("gc/objects/death.c", "after finalize the count is read again",
         "death/the_resurrected_dies_once_whoever_is_last death/a_late_load_and_a_finalizer "
         "mix/moves_births",
-        "if (word_count(sub_seq(word_of(object), WORD_ONE)) != 1)\n        return false;",
-        "sub_seq(word_of(object), WORD_ONE);\n    if (word_count(load_rlx(word_of(object))) != 0)\n        return false;"),
+        "    if (units != 1)\n        return false;",
+        "    if (word_count(load_rlx(word_of(object))) != 0)\n        return false;"),
     row("gc/objects/death.c", "a finalized object is finalized again",
         "death/the_resurrected_dies_once_whoever_is_last death/the_resurrected_dies_once_whoever_is_last_of_three "
         "death/two_late_loads_and_a_finalizer",
