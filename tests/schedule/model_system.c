@@ -40,6 +40,12 @@ void epoch_leave(void)
     }
 }
 
+bool epoch_inside(void)
+{
+    int self = schedule_self();
+    return self >= 0 && nesting[self] != 0;
+}
+
 void epoch_attach(void)
 {
 }

@@ -2,8 +2,11 @@
 #ifndef ARCA_TEST_EPOCH_H
 #define ARCA_TEST_EPOCH_H
 
+#include <stdbool.h>
+
 void epoch_enter(void);
 void epoch_leave(void);
+bool epoch_inside(void);
 void epoch_attach(void);
 void epoch_wait(void);
 
