@@ -97,6 +97,11 @@ struct heap *object_heap_create(void)
     return NULL;
 }
 
+struct heap *object_heap_after_fork(struct heap *heap)
+{
+    return heap;
+}
+
 /* The first blocks, the ones that are used first, are a pool that a collection looks at. */
 static struct span pool;
 static struct span_side *side;
