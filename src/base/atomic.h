@@ -15,6 +15,7 @@
 #define store_rlx(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define add_rlx(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define add_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define sub_rlx(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define sub_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_release)
 #define exchange_rlx(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
@@ -23,8 +24,17 @@
 #define exchange_acqrel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 #define cas_acq(p, expected, v) \
     atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acquire, memory_order_relaxed)
+#define cas_acqrel(p, expected, v) \
+    atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, memory_order_acquire)
+#define cas_weak_acqrel(p, expected, v) \
+    atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_acq_rel, memory_order_relaxed)
 #define cas_weak_rel(p, expected, v) \
     atomic_compare_exchange_weak_explicit((p), (expected), (v), memory_order_release, memory_order_relaxed)
+
+/* Where two threads each write one word and then read the other's, and one of them must see. */
+#define load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
+#define store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define sub_seq(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 
 /* A value with one writer and racing readers (statistics): a plain add, no locked instruction. */
 #define bump_rlx(p, v) store_rlx((p), load_rlx(p) + (v))

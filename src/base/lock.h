@@ -16,8 +16,8 @@ struct lock {
 
 #define LOCK_INIT { 0 }
 
-void lock_acquire_slow(struct lock *lock);
-void lock_wake(struct lock *lock);
+void lock_acquire_slow(struct lock *lock) ARCA_SHARED(lock_acquire_slow);
+void lock_wake(struct lock *lock) ARCA_SHARED(lock_wake);
 
 ARCA_INLINE bool lock_try(struct lock *lock)
 {

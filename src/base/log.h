@@ -9,9 +9,9 @@
 size_t log_format(char *buf, size_t capacity, const char *format, ...) ARCA_PRINTF(3, 4);
 
 /* "arca: " + the line + newline. */
-void log_line(const char *format, ...) ARCA_PRINTF(1, 2);
+void log_line(const char *format, ...) ARCA_SHARED(log_line) ARCA_PRINTF(1, 2);
 
 /* The same, then abort(). */
-_Noreturn void log_abort(const char *format, ...) ARCA_PRINTF(1, 2);
+_Noreturn void log_abort(const char *format, ...) ARCA_SHARED(log_abort) ARCA_PRINTF(1, 2);
 
 #endif

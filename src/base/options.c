@@ -116,16 +116,30 @@ static bool parse_flag(struct word word, uint64_t *value)
     return *value != 0 || word_is(word, "off") || word_is(word, "no") || word_is(word, "false") || word_is(word, "0");
 }
 
+static const char *const debug_words[] = { [DEBUG_OFF] = "off", [DEBUG_REFS] = "refs" };
+
+static bool parse_debug(struct word word, uint64_t *value)
+{
+    for (*value = 0; *value < ARCA_ARRAY_LENGTH(debug_words); ++*value) {
+        if (word_is(word, debug_words[*value]))
+            return true;
+    }
+    return false;
+}
+
 static const char *const wanted[] = {
     [OPTION_DURATION] = "a duration (want 500ms, 10s, never)",
     [OPTION_SIZE] = "a size (want 64k, 512m, 2g)",
     [OPTION_FLAG] = "a switch (want on, off)",
+    [OPTION_DEBUG] = "a kind of debugging (want off, refs)",
 };
 
 static void format_value(const struct option_row *row, uint64_t value, char *buf, size_t capacity)
 {
     if (row->type == OPTION_FLAG)
         log_format(buf, capacity, "%s", value != 0 ? "on" : "off");
+    else if (row->type == OPTION_DEBUG)
+        log_format(buf, capacity, "%s", debug_words[value]);
     else if (row->type == OPTION_SIZE)
         log_format(buf, capacity, "%lu", value);
     else if (value == OPTION_NEVER)
@@ -157,6 +171,9 @@ static void set_value(const char *source, unsigned key, struct word text)
         break;
     case OPTION_FLAG:
         parsed = parse_flag(text, &value);
+        break;
+    case OPTION_DEBUG:
+        parsed = parse_debug(text, &value);
         break;
     }
     bool fits = parsed && value >= row->min && (row->max == 0 || value <= row->max || (row->type == OPTION_DURATION && value == OPTION_NEVER));

@@ -9,7 +9,10 @@
 
 #include "base/compiler.h"
 
-enum option_type { OPTION_DURATION, OPTION_SIZE, OPTION_FLAG };
+enum option_type { OPTION_DURATION, OPTION_SIZE, OPTION_FLAG, OPTION_DEBUG };
+
+/* The words of a DEBUG option, by value. */
+enum option_debug { DEBUG_OFF, DEBUG_REFS };
 
 #define OPTION_NEVER UINT64_MAX
 
@@ -26,7 +29,7 @@ struct options {
 #undef OPTION
 };
 
-extern struct options options;
+extern struct options options ARCA_SHARED(options);
 
 struct option_row {
     const char *name;

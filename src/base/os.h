@@ -40,7 +40,7 @@ void os_huge_pages(void *address, size_t bytes, bool wanted);
 
 /* Milliseconds of a monotonic clock that is cheap to read; wraps after 49 days, so that only
  * differences mean anything. */
-uint32_t os_now_ms(void);
+uint32_t os_now_ms(void) ARCA_SHARED(os_now_ms);
 
 /* Makes every other running thread of the process execute a full barrier.  False where the kernel
  * has none; then nobody may rely on it. */
@@ -49,8 +49,8 @@ bool os_barrier(void);
 
 /* Sleeps while *word == expected, timeout_ms at most (OS_FOREVER: no limit). */
 #define OS_FOREVER UINT32_MAX
-void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms);
-void os_wake(_Atomic uint32_t *word, int count);
+void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms) ARCA_SHARED(os_wait);
+void os_wake(_Atomic uint32_t *word, int count) ARCA_SHARED(os_wake);
 
 /* A fork is noticed without a handler: a page that the kernel empties in the child.  os_fork_mark() says "this is
  * the process I know"; UNKNOWN where the kernel has no such pages. */

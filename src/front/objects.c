@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-static void *small_try(unsigned class)
+static void *object_small_try(unsigned class)
 {
     struct heap *heap = thread_enter(&object_door);
     struct block *block;
@@ -31,7 +31,7 @@ static void *small_try(unsigned class)
     return block;
 }
 
-static void *large_try(size_t size)
+static void *object_large_try(size_t size)
 {
     bool zeroed;
     process_start();
@@ -43,7 +43,7 @@ static void *large_try(size_t size)
     return (void *)span->start;
 }
 
-static void *own_try(struct heap *heap, unsigned class)
+static void *object_own_try(struct heap *heap, unsigned class)
 {
     struct block *block = NULL;
     lock_acquire(&heap->lock);
@@ -54,14 +54,14 @@ static void *own_try(struct heap *heap, unsigned class)
     return block;
 }
 
-static void *block_try(struct heap *own, size_t size)
+static void *object_block_try(struct heap *own, size_t size)
 {
     if (size > SMALL_MAX)
-        return large_try(size);
-    return own != NULL ? own_try(own, size_class_of(size)) : small_try(size_class_of(size));
+        return object_large_try(size);
+    return own != NULL ? object_own_try(own, size_class_of(size)) : object_small_try(size_class_of(size));
 }
 
-ARCA_NOINLINE static void *alloc_slow(struct heap *own, size_t size)
+ARCA_NOINLINE static void *object_alloc_slow(struct heap *own, size_t size)
 {
     void *block = NULL;
     process_start(); /* the class table */
@@ -69,7 +69,7 @@ ARCA_NOINLINE static void *alloc_slow(struct heap *own, size_t size)
     for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
         if (attempt != 0)
             supply_reclaim();
-        block = block_try(own, size);
+        block = object_block_try(own, size);
     }
     if (block == NULL)
         errno = ENOMEM;
@@ -91,7 +91,7 @@ void *object_alloc(size_t size)
         if (likely(block != NULL))
             return block;
     }
-    return alloc_slow(NULL, size);
+    return object_alloc_slow(NULL, size);
 }
 
 struct heap *object_heap_create(void)
@@ -103,12 +103,12 @@ struct heap *object_heap_create(void)
 
 void *object_alloc_own(struct heap *heap, size_t size)
 {
-    return alloc_slow(heap, size);
+    return object_alloc_slow(heap, size);
 }
 
 /* ---- free ------------------------------------------------------------------------------------------- */
 
-static void own_free(struct heap *heap, struct span *pool, struct block *block)
+static void object_own_free(struct heap *heap, struct span *pool, struct block *block)
 {
     lock_acquire(&heap->lock);
     if (load_rlx(&heap->state) == HEAP_SHARED) { /* else it was lost in a fork, and the block with it */
@@ -118,7 +118,7 @@ static void own_free(struct heap *heap, struct span *pool, struct block *block)
     lock_release(&heap->lock);
 }
 
-ARCA_NOINLINE static void free_slow_object(struct span *span, struct block *block)
+ARCA_NOINLINE static void object_free_slow(struct span *span, struct block *block)
 {
     int saved = errno;
     process_after_fork();
@@ -126,7 +126,7 @@ ARCA_NOINLINE static void free_slow_object(struct span *span, struct block *bloc
     if (load_rlx(&span->kind) == SPAN_OBJECT) {
         retired_add(span);
     } else if (owner->explicit_heap) {
-        own_free(owner, span, block);
+        object_own_free(owner, span, block);
     } else if ((heap = thread_enter(&object_door)) == NULL) {
         heap_push_remote(owner, block);
     } else {
@@ -157,7 +157,13 @@ void object_free(void *address)
         }
     }
     door_leave(&object_door);
-    free_slow_object(pool, block);
+    object_free_slow(pool, block);
+}
+
+void object_return_retired(struct span *list)
+{
+    retired_return(list);
+    background_poke();
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------ */

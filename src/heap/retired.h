@@ -23,7 +23,7 @@ void retired_add(struct span *span);
 struct span *retired_take(void) ARCA_SHARED(retired_take);
 
 /* To their arenas; the grace period is over. */
-void retired_return(struct span *list) ARCA_SHARED(retired_return);
+void retired_return(struct span *list);
 
 /* Spans that another thread had taken are lost. */
 void retired_fork_child(void);

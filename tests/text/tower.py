@@ -20,6 +20,7 @@ FLOORS = {
     "arenas": "span page_map bitmap meta arena large purge",
     "src/heap": "size_class block remote pool retired heap",
     "src/front": "door background process thread supply objects explicit malloc report interpose operators",
+    "gc/objects": "header type epoch limbo cell debug death reclaim ref slot weak",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
 

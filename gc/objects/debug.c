@@ -1,0 +1,64 @@
+/* Checks of debug=refs. */
+#include "gc/objects/debug.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "front/objects.h"
+#include "gc/objects/type.h"
+
+#define LATE_OBJECTS 4096
+
+static struct {
+    struct lock lock;
+    void *objects[LATE_OBJECTS];
+    unsigned next;
+} late;
+
+void debug_check_slot_slow(const char *function, const arca_slot *slot)
+{
+    size_t bytes;
+    const char *object = object_find((uintptr_t)slot, &bytes);
+    if (object == NULL)
+        log_abort("%s(): %p: a slot outside an object", function, (const void *)slot);
+    if (word_count(load_rlx(word_of(object))) == 0)
+        log_abort("%s(): %p: a slot of the dead object %p", function, (const void *)slot, (const void *)object);
+}
+
+void debug_free_late(void *object)
+{
+    lock_acquire(&late.lock);
+    void *oldest = late.objects[late.next];
+    late.objects[late.next] = object;
+    late.next = (late.next + 1) % LATE_OBJECTS;
+    lock_release(&late.lock);
+    if (oldest != NULL)
+        object_free(oldest);
+}
+
+void debug_fork_child(void)
+{
+    lock_reset(&late.lock);
+}
+
+/* ---- what is left at exit -------------------------------------------------------------------------- */
+
+static uint32_t left[TYPES_MAX]; /* by type; written by one thread, at exit */
+
+static void count_block(void *block, void *unused)
+{
+    (void)unused;
+    uint64_t word = load_rlx(word_of(block));
+    if (word_count(word) != 0 && !(word & WORD_IMMORTAL))
+        left[type_of(block)->arca_private.index]++;
+}
+
+__attribute__((destructor(101))) static void report_left(void)
+{
+    if (!debug_is_on())
+        return;
+    object_walk(count_block, NULL);
+    for (uint32_t i = 1; i < type_count(); i++) {
+        if (left[i] != 0)
+            log_line("debug=refs: %u objects of type '%s' are left", left[i], type_at(i)->name);
+    }
+}

@@ -1,0 +1,30 @@
+/*
+ * What debug=refs adds: slots are looked up before they are written, dead objects are reused late so that their
+ * header still says that they are dead, and the objects that are left at exit are listed by type.
+ */
+#ifndef ARCA_GC_DEBUG_H
+#define ARCA_GC_DEBUG_H
+
+#include "base/options.h"
+#include "gc/objects/header.h"
+
+ARCA_INLINE bool debug_is_on(void)
+{
+    return options.debug == DEBUG_REFS;
+}
+
+void debug_check_slot_slow(const char *function, const arca_slot *slot);
+
+/* Aborts with a line for a slot that does not lie in a living object. */
+ARCA_INLINE void debug_check_slot(const char *function, const arca_slot *slot)
+{
+    if (unlikely(debug_is_on()))
+        debug_check_slot_slow(function, slot);
+}
+
+/* Frees the block of a dead object after some thousands of others. */
+void debug_free_late(void *object);
+
+void debug_fork_child(void);
+
+#endif

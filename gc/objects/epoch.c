@@ -1,0 +1,73 @@
+/* Grace periods and fork. */
+#include "gc/objects/epoch.h"
+
+#include "base/compiler.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#ifdef EPOCH_ANNOTATE
+char epoch_tag;
+#endif
+
+void epoch_attach(void)
+{
+    epoch_enter();
+    epoch_leave();
+}
+
+void epoch_wait(void)
+{
+    urcu_bp_synchronize_rcu();
+    epoch_annotate_acquire(); /* P:epoch acquire: with epoch_leave */
+}
+
+/*
+ * liburcu's own handlers must bracket a fork, once.  A program that uses this flavour itself may have registered
+ * them, and taking its locks twice would hang: ours are registered first, so that they run last before a fork, and they
+ * stand back where they find the program's at work, by the mark that those leave: every signal is blocked.
+ */
+static bool forking;
+
+static bool all_signals_blocked(void)
+{
+    sigset_t set;
+    if (pthread_sigmask(SIG_BLOCK, NULL, &set) != 0)
+        return false;
+    for (int signal = 1; signal < SIGRTMIN; signal++) {
+        bool maskable = signal != SIGKILL && signal != SIGSTOP && signal < 32;
+        if (maskable && sigismember(&set, signal) == 0)
+            return false;
+    }
+    return true;
+}
+
+static void before_fork(void)
+{
+    epoch_attach(); /* a handler that runs later may want a section, which must not wait for a lock of ours */
+    if (all_signals_blocked())
+        return;
+    urcu_bp_before_fork();
+    forking = true;
+}
+
+static void after_fork_parent(void)
+{
+    if (forking) {
+        forking = false;
+        urcu_bp_after_fork_parent();
+    }
+}
+
+static void after_fork_child(void)
+{
+    if (forking) {
+        forking = false;
+        urcu_bp_after_fork_child();
+    }
+}
+
+__attribute__((constructor(101))) static void epoch_construct(void)
+{
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}

@@ -1,0 +1,54 @@
+/*
+ * Read-side sections and grace periods: the one place that knows liburcu (its flavour bp).
+ *
+ * A pointer that the reader does not own is used only inside the section in which it was read.  What it points to
+ * stays readable until a grace period that began after it was unlinked has passed.
+ *
+ *   section        grace period
+ *   no order       P:epoch: all that a section did that began before is over and visible after it
+ *
+ * ThreadSanitizer does not see into liburcu's barriers: it is told.
+ */
+#ifndef ARCA_GC_EPOCH_H
+#define ARCA_GC_EPOCH_H
+
+#include <urcu/urcu-bp.h>
+#include <urcu/static/urcu-bp.h>
+
+#ifdef __SANITIZE_THREAD__
+#define EPOCH_ANNOTATE 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define EPOCH_ANNOTATE 1
+#endif
+#endif
+
+#ifdef EPOCH_ANNOTATE
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+extern char epoch_tag;
+#define epoch_annotate_release() __tsan_release(&epoch_tag)
+#define epoch_annotate_acquire() __tsan_acquire(&epoch_tag)
+#else
+#define epoch_annotate_release() ((void)0)
+#define epoch_annotate_acquire() ((void)0)
+#endif
+
+static inline void epoch_enter(void)
+{
+    _urcu_bp_read_lock();
+}
+
+static inline void epoch_leave(void)
+{
+    epoch_annotate_release(); /* P:epoch release: what the section did, to epoch_wait */
+    _urcu_bp_read_unlock();
+}
+
+/* Registers the calling thread, which the first section would do. */
+void epoch_attach(void);
+
+/* Waits for a grace period.  Not inside a section, and only in the library's own thread: it may last. */
+void epoch_wait(void);
+
+#endif

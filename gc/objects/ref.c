@@ -1,0 +1,145 @@
+/* Birth, and what retain and release leave to a function. */
+#include "base/log.h"
+#include "front/objects.h"
+#include "gc/objects/death.h"
+#include "gc/objects/epoch.h"
+#include "gc/objects/reclaim.h"
+#include "gc/objects/type.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void clear_body(void *block, size_t size)
+{
+    char *at = (char *)block + sizeof(arca_object);
+    if (unlikely(size > 256)) {
+        memset(at, 0, size - sizeof(arca_object));
+        return;
+    }
+    for (char *end = (char *)block + size; at < end; at += BLOCK_ALIGN) /* blocks are multiples of it */
+        memset(__builtin_assume_aligned(at, BLOCK_ALIGN), 0, BLOCK_ALIGN);
+}
+
+/* A block whose body is cleared, kind unset and count 0. */
+static void *object_block(arca_type *type, size_t size)
+{
+    if (unlikely(!type_prepare(type))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    reclaim_poke();
+    void *block = unlikely(type_heap(type) != NULL) ? object_alloc_own(type_heap(type), size) : object_alloc(size);
+    if (likely(block != NULL))
+        clear_body(block, size);
+    return block;
+}
+
+/* I4: whoever sees the count sees kind and slots. */
+static void *object_birth(arca_type *type, void *block)
+{
+    uint64_t version = load_rlx(word_of(block)) & ~(uint64_t)WORD_LOW;
+    store_rlx(kind_of(block), (uintptr_t)type);
+    store_rel(word_of(block), version + WORD_VERSION + WORD_ONE); /* P:birth release: kind and slots, to word_try_retain */
+    return block;
+}
+
+void *arca_new(arca_type *type)
+{
+    void *block = object_block(type, type->size);
+    return likely(block != NULL) ? object_birth(type, block) : NULL;
+}
+
+void *arca_new_var(arca_type *type, size_t count)
+{
+    if (unlikely(type->item_size == 0))
+        log_abort("arca_new_var(): type '%s' has no variable part", type->name);
+    arca_var_object *object = object_block(type, type_size(type, count));
+    if (unlikely(object == NULL))
+        return NULL;
+    object->count = count;
+    return object_birth(type, object);
+}
+
+arca_type *arca_type_of(const void *object)
+{
+    return type_of(object);
+}
+
+size_t arca_refcount(const void *object)
+{
+    if (object == NULL)
+        return 0;
+    uint64_t word = load_rlx(word_of(object));
+    return word & WORD_IMMORTAL ? SIZE_MAX : word_count(word);
+}
+
+bool arca_is_finalized(const void *object)
+{
+    return load_rlx(word_of(object)) & WORD_FINALIZED;
+}
+
+/* ---- the unusual counts ------------------------------------------------------------------------------- */
+
+/* False when it was immortal before. */
+static bool become_immortal(void *object)
+{
+    uint64_t word = load_rlx(word_of(object));
+    do {
+        if (word & WORD_IMMORTAL)
+            return false;
+    } while (!cas_weak_acqrel(word_of(object), &word, (word + WORD_VERSION) | WORD_IMMORTAL));
+    return true;
+}
+
+void arca_make_immortal(void *object)
+{
+    if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
+        log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
+    become_immortal(object);
+}
+
+void arca_private_retain_slow(void *object)
+{
+    uint64_t word = load_rlx(word_of(object));
+    if (word & WORD_IMMORTAL)
+        return;
+    if (word_count(word) == 0)
+        log_abort("arca_retain(): %p: the object is dead", object);
+    if (word_count(word) < ARCA_PRIVATE_COUNT_LIMIT)
+        add_rlx(word_of(object), WORD_VERSION + WORD_ONE);
+    else if (become_immortal(object))
+        log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
+}
+
+ARCA_COLD _Noreturn static void released_too_often(void *object)
+{
+    log_abort("arca_release(): %p: the object is dead already (released too often)", object);
+}
+
+void arca_private_release_slow(void *object)
+{
+    uint64_t word = load_rlx(word_of(object));
+    if (word & WORD_IMMORTAL)
+        return;
+    if (word_count(word) == 0)
+        released_too_often(object);
+    if (word_count(sub_seq(word_of(object), WORD_ONE)) == 1)
+        death_begin(object);
+}
+
+void arca_private_release_last(void *object)
+{
+    if (unlikely(word_count(load_rlx(word_of(object))) != 0)) /* two threads gave back one unit */
+        released_too_often(object);
+    death_begin(object);
+}
+
+int arca_thread_attach(void)
+{
+    epoch_attach();
+    void *block = object_alloc(sizeof(arca_object));
+    if (block == NULL)
+        return -1;
+    object_free(block);
+    return 0;
+}

@@ -1,0 +1,89 @@
+/* Slots: the orders and touches are those of the protocol; see header.h. */
+#include "base/log.h"
+#include "gc/objects/debug.h"
+#include "gc/objects/epoch.h"
+#include "gc/objects/header.h"
+
+/* A slot that still holds a dead object after so many looks: no other thread is about to overwrite it. */
+#define DEAD_LOOKS 100000000u
+
+ARCA_COLD _Noreturn static void slot_is_dead(const arca_slot *slot, const void *object)
+{
+    log_abort("arca_slot_load(): %p: the slot holds the dead object %p (released too often)", (const void *)slot, object);
+}
+
+void *arca_slot_load(arca_slot *slot)
+{
+    debug_check_slot("arca_slot_load", slot);
+    for (unsigned looks = 0;;) {
+        epoch_enter();
+        void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
+        if (object == NULL) {
+            epoch_leave();
+            return NULL;
+        }
+        bool alive = word_try_retain(object);
+        /* Blocks are reused at once: the unit counts only if the object was in the slot while we had it. */
+        bool there = load_acq(slot_word(slot)) == object;
+        epoch_leave();
+        if (likely(alive && there))
+            return object;
+        if (alive)
+            arca_release(object);
+        else if (there && ++looks == DEAD_LOOKS)
+            slot_is_dead(slot, object);
+    }
+}
+
+void arca_slot_store(arca_slot *slot, void *object)
+{
+    debug_check_slot("arca_slot_store", slot);
+    arca_retain(object);
+    arca_release(exchange_acqrel(slot_word(slot), object)); /* P:slot release: the object, to arca_slot_load */
+}
+
+void *arca_slot_take(arca_slot *slot)
+{
+    return arca_slot_exchange(slot, NULL);
+}
+
+void *arca_slot_exchange(arca_slot *slot, void *owned)
+{
+    debug_check_slot("arca_slot_exchange", slot);
+    void *old = exchange_acqrel(slot_word(slot), owned); /* P:slot release: as in arca_slot_store */
+    if (old != NULL)
+        word_touch(old);
+    return old;
+}
+
+void arca_slot_put(arca_slot *slot, void *owned)
+{
+    debug_check_slot("arca_slot_put", slot);
+    if (unlikely(debug_is_on()) && load_rlx(slot_word(slot)) != NULL)
+        log_abort("arca_slot_put(): %p: the slot is not empty", (void *)slot);
+    store_rel(slot_word(slot), owned); /* P:slot release: as in arca_slot_store */
+}
+
+void arca_slot_swap(arca_slot *a, arca_slot *b)
+{
+    void *first = arca_slot_take(a), *second = arca_slot_take(b);
+    arca_slot_put(a, second);
+    arca_slot_put(b, first);
+}
+
+void arca_slot_clear(arca_slot *slot)
+{
+    arca_slot_store(slot, NULL);
+}
+
+void arca_edit_begin(void *object)
+{
+    (void)object;
+    epoch_enter();
+}
+
+void arca_edit_end(void *object)
+{
+    word_touch(object);
+    epoch_leave();
+}

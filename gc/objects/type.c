@@ -1,0 +1,110 @@
+/* Checking descriptors. */
+#include "gc/objects/type.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "front/objects.h"
+
+static struct lock types_lock;
+static arca_type *types[TYPES_MAX];
+static _Atomic uint32_t types_used = 1;
+
+#define FLAGS_KNOWN (ARCA_TYPE_ACYCLIC | ARCA_TYPE_IMMORTAL | ARCA_TYPE_OWN_BLOCKS | ARCA_TYPE_ITEM_SLOTS)
+
+ARCA_COLD _Noreturn static void complain(const arca_type *type, const char *what)
+{
+    log_abort("type '%s': %s", type->name != NULL ? type->name : "(no name)", what);
+}
+
+static void check_slots(const arca_type *type)
+{
+    size_t first = type->item_size != 0 ? sizeof(arca_var_object) : sizeof(arca_object);
+    if (type->slot_count != 0 && (type->slots == NULL || type->traverse != NULL))
+        complain(type, "slots wants offsets, and no traverse beside them");
+    for (size_t i = 0; i < type->slot_count; i++) {
+        size_t offset = type->slots[i];
+        if (offset % sizeof(arca_slot) != 0)
+            complain(type, "a slot's offset is not a multiple of 8");
+        if (offset < first || offset > type->size - sizeof(arca_slot))
+            complain(type, "a slot lies in the header or outside the object");
+        if (i != 0 && type->slots[i - 1] >= offset)
+            complain(type, "slots must ascend, each named once");
+    }
+}
+
+static void check(const arca_type *type)
+{
+    if (type->name == NULL)
+        complain(type, "a type must have a name");
+    if (type->size < (type->item_size != 0 ? sizeof(arca_var_object) : sizeof(arca_object)))
+        complain(type, "size does not even hold the header");
+    if (type->size > UINT32_MAX)
+        complain(type, "size is beyond 4 GiB");
+    if (type->flags & ~(unsigned)FLAGS_KNOWN)
+        complain(type, "flags has unknown bits");
+    check_slots(type);
+    if ((type->flags & ARCA_TYPE_ITEM_SLOTS) &&
+        (type->item_size != sizeof(arca_slot) || type->size % sizeof(arca_slot) != 0 || type->traverse != NULL))
+        complain(type, "items that are slots are 8 bytes, begin at a multiple of 8, and want no traverse");
+}
+
+static bool register_locked(arca_type *type)
+{
+    uint32_t index = load_rlx(&types_used);
+    if (index == TYPES_MAX)
+        complain(type, "too many types");
+    if ((type->flags & ARCA_TYPE_OWN_BLOCKS) && (type->arca_private.heap = object_heap_create()) == NULL)
+        return false;
+    type->arca_private.index = index;
+    types[index] = type;
+    store_rel(&types_used, index + 1); /* P:types release: the entry, to type_at */
+    store_rel(type_state(type), (uint32_t)TYPE_READY); /* P:type release: index and heap, to type_prepare */
+    return true;
+}
+
+bool type_prepare_slow(arca_type *type)
+{
+    check(type);
+    lock_acquire(&types_lock);
+    bool ready = load_rlx(type_state(type)) == TYPE_READY || register_locked(type);
+    lock_release(&types_lock);
+    return ready;
+}
+
+void type_fork_child(void)
+{
+    lock_reset(&types_lock);
+}
+
+arca_type *type_at(uint32_t index)
+{
+    return index < type_count() ? types[index] : NULL;
+}
+
+uint32_t type_count(void)
+{
+    return load_acq(&types_used); /* P:types acquire: with type_prepare_slow */
+}
+
+size_t type_size(const arca_type *type, size_t count)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, type->item_size, &bytes) || __builtin_add_overflow(bytes, type->size, &bytes))
+        return SIZE_MAX;
+    return bytes;
+}
+
+void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
+{
+    if (type->traverse != NULL) {
+        type->traverse(object, visit, context);
+        return;
+    }
+    for (size_t i = 0; i < type->slot_count; i++)
+        visit((arca_slot *)((char *)object + type->slots[i]), context);
+    if (type->flags & ARCA_TYPE_ITEM_SLOTS) {
+        arca_slot *items = (arca_slot *)((char *)object + type->size);
+        for (size_t i = 0; i < ((arca_var_object *)object)->count; i++)
+            visit(&items[i], context);
+    }
+}

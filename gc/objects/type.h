@@ -1,0 +1,45 @@
+/* Type descriptors: checked once, known by an index, and their slots. */
+#ifndef ARCA_GC_TYPE_H
+#define ARCA_GC_TYPE_H
+
+#include "gc/objects/header.h"
+
+struct heap;
+
+/* Index 0 is nobody's. */
+#define TYPES_MAX ((uint32_t)1 << (64 - KIND_INDEX_SHIFT))
+
+bool type_prepare_slow(arca_type *type);
+
+enum type_state { TYPE_NEW, TYPE_READY };
+
+ARCA_INLINE _Atomic uint32_t *type_state(arca_type *type)
+{
+    return (_Atomic uint32_t *)&type->arca_private.state;
+}
+
+/* Aborts with a line for a descriptor that is wrong; false without memory. */
+ARCA_INLINE bool type_prepare(arca_type *type)
+{
+    return likely(load_acq(type_state(type)) == TYPE_READY) || type_prepare_slow(type); /* P:type acquire: with type_prepare_slow */
+}
+
+/* By index; NULL where there is none (yet). */
+arca_type *type_at(uint32_t index);
+uint32_t type_count(void);
+
+void type_fork_child(void);
+
+/* NULL for a type that shares its blocks. */
+ARCA_INLINE struct heap *type_heap(const arca_type *type)
+{
+    return type->arca_private.heap;
+}
+
+/* Bytes of an object with so many items; SIZE_MAX when that overflows. */
+size_t type_size(const arca_type *type, size_t count);
+
+/* Calls visit for each slot of an object. */
+void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context);
+
+#endif

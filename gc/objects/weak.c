@@ -1,0 +1,93 @@
+/* Binding and upgrading. */
+#include "gc/objects/weak.h"
+
+#include "gc/objects/cell.h"
+#include "gc/objects/epoch.h"
+
+_Atomic uint32_t weak_certifying;
+struct lock weak_lock;
+
+static void weak_destroy(void *object)
+{
+    struct arca_weak *weak = object;
+    if (weak->cell == NULL)
+        return;
+    if (weak->callback != NULL)
+        cell_remove_watcher(weak->cell, weak);
+    arca_release(weak->cell);
+}
+
+static arca_type weak_type = {
+    .name = "arca_weak", .size = sizeof(struct arca_weak), .destroy = weak_destroy, .flags = ARCA_TYPE_ACYCLIC
+};
+static arca_type cell_type = { .name = "arca_weak_cell", .size = sizeof(struct cell), .flags = ARCA_TYPE_ACYCLIC };
+
+/* The object's cell, owned, made if it has none; NULL without memory. */
+static struct cell *cell_of(void *object)
+{
+    uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with the exchange below */
+    if (kind_is_cell(kind))
+        return arca_retain(kind_cell(kind));
+    struct cell *cell = arca_new(&cell_type);
+    if (cell == NULL)
+        return NULL;
+    cell->type = (arca_type *)kind;
+    store_rlx(&cell->target, object);
+    /* P:weak cell release: its fields, to type_of and other binders */
+    if (cas_acqrel(kind_of(object), &kind, (uintptr_t)cell | KIND_CELL))
+        return arca_retain(cell);
+    arca_release(cell);
+    return arca_retain(kind_cell(kind));
+}
+
+arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data)
+{
+    if (object == NULL)
+        return NULL;
+    struct arca_weak *weak = arca_new(&weak_type);
+    if (weak == NULL)
+        return NULL;
+    weak->callback = callback;
+    weak->data = data;
+    weak->cell = cell_of(object);
+    if (weak->cell == NULL) {
+        arca_release(weak);
+        return NULL;
+    }
+    if (callback != NULL)
+        cell_add_watcher(weak->cell, weak);
+    return weak;
+}
+
+void *arca_weak_upgrade(arca_weak *weak)
+{
+    if (weak == NULL || load_rlx(&weak->severed))
+        return NULL;
+    struct cell *cell = weak->cell;
+    bool there = false;
+    epoch_enter();
+    bool slow = load_acq(&weak_certifying); /* acquire: the verdict of a collector */
+    if (unlikely(slow))
+        lock_acquire(&weak_lock);
+    void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
+    bool alive = object != NULL && word_try_retain(object);
+    if (alive)
+        there = load_acq(&cell->target) == object;
+    if (unlikely(slow))
+        lock_release(&weak_lock);
+    epoch_leave();
+    if (likely(there))
+        return object;
+    if (alive)
+        arca_release(object);
+    return NULL;
+}
+
+void arca_weak_sever(arca_weak *weak)
+{
+    if (weak == NULL)
+        return;
+    store_rlx(&weak->severed, true);
+    if (weak->callback != NULL)
+        cell_remove_watcher(weak->cell, weak);
+}
