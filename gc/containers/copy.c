@@ -60,7 +60,7 @@ static bool fill_map(const struct copying *copying, arca_map *copy, arca_map *or
     return good;
 }
 
-static bool fill(const struct copying *copying, void *copy, void *original)
+static bool fill_one(const struct copying *copying, void *copy, void *original)
 {
     return arca_is_list(original) ? fill_list(copying, copy, original) : fill_map(copying, copy, original);
 }
@@ -72,7 +72,7 @@ static bool fill_all(const struct copying *copying)
     void *original;
     for (size_t i = 0; good && (original = arca_list_get(copying->met, i)) != NULL; i++) {
         arca_auto void *copy = arca_map_get(copying->copies, original);
-        good = fill(copying, copy, original);
+        good = fill_one(copying, copy, original);
         arca_release(original);
     }
     return good;
@@ -95,7 +95,7 @@ void *arca_copy(void *object)
     if (!is_container(object))
         return arca_retain(object);
     void *copy = container_like(object);
-    if (copy != NULL && !fill(NULL, copy, object)) {
+    if (copy != NULL && !fill_one(NULL, copy, object)) {
         arca_release(copy);
         errno = ENOMEM;
         return NULL;

@@ -1,5 +1,5 @@
 /* Hashes under a secret. */
-#include "hash.h"
+#include "gc/containers/hash.h"
 
 #include "base/atomic.h"
 #include "base/os.h"
@@ -19,7 +19,7 @@ ARCA_COLD static uint64_t draw_secret(void)
     return cas_acq(&hash_secret, &expected, drawn) ? drawn : expected;
 }
 
-static uint64_t secret(void)
+static uint64_t hash_key(void)
 {
     uint64_t drawn = load_rlx(&hash_secret);
     return likely(drawn != 0) ? drawn : draw_secret();
@@ -27,7 +27,7 @@ static uint64_t secret(void)
 
 uint64_t hash_word(uint64_t word)
 {
-    word = (word ^ secret()) * MIX_1;
+    word = (word ^ hash_key()) * MIX_1;
     word = (word ^ word >> 32) * MIX_2;
     return word ^ word >> 32;
 }
@@ -56,7 +56,7 @@ static void sip_take_in(uint64_t v[4], uint64_t word)
 
 uint64_t hash_bytes(const char *bytes, size_t length)
 {
-    const uint64_t key[2] = { secret(), secret() * MIX_1 };
+    const uint64_t key[2] = { hash_key(), hash_key() * MIX_1 };
     uint64_t v[4] = { key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
                       key[1] ^ 0x7465646279746573u };
     uint64_t word, rest = length;

@@ -1,5 +1,5 @@
 /* The table of interned strings. */
-#include "intern.h"
+#include "gc/containers/intern.h"
 
 #include "base/lock.h"
 

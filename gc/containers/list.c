@@ -85,7 +85,7 @@ static void items_edit_end(struct list_items *items)
 }
 
 /* Plain code may write slots inside arca_edit_begin and arca_edit_end. */
-static _Atomic(void *) *slot_word(arca_slot *slot)
+static _Atomic(void *) *item_word(arca_slot *slot)
 {
     return (_Atomic(void *) *)&slot->arca_target;
 }
@@ -99,10 +99,10 @@ static void items_move_hole(struct list_items *items, size_t hole, size_t to)
         for (size_t n = left < EDIT_LONGEST ? left : EDIT_LONGEST; n > 0; n--) {
             size_t next = hole < to ? hole + 1 : hole - 1;
             /* P:list move release: whoever loads the item sees that edits has changed */
-            store_rel(slot_word(&items->slots[hole]), load_rlx(slot_word(&items->slots[next])));
+            store_rel(item_word(&items->slots[hole]), load_rlx(item_word(&items->slots[next])));
             hole = next;
         }
-        store_rel(slot_word(&items->slots[hole]), NULL);
+        store_rel(item_word(&items->slots[hole]), NULL);
         arca_edit_end(items);
     }
 }
@@ -114,8 +114,8 @@ static void items_fill(struct list_items *fresh, struct list_items *old, size_t 
     if (old != NULL && !copies)
         items_edit_begin(old); /* and no end: take is a release, as in P:list move */
     for (size_t i = 0; i < length; i++)
-        arca_slot_put(&fresh->slots[i], copies ? arca_retain(arca_slot_borrow(&old->slots[i]))
-                                               : arca_slot_take(&old->slots[i]));
+        arca_slot_put(&fresh->slots[i],
+                      copies ? arca_retain(arca_slot_borrow(&old->slots[i])) : arca_slot_take(&old->slots[i]));
 }
 
 /* ---- changes ---------------------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #include <arca/containers.h>
 
 #include "base/lock.h"
-#include "table.h"
+#include "gc/containers/table.h"
 
 #include <errno.h>
 
@@ -63,7 +63,9 @@ static bool map_begin(arca_map *map, const struct map_key *key, bool adds, struc
             break;
         if (wanted && table_room(fresh) >= need) {
             table_copy_locked(fresh, table);
-            *change = (struct map_change){ fresh, arca_slot_exchange(&map->table, fresh), table_find(fresh, key), length };
+            change->table = fresh;
+            change->idle = arca_slot_exchange(&map->table, fresh);
+            change->entry = table_find(fresh, key);
             return true;
         }
         if (usable && (!wanted || attempt > 0))

@@ -3,8 +3,8 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
-#include "hash.h"
-#include "intern.h"
+#include "gc/containers/hash.h"
+#include "gc/containers/intern.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /* The storage of a map. */
-#include "table.h"
+#include "gc/containers/table.h"
 
 #include <arca/containers.h>
 
 #include "base/bits.h"
-#include "hash.h"
+#include "gc/containers/hash.h"
 
 #include <errno.h>
 
@@ -66,14 +66,14 @@ struct map_table *table_create(size_t need)
 
 /* ---- keys ------------------------------------------------------------------------------------------------ */
 
-static enum key_kind kind_of(const void *object)
+static enum key_kind key_kind_of(const void *object)
 {
     return arca_is_str(object) ? KEY_STR : arca_is_int(object) ? KEY_INT : KEY_OBJECT;
 }
 
 struct map_key table_key(const void *object)
 {
-    enum key_kind kind = kind_of(object);
+    enum key_kind kind = key_kind_of(object);
     uint64_t hash = kind == KEY_STR   ? arca_str_hash(object)
                     : kind == KEY_INT ? hash_word((uint64_t)arca_int_value(object))
                                       : hash_word((uintptr_t)object);
@@ -134,7 +134,7 @@ void table_copy_locked(struct map_table *table, struct map_table *from)
         void *object = arca_slot_borrow(&entry->key), *value = arca_slot_borrow(&entry->value);
         if (value == NULL)
             continue;
-        struct map_key key = { object, entry->hash, kind_of(object) };
+        struct map_key key = { object, entry->hash, key_kind_of(object) };
         table_add_locked(table, &key, arca_retain(object), arca_retain(value));
     }
 }

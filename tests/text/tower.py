@@ -21,6 +21,7 @@ FLOORS = {
     "src/heap": "size_class block remote pool retired heap",
     "src/front": "door background process thread supply objects explicit malloc report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death reclaim ref slot weak",
+    "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
 
