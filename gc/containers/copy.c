@@ -1,5 +1,6 @@
 /* Copies, shallow and deep. */
-#include <arca/containers.h>
+#include "gc/containers/list.h"
+#include "gc/containers/map.h"
 
 #include <errno.h>
 
@@ -19,11 +20,10 @@ struct copying {
     arca_list *met;
 };
 
-/* What stands for the object in the copy: owned.  A container's copy is empty until its turn comes.  Without a
- * copying the copy is a shallow one. */
+/* What stands for the object in the copy: owned.  A container's copy is empty until its turn comes. */
 static void *stand_in(const struct copying *copying, void *object)
 {
-    if (copying == NULL || !is_container(object))
+    if (!is_container(object))
         return arca_retain(object);
     void *copy = arca_map_get(copying->copies, object);
     if (copy != NULL)
@@ -60,11 +60,6 @@ static bool fill_map(const struct copying *copying, arca_map *copy, arca_map *or
     return good;
 }
 
-static bool fill_one(const struct copying *copying, void *copy, void *original)
-{
-    return arca_is_list(original) ? fill_list(copying, copy, original) : fill_map(copying, copy, original);
-}
-
 /* Fills the copies one after the other, while more of them are met. */
 static bool fill_all(const struct copying *copying)
 {
@@ -72,7 +67,7 @@ static bool fill_all(const struct copying *copying)
     void *original;
     for (size_t i = 0; good && (original = arca_list_get(copying->met, i)) != NULL; i++) {
         arca_auto void *copy = arca_map_get(copying->copies, original);
-        good = fill_one(copying, copy, original);
+        good = arca_is_list(original) ? fill_list(copying, copy, original) : fill_map(copying, copy, original);
         arca_release(original);
     }
     return good;
@@ -92,15 +87,9 @@ static void empty_all(const struct copying *copying)
 
 void *arca_copy(void *object)
 {
-    if (!is_container(object))
-        return arca_retain(object);
-    void *copy = container_like(object);
-    if (copy != NULL && !fill_one(NULL, copy, object)) {
-        arca_release(copy);
-        errno = ENOMEM;
-        return NULL;
-    }
-    return copy;
+    return arca_is_list(object)  ? (void *)list_copy(object)
+           : arca_is_map(object) ? (void *)map_copy(object)
+                                 : arca_retain(object);
 }
 
 void *arca_deep_copy(void *object)

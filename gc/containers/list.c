@@ -9,17 +9,18 @@
  *   append     | free                    | behind its end       | lock
  *   set, pop   | free                    | copies the storage   | lock
  *   move       | get repeats with lock   | copies the storage   | lock
- *   replace    | get repeats with lock   | holds the old one    | lock
+ *   replace    | free, in the old one    | holds the old one    | lock
  */
 #include <arca/containers.h>
 
 #include "base/lock.h"
+#include "gc/containers/list.h"
 
 #include <errno.h>
 
 struct list_items {
     arca_var_object var;
-    _Atomic uint32_t edits; /* odd while items move, and for ever once they have moved out */
+    _Atomic uint32_t edits; /* odd while items move */
     _Atomic uint32_t pins;  /* iterators; more only under the lock */
     arca_slot slots[];
 };
@@ -57,10 +58,9 @@ static size_t items_room(const struct list_items *items)
     return items != NULL ? items->var.count : 0;
 }
 
-/* Half as much again. */
-static struct list_items *items_create(size_t need)
+static struct list_items *items_create(size_t room)
 {
-    return arca_new_var(&list_items_type, need + need / 2 + 3);
+    return arca_new_var(&list_items_type, room);
 }
 
 static bool items_is_wasteful(const struct list_items *items, size_t need)
@@ -107,15 +107,11 @@ static void items_move_hole(struct list_items *items, size_t hole, size_t to)
     }
 }
 
-/* Fills a new storage.  What an iterator looks at is copied, all else moves: an item costs half as much. */
-static void items_fill(struct list_items *fresh, struct list_items *old, size_t length)
+/* Fills a new storage.  The old one, which readers may look at, keeps its items until it dies. */
+static void items_copy(struct list_items *fresh, struct list_items *old, size_t length)
 {
-    bool copies = items_is_pinned(old);
-    if (old != NULL && !copies)
-        items_edit_begin(old); /* and no end: take is a release, as in P:list move */
     for (size_t i = 0; i < length; i++)
-        arca_slot_put(&fresh->slots[i],
-                      copies ? arca_retain(arca_slot_borrow(&old->slots[i])) : arca_slot_take(&old->slots[i]));
+        arca_slot_put(&fresh->slots[i], arca_retain(arca_slot_borrow(&old->slots[i])));
 }
 
 /* ---- changes ---------------------------------------------------------------------------------------------- */
@@ -143,7 +139,7 @@ static bool list_begin(arca_list *list, const size_t *index, size_t adds, struct
             break;
         }
         if (wanted && items_room(fresh) >= need) {
-            items_fill(fresh, items, length);
+            items_copy(fresh, items, length);
             change->items = fresh;
             change->idle = arca_slot_exchange(&list->items, fresh);
             return true;
@@ -156,7 +152,7 @@ static bool list_begin(arca_list *list, const size_t *index, size_t adds, struct
         }
         lock_release(&list->lock);
         arca_release(fresh);
-        fresh = items_create(need);
+        fresh = items_create(2 * need + 2);
     }
     lock_release(&list->lock);
     arca_release(fresh);
@@ -330,4 +326,23 @@ void arca_list_iterate_end(arca_list_iterator *iterator)
         sub_rel(&items->pins, 1u); /* P:list pin release: with the change that overwrites items */
         arca_release(items);
     }
+}
+
+arca_list *list_copy(arca_list *list)
+{
+    arca_list *copy = arca_list_new();
+    arca_list_iterator all = arca_list_iterate(list);
+    if (copy != NULL && all.arca_end != 0) {
+        struct list_items *items = items_create(all.arca_end);
+        if (items != NULL) {
+            items_copy(items, all.arca_storage, all.arca_end);
+            store_rlx(&copy->length, all.arca_end);
+            arca_slot_put(&copy->items, items);
+        } else {
+            arca_release(copy);
+            copy = NULL;
+        }
+    }
+    arca_list_iterate_end(&all);
+    return copy;
 }

@@ -9,6 +9,7 @@
 #include <arca/containers.h>
 
 #include "base/lock.h"
+#include "gc/containers/map.h"
 #include "gc/containers/table.h"
 
 #include <errno.h>
@@ -62,7 +63,7 @@ static bool map_begin(arca_map *map, const struct map_key *key, bool adds, struc
         if (absent && !adds)
             break;
         if (wanted && table_room(fresh) >= need) {
-            table_copy_locked(fresh, table);
+            table_copy(fresh, table, table != NULL ? table->used : 0);
             change->table = fresh;
             change->idle = arca_slot_exchange(&map->table, fresh);
             change->entry = table_find(fresh, key);
@@ -104,7 +105,7 @@ int arca_map_set(arca_map *map, void *key, void *value)
     if (change.entry != NULL)
         old = arca_slot_exchange(&change.entry->value, arca_retain(value));
     else
-        table_add_locked(change.table, &searched, arca_retain(key), arca_retain(value));
+        table_add(change.table, &searched, arca_retain(key), arca_retain(value));
     map_end(map, &change, change.length + (old == NULL));
     arca_release(old);
     return 0;
@@ -215,4 +216,23 @@ void arca_map_iterate_end(arca_map_iterator *iterator)
         sub_rel(&table->pins, 1u); /* P:map pin release: with the change that overwrites entries */
         arca_release(table);
     }
+}
+
+arca_map *map_copy(arca_map *map)
+{
+    arca_map *copy = arca_map_new();
+    arca_map_iterator all = arca_map_iterate(map);
+    if (copy != NULL && all.arca_end != 0) {
+        struct map_table *table = table_create(all.arca_end);
+        if (table != NULL) {
+            table_copy(table, all.arca_storage, all.arca_end);
+            store_rlx(&copy->length, table->used);
+            arca_slot_put(&copy->table, table);
+        } else {
+            arca_release(copy);
+            copy = NULL;
+        }
+    }
+    arca_map_iterate_end(&all);
+    return copy;
 }

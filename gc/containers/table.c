@@ -103,7 +103,7 @@ struct map_entry *table_find(struct map_table *table, const struct map_key *key)
     struct map_entry *entries = table_entry(table, 0);
     size_t mask = index_size(table) - 1;
     for (size_t i = key->hash & mask;; i = (i + 1) & mask) {
-        uint32_t word = load_acq(&index[i]); /* P:map entry acquire: with table_add_locked */
+        uint32_t word = load_acq(&index[i]); /* P:map entry acquire: with table_add */
         if (word == 0)
             return NULL;
         struct map_entry *entry = &entries[word >> 2];
@@ -112,7 +112,7 @@ struct map_entry *table_find(struct map_table *table, const struct map_key *key)
     }
 }
 
-void table_add_locked(struct map_table *table, const struct map_key *key, void *owned_key, void *owned_value)
+void table_add(struct map_table *table, const struct map_key *key, void *owned_key, void *owned_value)
 {
     _Atomic uint32_t *index = index_of(table);
     size_t mask = index_size(table) - 1, i = key->hash & mask;
@@ -126,15 +126,14 @@ void table_add_locked(struct map_table *table, const struct map_key *key, void *
     store_rel(&index[i], number << 2 | key->kind); /* P:map entry release: hash, key and value are in place */
 }
 
-void table_copy_locked(struct map_table *table, struct map_table *from)
+void table_copy(struct map_table *table, struct map_table *from, size_t used)
 {
-    size_t used = from != NULL ? from->used : 0;
     for (size_t i = 0; i < used; i++) {
         struct map_entry *entry = table_entry(from, i);
         void *object = arca_slot_borrow(&entry->key), *value = arca_slot_borrow(&entry->value);
         if (value == NULL)
             continue;
         struct map_key key = { object, entry->hash, key_kind_of(object) };
-        table_add_locked(table, &key, arca_retain(object), arca_retain(value));
+        table_add(table, &key, arca_retain(object), arca_retain(value));
     }
 }

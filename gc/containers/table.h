@@ -5,7 +5,7 @@
  *   entry    added once, with hash and key; from then on its key may only be cleared.  A value of NULL: absent
  *
  * Law: entries [0, used) are in the index, each key at most once; used ≤ room < words of the index.
- * Writers hold the map's lock.  Readers own or borrow the table and look at any time: a key that they find has that
+ * Writers hold the map's lock, or have a table that nobody else has.  Readers own or borrow the table and look at any time: a key that they find has that
  * entry and no other while the table is in use.
  */
 #ifndef ARCA_CONTAINERS_TABLE_H
@@ -49,9 +49,9 @@ struct map_entry *table_entry(struct map_table *table, size_t number);
 struct map_entry *table_find(struct map_table *table, const struct map_key *key);
 
 /* Takes both units over.  There is room, and no entry of the key. */
-void table_add_locked(struct map_table *table, const struct map_key *key, void *owned_key, void *owned_value);
+void table_add(struct map_table *table, const struct map_key *key, void *owned_key, void *owned_value);
 
-/* Adds what has a value in the other table, which may be NULL. */
-void table_copy_locked(struct map_table *table, struct map_table *from);
+/* Adds those of the first `used` entries of another table that have a value, which nobody takes out meanwhile. */
+void table_copy(struct map_table *table, struct map_table *from, size_t used);
 
 #endif

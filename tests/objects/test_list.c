@@ -288,6 +288,48 @@ TEST(list, a_storage_is_copied_only_while_an_iterator_looks)
     arca_release(list);
 }
 
+/* ---- death -------------------------------------------------------------------------------------------------- */
+
+/* An item whose death changes the list that it was in: every lock must be free by then. */
+static unsigned last_words;
+
+static void append_to_list(void *data)
+{
+    last_words++;
+    REQUIRE(arca_list_append(data, seen(arca_retain(arca_int_new(1)))) == 0);
+    arca_release(arca_list_remove(data, 0));
+}
+
+static void append_box(arca_list *list)
+{
+    arca_box *box = arca_box_new(list, append_to_list);
+    REQUIRE(arca_list_append(list, box) == 0);
+    arca_release(box);
+}
+
+TEST(list, a_dying_item_may_change_its_list)
+{
+    arca_list *list = arca_list_new();
+    append_box(list);
+    set_first(list);
+    CHECK_EQ(last_words, 1);
+    append_box(list);
+    arca_list_clear(list);
+    CHECK_EQ(last_words, 2);
+    for (unsigned i = 0; i < 40; i++)
+        append_box(list);
+    pop_all(list);
+    CHECK_EQ(last_words, 42);
+    for (unsigned i = 0; i < 40; i++)
+        append_box(list);
+    arca_list_iterator each = arca_list_iterate(list);
+    arca_list_clear(list);
+    CHECK_EQ(last_words, 42);
+    arca_list_iterate_end(&each);
+    CHECK_EQ(last_words, 82);
+    arca_release(list);
+}
+
 /* ---- model --------------------------------------------------------------------------------------------------- */
 
 #define MODEL_MOST 300

@@ -293,6 +293,43 @@ TEST(map, a_table_is_copied_only_while_an_iterator_looks)
     arca_release(map);
 }
 
+/* ---- death -------------------------------------------------------------------------------------------------- */
+
+/* A value or key whose death changes the map that it was in: every lock must be free by then. */
+static unsigned last_words;
+
+static void change_map(void *data)
+{
+    last_words++;
+    set_number(data, integer(5000 + last_words), 1);
+    remove_number(data, integer(5000 + last_words));
+}
+
+TEST(map, a_dying_key_or_value_may_change_its_map)
+{
+    arca_map *map = arca_map_new();
+    arca_int *one = integer(1);
+    for (unsigned way = 0; way < 4; way++) {
+        arca_box *box = arca_box_new(map, change_map), *key = arca_box_new(map, change_map);
+        last_words = 0;
+        CHECK_EQ(arca_map_set(map, one, box), 0);
+        CHECK_EQ(arca_map_set(map, key, one), 0);
+        arca_release(box);
+        if (way == 0)
+            set_number(map, integer(1), 7);
+        else if (way == 1)
+            arca_release(arca_map_remove(map, one));
+        else
+            arca_map_clear(map);
+        CHECK_EQ(last_words, 1);
+        if (way < 2)
+            CHECK_EQ(seen(arca_map_remove(map, key)), one);
+        arca_release(key);
+        CHECK_EQ(last_words, 2);
+    }
+    arca_release(map);
+}
+
 /* ---- model --------------------------------------------------------------------------------------------------- */
 
 enum { KEYS = 150 };
