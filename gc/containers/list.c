@@ -1,7 +1,8 @@
 /*
  * Lists: a storage object in a slot, replaced when it is too small or too large.
  *
- * Law: slots[0 … length) of the storage are not NULL, all others are.
+ * Law: slots[0 … length) of the storage are not NULL, all others are.  A change takes effect when length is written,
+ * arca_list_set when the slot is.
  *
  * Changes hold the list's lock; they ask for memory before they take it and release what they took out after it.
  *
@@ -159,11 +160,16 @@ static bool list_begin(arca_list *list, const size_t *index, size_t adds, struct
     return false;
 }
 
-static void list_end(arca_list *list, struct list_change *change, size_t length)
+static void list_end(arca_list *list, struct list_change *change)
 {
-    store_rlx(&list->length, length);
     lock_release(&list->lock);
     arca_release(change->idle);
+}
+
+/* From here on arca_list_get sees an item more, or less. */
+static void list_set_length(arca_list *list, size_t length)
+{
+    store_rel(&list->length, length); /* P:list length release: an appended item is in place */
 }
 
 static int list_add(arca_list *list, const size_t *index, void *item)
@@ -176,15 +182,16 @@ static int list_add(arca_list *list, const size_t *index, void *item)
     if (!list_begin(list, index, 1, &change))
         return -1;
     struct list_items *items = change.items;
-    if (change.index < change.length) {
+    bool moves = change.index < change.length;
+    if (moves) {
         items_edit_begin(items);
         items_move_hole(items, change.length, change.index);
-        arca_slot_put(&items->slots[change.index], arca_retain(item));
-        items_edit_end(items);
-    } else {
-        arca_slot_put(&items->slots[change.index], arca_retain(item));
     }
-    list_end(list, &change, change.length + 1);
+    arca_slot_put(&items->slots[change.index], arca_retain(item));
+    list_set_length(list, change.length + 1);
+    if (moves)
+        items_edit_end(items);
+    list_end(list, &change);
     return 0;
 }
 
@@ -195,16 +202,16 @@ static void *list_take(arca_list *list, const size_t *index)
         return NULL;
     struct list_items *items = change.items;
     size_t last = change.length - 1;
-    void *item;
-    if (change.index < last) {
+    bool moves = change.index < last;
+    if (moves)
         items_edit_begin(items);
-        item = arca_slot_take(&items->slots[change.index]);
+    list_set_length(list, last);
+    void *item = arca_slot_take(&items->slots[change.index]);
+    if (moves) {
         items_move_hole(items, change.index, last);
         items_edit_end(items);
-    } else {
-        item = arca_slot_take(&items->slots[last]);
     }
-    list_end(list, &change, last);
+    list_end(list, &change);
     return item;
 }
 
@@ -238,7 +245,7 @@ int arca_list_set(arca_list *list, size_t index, void *item)
     if (!list_begin(list, &index, 0, &change))
         return -1;
     void *old = arca_slot_exchange(&change.items->slots[index], arca_retain(item));
-    list_end(list, &change, change.length);
+    list_end(list, &change);
     arca_release(old);
     return 0;
 }
@@ -248,8 +255,9 @@ void arca_list_clear(arca_list *list)
     if (list == NULL)
         return;
     lock_acquire(&list->lock);
+    list_set_length(list, 0);
     struct list_change change = { .idle = arca_slot_take(&list->items) };
-    list_end(list, &change, 0);
+    list_end(list, &change);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
@@ -280,7 +288,9 @@ ARCA_NOINLINE static void *get_with_lock(arca_list *list, size_t index)
 
 void *arca_list_get(arca_list *list, size_t index)
 {
-    struct list_items *items = list != NULL ? arca_slot_load(&list->items) : NULL;
+    if (list == NULL || index >= load_acq(&list->length)) /* P:list length acquire: with list_set_length */
+        return NULL;
+    struct list_items *items = arca_slot_load(&list->items);
     if (items == NULL)
         return NULL;
     uint32_t edits = load_acq(&items->edits); /* P:list edits acquire: with items_edit_end */

@@ -116,13 +116,13 @@ ARCA_API void arca_list_iterate_end(arca_list_iterator *iterator);
 /* ---- maps ------------------------------------------------------------------------------------------------------ */
 
 /* Keys are objects: strings are equal by content, integers by value, all others are equal to themselves only.
- * Values are objects.  Removed strings and integers may be kept as keys for a while, fewer of them than there are
+ * Values are objects.  Removed strings and integers may be kept as keys for a while, at most as many as there are
  * keys in use and 32 more; other keys are released at once. */
 typedef struct arca_map arca_map;
 
 /* An empty map.  Owned. */
 ARCA_API arca_map *arca_map_new(void) __attribute__((warn_unused_result));
-/* How many keys have a value. */
+/* How many keys have a value; a change under way may count or not. */
 ARCA_API size_t arca_map_length(const arca_map *map);
 /* Owned; NULL if the key has no value. */
 ARCA_API void *arca_map_get(arca_map *map, const void *key) __attribute__((warn_unused_result));

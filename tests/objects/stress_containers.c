@@ -150,10 +150,13 @@ TEST(stress_containers, what_goes_into_a_list_comes_out_once)
 /* ---- moves ------------------------------------------------------------------------------------------------------- */
 
 #define FIXED 100
-#define MOVES STEPS(20000)
+#define MOVES STEPS(40000)
 #define GUEST 1000000
 
-/* The list is 0 … FIXED - 1, maybe with a guest in front, maybe with guests behind. */
+/* The list is 0 … FIXED - 1, maybe with a guest in a place, maybe with guests behind.  The places are in different
+ * cache lines. */
+static const size_t places[] = { 0, FIXED - 10 };
+
 static void *move_items(void *index)
 {
     uint64_t random = seed_of(index);
@@ -172,9 +175,12 @@ static void *move_items(void *index)
             REQUIRE(arca_list_set(list, at, guest) == 0);
             break;
         }
-        default:
-            REQUIRE(arca_list_insert(list, 0, guest) == 0);
-            REQUIRE(seen(arca_list_remove(list, 0)) == guest);
+        default: {
+            size_t place = places[harness_random(&random) % 2];
+            REQUIRE(arca_list_insert(list, place, guest) == 0);
+            REQUIRE(seen(arca_list_remove(list, place)) == guest);
+            break;
+        }
         }
         arca_release(guest);
     }
@@ -185,10 +191,11 @@ static void *get_items(void *index)
 {
     uint64_t random = seed_of(index);
     while (!atomic_load(&done)) {
-        uint64_t at = harness_random(&random) % FIXED;
+        uint64_t r = harness_random(&random), at = r % 4 < 2 ? places[r % 4] : r / 4 % FIXED;
         struct probe *probe = arca_list_get(list, at);
         REQUIRE(probe != NULL);
-        REQUIRE(probe->number == at || (at == 0 ? probe->number == GUEST : probe->number == at - 1));
+        REQUIRE(probe->number == at ||
+                (probe->number == GUEST ? at == places[0] || at == places[1] : probe->number == at - 1));
         arca_release(probe);
     }
     return NULL;
@@ -199,13 +206,13 @@ static void *iterate_items(void *index)
     (void)index;
     while (!atomic_load(&done)) {
         arca_list_iterator each = arca_list_iterate(list);
-        struct probe *probe = arca_list_next(&each);
-        if (probe->number == GUEST)
-            probe = arca_list_next(&each);
-        for (uint64_t i = 0; i < FIXED; i++, probe = arca_list_next(&each))
-            REQUIRE(probe != NULL && probe->number == i);
-        for (; probe != NULL; probe = arca_list_next(&each))
-            REQUIRE(probe->number == GUEST);
+        uint64_t found = 0, guests = 0;
+        for (struct probe *probe; (probe = arca_list_next(&each)) != NULL;) {
+            REQUIRE(probe->number == GUEST || probe->number == found);
+            found += probe->number != GUEST;
+            guests += probe->number == GUEST && found < FIXED;
+        }
+        REQUIRE(found == FIXED && guests <= 1);
     }
     return NULL;
 }
@@ -220,6 +227,71 @@ TEST(stress_containers, items_are_never_missed_while_they_move)
     }
     run(1, 4, (void *(*const[])(void *)){ move_items, get_items, iterate_items, get_items });
     CHECK_EQ(arca_list_length(list), FIXED);
+    arca_release(list);
+    CHECK_EQ(probes_dead, probes_made);
+}
+
+/* ---- one instant ------------------------------------------------------------------------------------------------ */
+
+#define INSERTS STEPS(3000)
+#define LONG 4500 /* more than one edit */
+
+/* After k inserts item i is START + i - k. */
+#define START 1000000
+
+static void *insert_in_front(void *index)
+{
+    (void)index;
+    for (unsigned k = 1; k <= INSERTS; k++) {
+        struct probe *probe = make(START - k);
+        REQUIRE(arca_list_insert(list, 0, probe) == 0);
+        arca_release(probe);
+    }
+    return NULL;
+}
+
+static uint64_t inserts_seen(uint64_t at)
+{
+    struct probe *probe = arca_list_get(list, at);
+    REQUIRE(probe != NULL);
+    uint64_t inserts = START + at - probe->number;
+    arca_release(probe);
+    return inserts;
+}
+
+/* The items at the end move first. */
+/* The last item is where the length says. */
+static void *look_at_length(void *index)
+{
+    (void)index;
+    while (!atomic_load(&done)) {
+        uint64_t length = arca_list_length(list), inserts = inserts_seen(length - 1);
+        REQUIRE(inserts >= length - LONG);
+        REQUIRE(arca_list_length(list) >= inserts + LONG);
+    }
+    return NULL;
+}
+
+static void *look_at_both_ends(void *index)
+{
+    (void)index;
+    while (!atomic_load(&done)) {
+        uint64_t at_end = inserts_seen(LONG - 1);
+        REQUIRE(inserts_seen(0) >= at_end);
+    }
+    return NULL;
+}
+
+TEST(stress_containers, an_insert_happens_at_one_instant)
+{
+    list = arca_list_new();
+    for (unsigned i = 0; i < LONG; i++) {
+        struct probe *probe = make(START + i);
+        REQUIRE(arca_list_append(list, probe) == 0);
+        arca_release(probe);
+    }
+    run(1, 3, (void *(*const[])(void *)){ insert_in_front, look_at_both_ends, look_at_length });
+    CHECK_EQ(inserts_seen(0), INSERTS);
     arca_release(list);
     CHECK_EQ(probes_dead, probes_made);
 }
@@ -356,7 +428,7 @@ TEST(stress_containers, a_key_has_its_own_value_or_none)
 
 /* ---- interning ------------------------------------------------------------------------------------------------------ */
 
-#define NAMES 4
+#define NAMES 200 /* three a bucket */
 #define INTERNS STEPS(400000)
 
 static void *intern_names(void *index)
@@ -367,12 +439,16 @@ static void *intern_names(void *index)
         unsigned name = (unsigned)(harness_random(&random) % NAMES);
         char text[16];
         size_t length = (size_t)snprintf(text, sizeof text, "name %u", name);
-        if (harness_random(&random) % 2 == 0) {
+        if (held[name] == NULL || harness_random(&random) % 4 == 0) {
             arca_str *string = arca_str_intern(text, length);
             REQUIRE(string != NULL && strcmp(arca_str_bytes(string), text) == 0);
             REQUIRE(held[name] == NULL || held[name] == string);
             arca_release(held[name]);
-            held[name] = string;
+            held[name] = NULL;
+            if (harness_random(&random) % 16 == 0)
+                held[name] = string;
+            else
+                arca_release(string);
         } else {
             arca_release(held[name]);
             held[name] = NULL;

@@ -408,8 +408,10 @@ TEST(map, without_memory_contents_and_counts_are_as_before)
     struct probe *value = probe_new(9);
     arca_map_iterator each = arca_map_iterate(map);
     arca_list *keys = arca_list_new();
-    for (unsigned i = 0; i < 100000; i++)
-        REQUIRE(arca_list_append(keys, seen(arca_retain(integer((int64_t)i)))) == 0);
+    for (int64_t i = 0; i < 100000; i++) {
+        arca_auto arca_int *key = integer(i);
+        REQUIRE(arca_list_append(keys, key) == 0);
+    }
     os_fault_after(1, true);
     size_t added = 0;
     for (int64_t i = 10;; i++, added++) {

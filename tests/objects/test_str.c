@@ -189,7 +189,8 @@ TEST(str, without_memory_nothing_is_interned)
     arca_str *held = NULL;
     char text[32];
     arca_list *strings = arca_list_new();
-    for (unsigned i = 0; strings != NULL && (held = arca_str_intern(text, (size_t)snprintf(text, sizeof text, "%u", i))) != NULL; i++) {
+    for (unsigned i = 0;
+         strings != NULL && (held = arca_str_intern(text, (size_t)snprintf(text, sizeof text, "%u", i))) != NULL; i++) {
         if (arca_list_append(strings, held) != 0)
             break;
         arca_release(held);
