@@ -50,7 +50,7 @@ static void drop_unit(void *object)
         push_pending(object);
 }
 
-static void clear_slot(arca_slot *slot, void *unused)
+ARCA_INLINE void clear_slot(arca_slot *slot, void *unused)
 {
     (void)unused;
     void *object = load_rlx(slot_word(slot));
@@ -110,12 +110,7 @@ static void bury(void *object)
     }
     call_back(late);
     call_back(cell);
-    if (likely(type->traverse == NULL && !(type->flags & ARCA_TYPE_ITEM_SLOTS))) {
-        for (size_t i = 0; i < type->slot_count; i++)
-            clear_slot((arca_slot *)((char *)object + type->slots[i]), NULL);
-    } else {
-        type_visit(type, object, clear_slot, NULL);
-    }
+    type_visit(type, object, clear_slot, NULL);
     if (type->destroy != NULL)
         type->destroy(object);
     free_block(object);

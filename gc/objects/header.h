@@ -101,7 +101,7 @@ ARCA_INLINE bool word_try_retain(void *object)
 ARCA_INLINE void word_touch(void *object)
 {
     if (likely(!(load_rlx(word_of(object)) & WORD_IMMORTAL)))
-        add_rel(word_of(object), WORD_VERSION); /* release: the slot that was emptied, to who reads the word */
+        add_rel(word_of(object), WORD_VERSION); /* P:touch release: the slot that was emptied, to who reads the word */
 }
 
 #endif

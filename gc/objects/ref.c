@@ -3,7 +3,7 @@
 #include "front/objects.h"
 #include "gc/objects/death.h"
 #include "gc/objects/epoch.h"
-#include "gc/objects/reclaim.h"
+#include "gc/objects/keeper.h"
 #include "gc/objects/type.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static void *object_block(arca_type *type, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    reclaim_poke();
+    keeper_poke();
     void *block = unlikely(type_heap(type) != NULL) ? object_alloc_own(type_heap(type), size) : object_alloc(size);
     if (likely(block != NULL))
         clear_body(block, size);

@@ -93,18 +93,3 @@ size_t type_size(const arca_type *type, size_t count)
         return SIZE_MAX;
     return bytes;
 }
-
-void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
-{
-    if (type->traverse != NULL) {
-        type->traverse(object, visit, context);
-        return;
-    }
-    for (size_t i = 0; i < type->slot_count; i++)
-        visit((arca_slot *)((char *)object + type->slots[i]), context);
-    if (type->flags & ARCA_TYPE_ITEM_SLOTS) {
-        arca_slot *items = (arca_slot *)((char *)object + type->size);
-        for (size_t i = 0; i < ((arca_var_object *)object)->count; i++)
-            visit(&items[i], context);
-    }
-}

@@ -66,7 +66,7 @@ void *arca_weak_upgrade(arca_weak *weak)
     struct cell *cell = weak->cell;
     bool there = false;
     epoch_enter();
-    bool slow = load_acq(&weak_certifying); /* acquire: the verdict of a collector */
+    bool slow = load_acq(&weak_certifying); /* P:certifying acquire: with the certifier */
     if (unlikely(slow))
         lock_acquire(&weak_lock);
     void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */

@@ -8,6 +8,7 @@
 #include "front/supply.h"
 #include "front/thread.h"
 #include "heap/retired.h"
+#include "heap/watch.h"
 
 #include <errno.h>
 
@@ -39,7 +40,10 @@ static void *object_large_try(size_t size)
     if (span == NULL)
         return NULL;
     block_init((struct block *)span->start, true);
+    store_rlx(&span->side, NULL);
+    store_rlx(&span->young, true);
     large_make_object(span);
+    watch_add(1);
     return (void *)span->start;
 }
 
@@ -124,6 +128,7 @@ ARCA_NOINLINE static void object_free_slow(struct span *span, struct block *bloc
     process_after_fork();
     struct heap *owner = load_rlx(&span->heap), *heap;
     if (load_rlx(&span->kind) == SPAN_OBJECT) {
+        watch_add(-1);
         retired_add(span);
     } else if (owner->explicit_heap) {
         object_own_free(owner, span, block);
@@ -145,6 +150,9 @@ void object_free(void *address)
     struct heap *heap = door_enter(&object_door);
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
+    struct span_side *side = load_rlx(&pool->side);
+    if (side != NULL)
+        store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)address - pool->start))], 0);
     /* A large object's span has no heap, and the sentinel owns nothing. */
     if (likely(load_rlx(&pool->heap) == heap)) {
         struct bin *bin = bin_at(heap, pool->bin_offset);
@@ -152,6 +160,8 @@ void object_free(void *address)
             block->next = bin->head;
             bin->head = block;
             bin->room--;
+            if (!load_rlx(&pool->young))
+                store_rlx(&pool->young, true);
             door_leave(&object_door);
             return;
         }
@@ -168,22 +178,15 @@ void object_return_retired(struct span *list)
 
 /* ---- looking ------------------------------------------------------------------------------------------ */
 
-void *object_find(uintptr_t address, size_t *bytes)
+void *object_find(uintptr_t address)
 {
-    struct span *span = page_map_find(address);
+    struct span *span = object_span(address);
     if (span == NULL)
         return NULL;
-    if (load_rlx(&span->kind) == SPAN_OBJECT) {
-        *bytes = load_rlx(&span->large_size);
+    if (load_rlx(&span->kind) == SPAN_OBJECT)
         return (void *)span->start;
-    }
-    if (load_rlx(&span->kind) != SPAN_POOL || load_acq(&span->heap) == NULL || !span->objects) /* P:pool acquire: with pool_init */
-        return NULL;
     uintptr_t start = address - (address - span->start) % span->block_size;
-    if (!pool_is_block(span, start))
-        return NULL;
-    *bytes = span->block_size;
-    return (void *)start;
+    return pool_is_block(span, start) ? (void *)start : NULL;
 }
 
 /* Spans of objects from one slice of an arena on, and where to go on. */
@@ -210,18 +213,25 @@ static unsigned collect_spans(struct arena *arena, uint32_t *slice, struct span 
     return count;
 }
 
-void object_walk(void (*visit)(void *block, void *context), void *context)
+void object_walk(void (*visit)(struct span *span, void *context), void *context)
 {
     struct span *spans[WALK_SPANS];
     for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
         unsigned count;
         for (uint32_t slice = 0; (count = collect_spans(a, &slice, spans)) != 0;) {
-            for (unsigned i = 0; i < count; i++) {
-                if (load_rlx(&spans[i]->kind) == SPAN_OBJECT)
-                    visit((void *)spans[i]->start, context);
-                else
-                    pool_visit(spans[i], visit, context);
-            }
+            for (unsigned i = 0; i < count; i++)
+                visit(spans[i], context);
         }
     }
+}
+
+struct span *object_span(uintptr_t address)
+{
+    struct span *span = page_map_find(address);
+    if (span == NULL)
+        return NULL;
+    if (load_acq(&span->kind) == SPAN_OBJECT) /* P:large object acquire: with large_make_object */
+        return span;
+    bool pool = load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_init */
+    return pool ? span : NULL;
 }

@@ -6,6 +6,7 @@
 #include "arenas/page_map.h"
 #include "base/log.h"
 #include "heap/retired.h"
+#include "heap/watch.h"
 
 struct heap heap_sentinel;
 
@@ -73,11 +74,14 @@ static void return_block(struct heap *heap, struct block *block)
 
 static void return_chain(struct heap *heap, struct block *block)
 {
-    while (block != NULL) {
+    int64_t count = 0;
+    for (; block != NULL; count++) {
         struct block *next = block->next;
         return_block(heap, block);
         block = next;
     }
+    if (heap->objects && count != 0)
+        watch_add(-count);
 }
 
 /* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
@@ -134,6 +138,7 @@ static void take_remote(struct heap *heap)
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog;
+    int64_t returned = 0;
     for (unsigned i = 0; i < REMOTE_PORTION && block != NULL; i++) {
         struct block *next = block->next;
         struct span *pool = page_map_find((uintptr_t)block);
@@ -144,12 +149,17 @@ static void take_remote(struct heap *heap)
             block->next = bin->head;
             bin->head = block;
             bin->room--;
+            if (heap->objects)
+                store_rlx(&pool->young, true);
         } else {
             return_block(heap, block);
+            returned++;
         }
         block = next;
     }
     heap->backlog = block;
+    if (heap->objects && returned != 0)
+        watch_add(-returned);
 }
 
 static struct block *pop(const struct heap *heap, struct bin *bin)
@@ -176,7 +186,12 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
         return NULL;
-    bin->room = bin->limit - (int32_t)pool_take(pool, bin->batch, &bin->head);
+    uint32_t taken = pool_take(pool, bin->batch, &bin->head);
+    bin->room = bin->limit - (int32_t)taken;
+    if (heap->objects) {
+        store_rlx(&pool->young, true);
+        watch_add(taken);
+    }
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
@@ -221,6 +236,8 @@ void heap_flush(struct heap *heap, unsigned class)
 void heap_put(struct heap *heap, struct span *pool, struct block *block)
 {
     struct bin *bin = bin_at(heap, pool->bin_offset);
+    if (heap->objects)
+        store_rlx(&pool->young, true);
     block->next = bin->head;
     bin->head = block;
     if (--bin->room < 0)

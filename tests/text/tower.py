@@ -18,9 +18,10 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 FLOORS = {
     "src/base": "compiler atomic bits os log lock options stats",
     "arenas": "span page_map bitmap meta arena large purge",
-    "src/heap": "size_class block remote pool retired heap",
+    "src/heap": "size_class block remote pool watch retired heap",
     "src/front": "door background process thread supply objects explicit malloc report interpose operators",
-    "gc/objects": "header type epoch limbo cell debug death reclaim ref slot weak",
+    "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
+    "gc/cycles": "scope finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
