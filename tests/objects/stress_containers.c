@@ -1,6 +1,7 @@
 /* Containers under fire: every operation against every other, and what must be true all the time. */
 #include "probe.h"
 
+#include "arca/gc.h"
 #include "tests/stress/blocks.h"
 
 #define THREADS 3
@@ -423,6 +424,97 @@ TEST(stress_containers, a_key_has_its_own_value_or_none)
         CHECK_EQ(arca_refcount(object_keys[i]), 1);
         arca_release(object_keys[i]);
     }
+    CHECK_EQ(probes_dead, probes_made);
+}
+
+/* ---- the collector ------------------------------------------------------------------------------------------------- */
+
+#define TURNS STEPS(30000)
+
+/* A list that holds a probe and the list that holds it: everything is in a cycle. */
+static arca_list *inner_new(uint64_t number)
+{
+    arca_list *inner = arca_list_new();
+    struct probe *probe = make(number);
+    REQUIRE(inner != NULL && arca_list_append(inner, probe) == 0 && arca_list_append(inner, list) == 0);
+    arca_release(probe);
+    return inner;
+}
+
+static void *turn_inner_lists(void *index)
+{
+    uint64_t random = seed_of(index);
+    for (unsigned i = 0; i < TURNS; i++) {
+        uint64_t r = harness_random(&random), at = r / 4 % FIXED;
+        arca_auto arca_list *inner = inner_new(r % 4 == 0 ? at : GUEST);
+        if (r % 4 == 0) {
+            REQUIRE(arca_list_set(list, at, inner) == 0);
+        } else {
+            REQUIRE(arca_list_insert(list, at, inner) == 0);
+            REQUIRE(seen(arca_list_remove(list, at)) == inner);
+        }
+    }
+    return NULL;
+}
+
+static void *get_inner_lists(void *index)
+{
+    uint64_t random = seed_of(index);
+    while (!atomic_load(&done)) {
+        uint64_t at = harness_random(&random) % FIXED;
+        arca_auto arca_list *inner = arca_list_get(list, at);
+        arca_auto struct probe *probe = arca_list_get(inner, 0);
+        REQUIRE(probe != NULL);
+        REQUIRE(probe->number == at || probe->number == GUEST || probe->number == at - 1);
+        REQUIRE(seen(arca_list_get(inner, 1)) == list);
+    }
+    return NULL;
+}
+
+/* Cycles of maps that nobody else has, with a value that nobody else has, and one that many have. */
+static void *make_garbage(void *index)
+{
+    uint64_t random = seed_of(index);
+    while (!atomic_load(&done)) {
+        arca_auto arca_map *a = arca_map_new(), *b = arca_map_new();
+        arca_auto void *copy = NULL;
+        arca_auto arca_int *key = integer((int64_t)(harness_random(&random) % 1000));
+        set_value(0, key, &random);
+        REQUIRE(arca_map_set(a, b, a) == 0 && arca_map_set(b, key, a) == 0 && arca_map_set(a, key, map) == 0);
+        arca_auto struct probe *probe = make(1);
+        REQUIRE(arca_map_set(b, a, probe) == 0);
+        if (harness_random(&random) % 16 == 0)
+            REQUIRE((copy = arca_deep_copy(a)) != NULL);
+        if (harness_random(&random) % 16 == 0)
+            arca_map_clear(map);
+    }
+    return NULL;
+}
+
+static void *collect(void *index)
+{
+    uint64_t random = seed_of(index);
+    while (!atomic_load(&done))
+        REQUIRE(arca_gc_collect((int)(harness_random(&random) % ARCA_GC_GENERATIONS)) >= 0);
+    return NULL;
+}
+
+TEST(stress_containers, the_collector_takes_garbage_and_nothing_else)
+{
+    list = arca_list_new();
+    map = arca_map_new();
+    for (unsigned i = 0; i < FIXED; i++) {
+        arca_auto arca_list *inner = inner_new(i);
+        REQUIRE(arca_list_append(list, inner) == 0);
+    }
+    run(1, 4, (void *(*const[])(void *)){ turn_inner_lists, get_inner_lists, make_garbage, collect });
+    for (unsigned i = 0; i < FIXED; i++) {
+        arca_auto arca_list *inner = arca_list_get(list, i);
+        CHECK_EQ(((struct probe *)seen(arca_list_get(inner, 0)))->number, i);
+    }
+    arca_release(map);
+    arca_release(list);
+    arca_gc_collect(ARCA_GC_GENERATIONS - 1);
     CHECK_EQ(probes_dead, probes_made);
 }
 

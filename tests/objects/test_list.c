@@ -1,6 +1,7 @@
 /* Lists, by one thread; against a model too. */
 #include "probe.h"
 
+#include "arca/gc.h"
 #include "tests/unit/faults.h"
 
 static arca_list *list_of(unsigned count)
@@ -328,6 +329,16 @@ TEST(list, a_dying_item_may_change_its_list)
     arca_list_iterate_end(&each);
     CHECK_EQ(last_words, 82);
     arca_release(list);
+}
+
+TEST(list, one_that_holds_itself_is_collected)
+{
+    arca_list *list = list_of(100);
+    CHECK_EQ(arca_list_append(list, list), 0);
+    arca_release(list);
+    CHECK_EQ(probes_dead, 0);
+    CHECK_EQ(arca_gc_collect(ARCA_GC_GENERATIONS - 1), 2); /* and its storage */
+    CHECK_EQ(probes_dead, 100);
 }
 
 /* ---- model --------------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* Maps, by one thread; against a model too. */
 #include "probe.h"
 
+#include "arca/gc.h"
 #include "tests/unit/faults.h"
 
 /* Releases the key, which is made for the call. */
@@ -328,6 +329,20 @@ TEST(map, a_dying_key_or_value_may_change_its_map)
         CHECK_EQ(last_words, 2);
     }
     arca_release(map);
+}
+
+TEST(map, one_that_holds_itself_is_collected)
+{
+    arca_map *by_value = map_of(100), *by_key = map_of(100);
+    CHECK_EQ(set_number(by_key, arca_retain(by_key), 1), 0);
+    arca_int *one = integer(1);
+    CHECK_EQ(arca_map_set(by_value, one, by_value), 0);
+    CHECK_EQ(probes_dead, 1);
+    arca_release(by_value);
+    arca_release(by_key);
+    CHECK_EQ(probes_dead, 1);
+    CHECK_EQ(arca_gc_collect(ARCA_GC_GENERATIONS - 1), 4);
+    CHECK_EQ(probes_dead, 201);
 }
 
 /* ---- model --------------------------------------------------------------------------------------------------- */
