@@ -6,11 +6,10 @@
 #define SHARED_LEAST (-5)
 #define SHARED_MOST 256
 
-/* As aligned as a block. */
 struct arca_int {
     arca_object object;
     int64_t value;
-} ARCA_ALIGNED(16);
+};
 
 static arca_type int_type = {
     .name = "arca_int",
@@ -18,12 +17,12 @@ static arca_type int_type = {
     .flags = ARCA_TYPE_ACYCLIC | ARCA_TYPE_IMMORTAL,
 };
 
-#define INT_1(n) { ARCA_IMMORTAL(&int_type), (n) }
+#define INT_1(n) { .object = { ARCA_IMMORTAL(&int_type), (n) } }
 #define INT_4(n) INT_1(n), INT_1((n) + 1), INT_1((n) + 2), INT_1((n) + 3)
 #define INT_16(n) INT_4(n), INT_4((n) + 4), INT_4((n) + 8), INT_4((n) + 12)
 #define INT_64(n) INT_16(n), INT_16((n) + 16), INT_16((n) + 32), INT_16((n) + 48)
 
-static struct arca_int shared_ints[] = {
+static ARCA_STATIC(struct arca_int) shared_ints[] = {
     INT_4(-5), INT_1(-1), INT_64(0), INT_64(64), INT_64(128), INT_64(192), INT_1(256),
 };
 _Static_assert(ARCA_ARRAY_LENGTH(shared_ints) == SHARED_MOST - SHARED_LEAST + 1, "one for each value");
@@ -31,7 +30,7 @@ _Static_assert(ARCA_ARRAY_LENGTH(shared_ints) == SHARED_MOST - SHARED_LEAST + 1,
 arca_int *arca_int_new(int64_t value)
 {
     if (value >= SHARED_LEAST && value <= SHARED_MOST)
-        return &shared_ints[value - SHARED_LEAST];
+        return &shared_ints[value - SHARED_LEAST].object;
     arca_int *integer = arca_new(&int_type);
     if (integer != NULL)
         integer->value = value;

@@ -22,7 +22,7 @@ TEST(int, small_ones_are_shared_and_immortal)
         CHECK_EQ(made, integer(value));
         CHECK_EQ(arca_int_value(made), value);
         CHECK_EQ(arca_refcount(made), SIZE_MAX);
-        CHECK_EQ((uintptr_t)made % 16, 0);
+        CHECK_EQ((uintptr_t)made % 16, 8); /* known by its address */
         arca_release(made);
         arca_release(made);
         arca_release(made);
