@@ -66,6 +66,11 @@ ARCA_INLINE uint32_t word_count(uint64_t word)
     return (uint32_t)(word & WORD_COUNT);
 }
 
+ARCA_INLINE bool word_is_dead(uint64_t word)
+{
+    return (word & (WORD_IMMORTAL | WORD_COUNT)) == 0;
+}
+
 ARCA_INLINE bool kind_is_cell(uintptr_t kind)
 {
     return kind & KIND_CELL;
