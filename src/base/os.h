@@ -75,7 +75,7 @@ void os_print_error(const char *text, size_t length);
 long os_read_file(const char *path, char *buf, size_t capacity);
 
 /* A value that another process can not guess. */
-uint64_t os_random(void);
+uint64_t os_random(void) ARCA_SHARED(os_random);
 
 /* True for a process whose environment must not be trusted (AT_SECURE). */
 bool os_is_secure(void);

@@ -22,6 +22,7 @@ FLOORS = {
     "src/front": "door background process thread supply objects explicit malloc report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "scope finder certifier teardown events collector api",
+    "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
 
