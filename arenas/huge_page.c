@@ -36,7 +36,7 @@ void huge_page_pass(uint32_t slices)
         store_rlx(&huge.left_slices, left > slices ? left - slices : 0u);
 }
 
-static void judge(bool dear)
+void huge_page_judge(bool dear)
 {
     uint32_t pause = 0;
     if (dear) {
@@ -51,7 +51,7 @@ void huge_page_fault(struct huge_pages *pages, const struct span *span)
 {
     uint32_t first = (uint32_t)((span->start - pages->base) / HUGE_PAGE_SIZE), count = span->slices / HUGE_PAGE_SLICES;
     uint64_t took_us = os_populate_huge((void *)span->start, span_bytes(span));
-    judge(took_us > (uint64_t)count * DEAR_US);
+    huge_page_judge(took_us > (uint64_t)count * DEAR_US);
     for (uint32_t i = first; i < first + count; i++)
         or_rlx(&pages->whole, 1u << i);
 }

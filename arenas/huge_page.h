@@ -21,6 +21,8 @@ struct huge_pages {
 bool huge_page_worth(size_t used_slices);
 /* Memory was claimed without, though it was worth a look. */
 void huge_page_pass(uint32_t slices);
+/* What a huge page has just cost decides on the next. */
+void huge_page_judge(bool dear);
 
 /* Faults in a span that consists of huge pages. */
 void huge_page_fault(struct huge_pages *pages, const struct span *span);

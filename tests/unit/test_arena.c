@@ -447,9 +447,10 @@ static void grow(void)
 TEST(arena, ahead_a_small_process_takes_only_what_it_asked_for)
 {
     bool zeroed = false;
+    claim(1);
     REQUIRE(arena_claim_ahead(2, &zeroed) != NULL);
     CHECK(zeroed);
-    CHECK_EQ(used(), 2);
+    CHECK_EQ(used(), 3);
     CHECK_EQ(dirty(), 0);
 }
 
@@ -498,6 +499,27 @@ TEST(arena, ahead_without_a_whole_clean_huge_page_small_ones_serve)
     REQUIRE(arena_claim_ahead(1, &zeroed) != NULL);
     CHECK_EQ(used(), before + 1);
     CHECK_EQ(dirty(), 0);
+}
+
+TEST(arena, ahead_after_a_dear_huge_page_small_ones_serve_for_longer_each_time)
+{
+    bool zeroed;
+    uint32_t served[3];
+    grow();
+    for (unsigned try = 0; try < 3; try++) {
+        huge_page_judge(true);
+        for (served[try] = 0; !huge_page_worth(used()); served[try] += 4)
+            REQUIRE(arena_claim_ahead(4, &zeroed) != NULL);
+        CHECK_EQ(dirty(), 0);
+    }
+    CHECK(served[0] > 0);
+    CHECK_EQ(served[1], 2 * served[0]);
+    CHECK_EQ(served[2], 4 * served[0]);
+    huge_page_judge(false);
+    huge_page_judge(true);
+    CHECK(!huge_page_worth(used()));
+    huge_page_pass(served[0]);
+    CHECK(huge_page_worth(used()));
 }
 
 TEST(arena, ahead_where_huge_pages_are_off_there_are_none)
