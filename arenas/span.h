@@ -51,6 +51,7 @@ struct span {
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     uint16_t capacity;
     bool settled;    /* no block came back since its free pages were last given to the system */
+    bool stained;    /* claimed dirty and not trimmed since: its uncarved pages may be resident */
     uint32_t extent; /* bytes that its blocks take: capacity * block_size */
     /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any
      * thread reads it, and the bit of a live block's page was clear before the block was handed out. */

@@ -95,7 +95,7 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     uint32_t slices = size_classes[class].slices;
     struct span *pool = growing ? arena_claim_ahead(slices, &zeroed) : arena_claim(slices, 1, SPAN_POOL, &zeroed);
     if (pool != NULL) {
-        pool_init(pool, heap, class);
+        pool_init(pool, heap, class, zeroed);
         pool->bucket = BUCKET_NONE;
         if (growing && zeroed)
             pool_populate(pool);

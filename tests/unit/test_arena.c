@@ -508,7 +508,7 @@ TEST(arena, ahead_after_a_dear_huge_page_small_ones_serve_for_longer_each_time)
     grow();
     for (unsigned try = 0; try < 3; try++) {
         huge_page_judge(true);
-        for (served[try] = 0; !huge_page_worth(used()); served[try] += 4)
+        for (served[try] = 0; served[try] < 100000 && !huge_page_worth(used()); served[try] += 4)
             REQUIRE(arena_claim_ahead(4, &zeroed) != NULL);
         CHECK_EQ(dirty(), 0);
     }
