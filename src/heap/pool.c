@@ -94,6 +94,7 @@ void pool_populate(struct span *pool)
 {
     os_populate((void *)pool->start, pool->pages * OS_PAGE_SIZE);
     carve(pool, true);
+    pool->settled = false;
 }
 
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
