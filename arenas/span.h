@@ -71,6 +71,7 @@ struct span {
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
+    bool stained;        /* claimed dirty and not trimmed since: its uncarved pages may be resident */
     _Atomic uint8_t kind;
 } ARCA_ALIGNED(ARCA_CACHE_LINE);
 

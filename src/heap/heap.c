@@ -104,12 +104,13 @@ static struct span *find_pool(struct heap *heap, unsigned class)
         if (pool != NULL)
             return pool;
     }
-    bool zeroed;
-    struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
+    bool zeroed, growing = populate_worth(heap, class);
+    uint32_t slices = size_classes[class].slices;
+    struct span *pool = growing ? arena_claim_ahead(slices, &zeroed) : arena_claim(slices, 1, SPAN_POOL, &zeroed);
     if (pool != NULL) {
-        pool_init(pool, heap, class, heap->objects);
+        pool_init(pool, heap, class, heap->objects, zeroed);
         pool->bucket = BUCKET_NONE;
-        if (zeroed && populate_worth(heap, class))
+        if (growing && zeroed)
             pool_populate(pool);
     }
     return pool;
@@ -351,8 +352,10 @@ static size_t purge_batch(struct trim_batch *batch)
     size_t bytes = 0;
     if (batch->count == 0)
         return 0;
-    for (unsigned i = 0; i < batch->count; i++)
+    for (unsigned i = 0; i < batch->count; i++) {
         bytes += batch->ranges[i].bytes;
+        huge_page_break(&page_map_find((uintptr_t)batch->ranges[i].address)->arena->huge_pages, &batch->ranges[i]);
+    }
     /* A refusal costs nothing but the memory: uncarved pages promise no zeros. */
     bool done = os_purge_ranges(batch->ranges, batch->count);
     batch->count = 0;

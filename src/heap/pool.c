@@ -32,7 +32,7 @@ static void blocks_of_page(const struct span *pool, unsigned page, uint32_t *fir
         *last = pool->capacity - 1u;
 }
 
-void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects)
+void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects, bool clean)
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
@@ -45,8 +45,9 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     store_rlx(&pool->used, 0u);
     pool->capacity = info->capacity;
     pool->extent = (uint32_t)info->capacity * info->block_size;
-    pool->settled = true;
     pool->objects = objects;
+    pool->stained = !clean;
+    pool->settled = clean;
     store_rlx(&pool->uncarved, low_mask(info->pages));
     store_rlx(&pool->side, NULL);
     store_rlx(&pool->young, false);
@@ -92,6 +93,7 @@ void pool_populate(struct span *pool)
 {
     os_populate((void *)pool->start, pool->pages * OS_PAGE_SIZE);
     carve(pool, true);
+    pool->settled = false;
 }
 
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
@@ -191,7 +193,9 @@ void pool_trim(struct span *pool, struct trim_batch *batch)
     uint64_t free_bits[POOL_BLOCKS_MAX / 64];
     pool->settled = true;
     mark_free(pool, free_bits);
-    uint64_t pages = low_mask(pool->pages) & ~load_rlx(&pool->uncarved) & ~live_pages(pool, free_bits);
+    uint64_t gone = pool->stained ? 0 : load_rlx(&pool->uncarved);
+    uint64_t pages = low_mask(pool->pages) & ~gone & ~live_pages(pool, free_bits);
+    pool->stained = false;
     if (pages == 0)
         return;
     store_rlx(&pool->uncarved, load_rlx(&pool->uncarved) | pages);

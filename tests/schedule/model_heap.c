@@ -85,8 +85,3 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
     model_on_sweep(heap);
     return 0;
 }
-
-struct heap *object_heap_after_fork(struct heap *heap)
-{
-    return heap;
-}

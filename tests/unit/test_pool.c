@@ -12,7 +12,7 @@ static struct span *make_pool(unsigned class)
     bool zeroed;
     struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
     REQUIRE(pool != NULL);
-    pool_init(pool, NULL, class, false);
+    pool_init(pool, NULL, class, false, true);
     return pool;
 }
 
@@ -178,6 +178,22 @@ TEST(pool, a_full_pool_has_nothing_to_trim)
     struct trim_batch batch;
     for (uint32_t i = 0; i < pool->capacity; i++)
         take_one(pool);
+    trim(pool, &batch);
+    CHECK_EQ(batch.count, 0);
+}
+
+TEST(pool, uncarved_pages_of_a_pool_that_was_claimed_dirty_are_trimmed_once)
+{
+    unsigned class = class_of_48_bytes();
+    struct span *pool = make_pool(class);
+    struct trim_batch batch;
+    pool_init(pool, NULL, class, false, false);
+    CHECK(!pool->settled);
+    take_one(pool);
+    trim(pool, &batch);
+    REQUIRE(batch.count == 1);
+    CHECK_EQ((uintptr_t)batch.ranges[0].address, pool->start + OS_PAGE_SIZE);
+    CHECK_EQ(batch.ranges[0].bytes, (size_t)(pool->pages - 1u) * OS_PAGE_SIZE);
     trim(pool, &batch);
     CHECK_EQ(batch.count, 0);
 }
