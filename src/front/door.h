@@ -57,7 +57,7 @@ ARCA_INLINE void free_fast(void *address)
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
     /* The divider of a large block is 0, so that nothing is a block of it here. */
-    if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(block->mark != block_mark(block))) {
+    if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(!block_is_marked(block))) {
         block->mark = block_mark(block);
         if (unlikely(load_rlx(&pool->heap) != heap)) {
             free_remote(heap, pool, block);

@@ -28,6 +28,14 @@ ARCA_INLINE uintptr_t block_mark(const struct block *block)
     return (uintptr_t)block ^ block_secret;
 }
 
+/* Looks at one byte first: a load that is wider than what the program has just stored there would wait for the
+ * store to reach the cache. */
+ARCA_INLINE bool block_is_marked(const struct block *block)
+{
+    uintptr_t mark = block_mark(block);
+    return unlikely(*(const unsigned char *)block == (unsigned char)mark) && block->mark == mark;
+}
+
 /* A block that is carved. */
 ARCA_INLINE void block_init(struct block *block, bool objects)
 {

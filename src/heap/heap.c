@@ -60,24 +60,31 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     link_pool(heap, pool, bucket);
 }
 
-static void return_block(struct heap *heap, struct block *block)
+/* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
+static struct block *return_run(struct heap *heap, struct block *first)
 {
-    struct span *pool = page_map_find((uintptr_t)block);
+    struct span *pool = page_map_find((uintptr_t)first);
+    struct block *last, *next = first;
+    uint32_t count = 0;
     if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
-        log_abort("free(): %p: double free", (void *)block);
-    pool_put(pool, block);
+        log_abort("free(): %p: double free", (void *)first);
+    uintptr_t start = pool->start, extent = pool->extent;
+    do {
+        last = next;
+        next = last->next;
+        count++;
+    } while ((uintptr_t)next - start < extent);
+    pool_put(pool, first, last, count);
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
+    return next;
 }
 
 static void return_chain(struct heap *heap, struct block *block)
 {
-    while (block != NULL) {
-        struct block *next = block->next;
-        return_block(heap, block);
-        block = next;
-    }
+    while (block != NULL)
+        block = return_run(heap, block);
 }
 
 /* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
@@ -145,7 +152,8 @@ static void take_remote(struct heap *heap)
             bin->head = block;
             bin->room--;
         } else {
-            return_block(heap, block);
+            block->next = NULL;
+            return_chain(heap, block);
         }
         block = next;
     }

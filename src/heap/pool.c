@@ -128,18 +128,26 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
     return taken;
 }
 
-void pool_put(struct span *pool, struct block *block)
+/* Aborts where a block is on an uncarved page: it was freed twice. */
+ARCA_NOINLINE static void check_carved(const struct span *pool, const struct block *block, uint32_t count)
 {
-    if (unlikely(load_rlx(&pool->uncarved) != 0)) {
+    uint64_t uncarved = load_rlx(&pool->uncarved);
+    for (; count != 0; count--, block = block->next) {
         uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)block - pool->start));
-        if (unlikely(pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
-            log_abort("free(): %p: double free", (void *)block);
+        if (unlikely(pages_of_block(pool, index) & uncarved))
+            log_abort("free(): %p: double free", (const void *)block);
     }
-    block->next = pool->free_list;
-    pool->free_list = block;
-    pool->free_count++;
+}
+
+void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count)
+{
+    if (unlikely(load_rlx(&pool->uncarved) != 0))
+        check_carved(pool, first, count);
+    last->next = pool->free_list;
+    pool->free_list = first;
+    pool->free_count += count;
     pool->settled = false;
-    store_rlx(&pool->used, load_rlx(&pool->used) - 1);
+    store_rlx(&pool->used, load_rlx(&pool->used) - count);
 }
 
 /* One bit per block that is free or uncarved. */
