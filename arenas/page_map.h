@@ -17,7 +17,7 @@
 #include "arenas/span.h"
 
 #define PAGE_MAP_ADDRESS_BITS 47
-#define PAGE_MAP_LEAF_BITS 16
+#define PAGE_MAP_LEAF_BITS 19 /* 32 GiB */
 #define PAGE_MAP_ROOT_BITS (PAGE_MAP_ADDRESS_BITS - SLICE_SHIFT - PAGE_MAP_LEAF_BITS)
 
 struct page_map_leaf {
@@ -26,12 +26,26 @@ struct page_map_leaf {
 
 extern _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
 
-ARCA_INLINE struct span *page_map_find(uintptr_t address)
+/* The leaf of the region where the first arena is, and most others will be: its place is known without a load, which
+ * would stand between a free block's address and its bin.  The region is set once. */
+extern struct page_map_leaf page_map_first;
+extern _Atomic uintptr_t page_map_first_region;
+
+/* NULL where there is none. */
+ARCA_INLINE struct page_map_leaf *page_map_leaf_of(uintptr_t address)
 {
-    if (unlikely(address >> PAGE_MAP_ADDRESS_BITS))
+    uintptr_t region = address >> (SLICE_SHIFT + PAGE_MAP_LEAF_BITS);
+    if (likely(region == load_rlx(&page_map_first_region)))
+        return &page_map_first;
+    if (unlikely(region >> PAGE_MAP_ROOT_BITS))
         return NULL;
     /* P:page map leaf acquire: with page_map_reserve */
-    struct page_map_leaf *leaf = load_acq(&page_map_root[address >> (SLICE_SHIFT + PAGE_MAP_LEAF_BITS)]);
+    return load_acq(&page_map_root[region]);
+}
+
+ARCA_INLINE struct span *page_map_find(uintptr_t address)
+{
+    struct page_map_leaf *leaf = page_map_leaf_of(address);
     if (unlikely(leaf == NULL))
         return NULL;
     /* P:page map entry acquire: with page_map_set */

@@ -63,30 +63,47 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
 
-/* Turns the lowest uncarved page, and as many after it as the first block needs, or all pages, into free blocks
- * in address order. */
+/* The block that is carved first.  Pools start at multiples of 64 KiB: if all began with their first blocks, the
+ * blocks in use of a program that uses few would fight for the same few sets of its caches. */
+static uint32_t first_carved(const struct span *pool)
+{
+    uint32_t mixed = (uint32_t)(pool->start >> SLICE_SHIFT) * 0x9e3779b1u;
+    return (uint32_t)((uint64_t)mixed * pool->capacity >> 32);
+}
+
+/* The blocks of [first, last] that overlap none of these pages, to the end of a list. */
+static struct block **carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block **link)
+{
+    for (uint32_t i = first; i <= last; i++) {
+        if (pages_of_block(pool, i) & uncarved)
+            continue;
+        struct block *block = block_at(pool, i);
+        block_init(block, pool->objects);
+        *link = block;
+        link = &block->next;
+        pool->free_count++;
+    }
+    return link;
+}
+
+/* Turns the next uncarved page, and as many after it as the first block needs, or all pages, into free blocks
+ * in address order, round from the one that is carved first. */
 static void carve(struct span *pool, bool all)
 {
     struct block **link = &pool->free_list;
     uint64_t uncarved = load_rlx(&pool->uncarved);
+    uint32_t start = first_carved(pool);
+    uint64_t later = ~low_mask(start * pool->block_size / OS_PAGE_SIZE);
     assert(pool->free_list == NULL);
     while (uncarved != 0 && (all || pool->free_count == 0)) {
-        unsigned page = bits_lowest(uncarved);
+        unsigned page = bits_lowest((uncarved & later) != 0 ? uncarved & later : uncarved);
         uint32_t first, last;
-        uncarved &= uncarved - 1;
+        uncarved &= ~((uint64_t)1 << page);
         blocks_of_page(pool, page, &first, &last);
-        for (uint32_t i = first; i <= last; i++) {
-            if (i != first && i != last) {
-                /* lies within the page */
-            } else if (pages_of_block(pool, i) & uncarved) {
-                continue;
-            }
-            struct block *block = block_at(pool, i);
-            block_init(block, pool->objects);
-            *link = block;
-            link = &block->next;
-            pool->free_count++;
-        }
+        uint32_t from = start > first && start <= last ? start : first;
+        link = carve_blocks(pool, from, last, uncarved, link);
+        if (from != first)
+            link = carve_blocks(pool, first, from - 1, uncarved, link);
     }
     *link = NULL;
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_visit */
