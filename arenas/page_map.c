@@ -38,6 +38,13 @@ void page_map_set(uintptr_t address, uint32_t count, struct span *span)
     for (uint32_t i = 0; i < count; i++, address += SLICE_SIZE) {
         struct page_map_leaf *leaf = page_map_leaf_of(address);
         /* P:page map entry release: with page_map_find */
-        store_rel(&leaf->spans[(address >> SLICE_SHIFT) & ((1u << PAGE_MAP_LEAF_BITS) - 1)], span);
+        store_rel(&leaf->spans[page_map_index(address)], span);
     }
+}
+
+void page_map_set_bin(const struct span *pool, unsigned bin_offset)
+{
+    uintptr_t address = pool->start;
+    for (uint32_t i = 0; i < pool->slices; i++, address += SLICE_SIZE)
+        store_rlx(&page_map_leaf_of(address)->bin_offsets[page_map_index(address)], (uint16_t)bin_offset);
 }

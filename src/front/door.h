@@ -54,7 +54,8 @@ ARCA_INLINE void *malloc_fast(size_t size)
 ARCA_INLINE void free_fast(void *address)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct span *pool = page_map_find((uintptr_t)address);
+    struct page_map_leaf *leaf = page_map_leaf_of((uintptr_t)address);
+    struct span *pool = page_map_find_in(leaf, (uintptr_t)address);
     struct block *block = address;
     /* The divider of a large block is 0, so that nothing is a block of it here. */
     if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(!block_is_marked(block))) {
@@ -63,7 +64,7 @@ ARCA_INLINE void free_fast(void *address)
             free_remote(heap, pool, block);
             return;
         }
-        struct bin *bin = bin_at(heap, pool->bin_offset);
+        struct bin *bin = bin_at(heap, load_rlx(&leaf->bin_offsets[page_map_index((uintptr_t)address)]));
         block->next = bin->head;
         bin->head = block;
         if (unlikely(--bin->room < 0)) {

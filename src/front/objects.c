@@ -147,7 +147,7 @@ void object_free(void *address)
     struct block *block = address;
     /* A large object's span has no heap, and the sentinel owns nothing. */
     if (likely(load_rlx(&pool->heap) == heap)) {
-        struct bin *bin = bin_at(heap, pool->bin_offset);
+        struct bin *bin = &heap->bins[pool->size_class];
         if (likely(bin->room > 0)) {
             block->next = bin->head;
             bin->head = block;

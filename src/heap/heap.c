@@ -112,6 +112,7 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     if (pool != NULL) {
         pool_init(pool, heap, class, heap->objects);
         pool->bucket = BUCKET_NONE;
+        page_map_set_bin(pool, class * BIN_BYTES);
         if (zeroed && populate_worth(heap, class))
             pool_populate(pool);
     }
@@ -228,7 +229,7 @@ void heap_flush(struct heap *heap, unsigned class)
 
 void heap_put(struct heap *heap, struct span *pool, struct block *block)
 {
-    struct bin *bin = bin_at(heap, pool->bin_offset);
+    struct bin *bin = &heap->bins[pool->size_class];
     block->next = bin->head;
     bin->head = block;
     if (--bin->room < 0)

@@ -48,7 +48,6 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
     pool->block_size = info->block_size;
-    pool->bin_offset = (uint16_t)(class * BIN_BYTES);
     pool->size_class = (uint8_t)class;
     pool->pages = info->pages;
     pool->free_list = NULL;
