@@ -81,12 +81,7 @@ void *object_alloc(size_t size)
 {
     if (likely(size <= SMALL_MAX)) {
         struct heap *heap = door_enter(&object_door);
-        struct bin *bin = bin_at(heap, bin_offset_of(size));
-        struct block *block = bin->head;
-        if (likely(block != NULL)) {
-            bin->head = block->next;
-            bin->room++;
-        }
+        struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
         door_leave(&object_door);
         if (likely(block != NULL))
             return block;
@@ -149,9 +144,7 @@ void object_free(void *address)
     if (likely(load_rlx(&pool->heap) == heap)) {
         struct bin *bin = &heap->bins[pool->size_class];
         if (likely(bin->room > 0)) {
-            block->next = bin->head;
-            bin->head = block;
-            bin->room--;
+            bin_push(bin, block);
             door_leave(&object_door);
             return;
         }

@@ -149,9 +149,7 @@ static void take_remote(struct heap *heap)
             log_abort("free(): %p: double free", (void *)block);
         struct bin *bin = &heap->bins[pool->size_class];
         if (bin->room > 0) {
-            block->next = bin->head;
-            bin->head = block;
-            bin->room--;
+            bin_push(bin, block);
         } else {
             block->next = NULL;
             return_chain(heap, block);
@@ -163,14 +161,21 @@ static void take_remote(struct heap *heap)
 
 static struct block *pop(const struct heap *heap, struct bin *bin)
 {
-    struct block *block = bin->head;
-    if (block != NULL) {
-        bin->head = block->next;
-        bin->room++;
-        if (!heap->objects)
-            block->mark = 0;
-    }
+    struct block *block = bin_pop(bin);
+    if (block != NULL && !heap->objects)
+        block->mark = 0;
     return block;
+}
+
+/* An empty bin, from the free blocks of a pool. */
+static void bin_fill(struct bin *bin, struct span *pool)
+{
+    bin->room = bin->limit - (int32_t)pool_take(pool, bin->batch, &bin->head);
+    struct block *block = bin->head, *next = block->next, *after;
+    for (bin->second = next; next != NULL; block = next, next = after) {
+        after = next->next;
+        block->next = after;
+    }
 }
 
 struct block *heap_refill(struct heap *heap, unsigned class)
@@ -185,13 +190,20 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
         return NULL;
-    bin->room = bin->limit - (int32_t)pool_take(pool, bin->batch, &bin->head);
+    bin_fill(bin, pool);
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
     unsigned batch = bin->batch * 2u, most = size_classes[class].bin_limit / 2u;
     bin->batch = (uint16_t)(batch < most ? batch : most);
     return pop(heap, bin);
+}
+
+static void return_rest(struct heap *heap, struct block *last)
+{
+    struct block *rest = last->next;
+    last->next = NULL;
+    return_chain(heap, rest);
 }
 
 /* A bin that overflows again and again serves a program that frees in bursts: room for the burst costs less
@@ -217,22 +229,20 @@ void heap_flush(struct heap *heap, unsigned class)
     note_slow_op(heap);
     if (grow_bin(heap, bin, class))
         return;
-    uint32_t keep = bin_count(bin) / 2;
-    struct block *last = bin->head, *older;
-    for (uint32_t i = 1; i < keep; i++)
-        last = last->next;
-    older = last->next;
-    last->next = NULL;
-    bin->room = bin->limit - (int32_t)keep;
-    return_chain(heap, older);
+    uint32_t keep = bin_count(bin) / 4;
+    struct block *first = bin->head, *second = bin->second;
+    for (uint32_t i = 1; i < keep; i++) {
+        first = first->next;
+        second = second->next;
+    }
+    bin->room = bin->limit - 2 * (int32_t)keep;
+    return_rest(heap, first);
+    return_rest(heap, second);
 }
 
 void heap_put(struct heap *heap, struct span *pool, struct block *block)
 {
-    struct bin *bin = &heap->bins[pool->size_class];
-    block->next = bin->head;
-    bin->head = block;
-    if (--bin->room < 0)
+    if (bin_push(&heap->bins[pool->size_class], block) < 0)
         heap_flush(heap, pool->size_class);
 }
 
@@ -277,12 +287,13 @@ static void flush_bins(struct heap *heap)
         parcel_leave(&heap->parcels[i]);
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         struct bin *bin = &heap->bins[class];
-        struct block *chain = bin->head;
-        bin->head = NULL;
+        struct block *head = bin->head, *second = bin->second;
+        bin->head = bin->second = NULL;
         bin->limit = size_classes[class].bin_limit;
         bin->room = bin->limit;
         bin->batch = 1;
-        return_chain(heap, chain);
+        return_chain(heap, head);
+        return_chain(heap, second);
     }
     heap->grown_bytes = 0;
 }
@@ -412,18 +423,25 @@ bool heap_needs_sweep(struct heap *heap)
 
 /* ---- checks --------------------------------------------------------------------------------------- */
 
+static uint32_t check_chain(const struct heap *heap, const struct block *block, unsigned class)
+{
+    uint32_t count = 0;
+    for (; block != NULL; block = block->next, count++) {
+        const struct span *pool = page_map_find((uintptr_t)block);
+        bool marked = heap->objects || block->mark == block_mark(block);
+        if (!marked || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
+            log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)block);
+    }
+    return count;
+}
+
 void heap_check(struct heap *heap)
 {
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
-        uint32_t count = 0;
-        for (const struct block *b = heap->bins[class].head; b != NULL; b = b->next, count++) {
-            const struct span *pool = page_map_find((uintptr_t)b);
-            if ((!heap->objects && b->mark != block_mark(b)) || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
-                log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)b);
-        }
-        if (count != bin_count(&heap->bins[class]))
-            log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count,
-                      bin_count(&heap->bins[class]));
+        const struct bin *bin = &heap->bins[class];
+        uint32_t count = check_chain(heap, bin->head, class) + check_chain(heap, bin->second, class);
+        if (count != bin_count(bin))
+            log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count, bin_count(bin));
         for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {
             for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = pool->next) {
                 if (pool->bucket != bucket || load_rlx(&pool->heap) != heap || pool_has_room(pool) == (bucket == BUCKET_FULL))

@@ -39,8 +39,10 @@
 
 enum heap_state { HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHARED, HEAP_DEAD };
 
+/* A block's link leads to the block after the next: so the pops of a burst wait for two loads from memory at a
+ * time, not for one after the other. */
 struct bin {
-    struct block *head;
+    struct block *head, *second;
     int32_t room;   /* limit - blocks in it: one instruction counts and tests on the fast path */
     uint16_t limit; /* grows while its thread overflows it, shrinks back with a sweep */
     uint16_t batch; /* blocks of the next refill: doubles, so that small users stay small */
@@ -86,6 +88,27 @@ extern struct heap heap_sentinel;
 ARCA_INLINE struct bin *bin_at(struct heap *heap, unsigned offset)
 {
     return (struct bin *)((char *)heap->bins + offset);
+}
+
+/* NULL when it is empty. */
+ARCA_INLINE struct block *bin_pop(struct bin *bin)
+{
+    struct block *block = bin->head;
+    if (likely(block != NULL)) {
+        bin->head = bin->second;
+        bin->second = block->next;
+        bin->room++;
+    }
+    return block;
+}
+
+/* Returns the room that is left; below 0 it has to be flushed. */
+ARCA_INLINE int32_t bin_push(struct bin *bin, struct block *block)
+{
+    block->next = bin->second;
+    bin->second = bin->head;
+    bin->head = block;
+    return --bin->room;
 }
 
 ARCA_INLINE uint32_t bin_count(const struct bin *bin)

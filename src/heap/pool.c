@@ -66,7 +66,7 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
  * blocks in use of a program that uses few would fight for the same few sets of its caches. */
 static uint32_t first_carved(const struct span *pool)
 {
-    uint32_t mixed = (uint32_t)(pool->start >> SLICE_SHIFT) * 0x9e3779b1u;
+    uint32_t mixed = (uint32_t)(pool->start >> SLICE_SHIFT) * 0x85ebca6bu; /* odd, and its multiples spread well */
     return (uint32_t)((uint64_t)mixed * pool->capacity >> 32);
 }
 

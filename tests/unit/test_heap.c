@@ -29,15 +29,12 @@ static struct heap *attach(struct heap_door *door)
 static struct block *take_size(struct heap *heap, size_t size)
 {
     unsigned class = size_class_of(size);
-    struct bin *bin = &heap->bins[class];
-    struct block *block = bin->head;
+    struct block *block = bin_pop(&heap->bins[class]);
     if (block == NULL) {
         block = heap_refill(heap, class);
         REQUIRE(block != NULL);
         return block;
     }
-    bin->head = block->next;
-    bin->room++;
     block->mark = 0;
     return block;
 }
@@ -45,11 +42,8 @@ static struct block *take_size(struct heap *heap, size_t size)
 static void give(struct heap *heap, struct block *block)
 {
     unsigned class = page_map_find((uintptr_t)block)->size_class;
-    struct bin *bin = &heap->bins[class];
     block->mark = block_mark(block);
-    block->next = bin->head;
-    bin->head = block;
-    if (--bin->room < 0)
+    if (bin_push(&heap->bins[class], block) < 0)
         heap_flush(heap, class);
 }
 
