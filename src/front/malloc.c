@@ -193,6 +193,10 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
         free_remote_slow(pool, owner, block);
         return;
     }
+    if (heap_borrow(heap, pool, block)) {
+        door_leave(&thread_door);
+        return;
+    }
     bool left = heap_send(heap, owner, block, pool->block_size);
     door_leave(&thread_door);
     if (left)

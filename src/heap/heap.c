@@ -60,14 +60,47 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     link_pool(heap, pool, bucket);
 }
 
+static void parcel_leave(struct parcel *parcel)
+{
+    if (parcel->destination != NULL)
+        remote_push(&parcel->destination->remote, parcel->first, parcel->last);
+    parcel->destination = NULL;
+}
+
+static bool parcel_add(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
+{
+    struct parcel *parcel = &heap->parcels[destination->index % PARCELS];
+    if (parcel->destination != destination) {
+        parcel_leave(parcel);
+        parcel->destination = destination;
+        parcel->first = parcel->last = block;
+        parcel->count = parcel->bytes = 0;
+        block->next = NULL;
+    } else {
+        block->next = parcel->first;
+        parcel->first = block;
+    }
+    parcel->bytes += block_size;
+    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
+        return false;
+    parcel_leave(parcel);
+    return true;
+}
+
 /* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
 static struct block *return_run(struct heap *heap, struct block *first)
 {
     struct span *pool = page_map_find((uintptr_t)first);
     struct block *last, *next = first;
     uint32_t count = 0;
-    if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
+    struct heap *owner = pool == NULL ? NULL : load_rlx(&pool->heap);
+    if (unlikely(owner == NULL))
         log_abort("free(): %p: double free", (void *)first);
+    if (owner != heap) { /* it was borrowed */
+        next = first->next;
+        parcel_add(heap, owner, first, pool->block_size);
+        return next;
+    }
     uintptr_t start = pool->start, extent = pool->extent;
     do {
         last = next;
@@ -248,32 +281,12 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block)
 
 /* ---- remote frees ----------------------------------------------------------------------------- */
 
-static void parcel_leave(struct parcel *parcel)
-{
-    if (parcel->destination != NULL)
-        remote_push(&parcel->destination->remote, parcel->first, parcel->last);
-    parcel->destination = NULL;
-}
-
 bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
 {
-    struct parcel *parcel = &heap->parcels[destination->index % PARCELS];
-    if (parcel->destination != destination) {
-        parcel_leave(parcel);
-        parcel->destination = destination;
-        parcel->first = parcel->last = block;
-        parcel->count = parcel->bytes = 0;
-        block->next = NULL;
-    } else {
-        block->next = parcel->first;
-        parcel->first = block;
-    }
-    parcel->bytes += block_size;
-    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
-        return false;
-    parcel_leave(parcel);
-    note_slow_op(heap);
-    return true;
+    bool left = parcel_add(heap, destination, block, block_size);
+    if (left)
+        note_slow_op(heap);
+    return left;
 }
 
 void heap_push_remote(struct heap *heap, struct block *block)
@@ -283,8 +296,6 @@ void heap_push_remote(struct heap *heap, struct block *block)
 
 static void flush_bins(struct heap *heap)
 {
-    for (unsigned i = 0; i < PARCELS; i++)
-        parcel_leave(&heap->parcels[i]);
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         struct bin *bin = &heap->bins[class];
         struct block *head = bin->head, *second = bin->second;
@@ -295,6 +306,8 @@ static void flush_bins(struct heap *heap)
         return_chain(heap, head);
         return_chain(heap, second);
     }
+    for (unsigned i = 0; i < PARCELS; i++)
+        parcel_leave(&heap->parcels[i]);
     heap->grown_bytes = 0;
 }
 
@@ -429,7 +442,9 @@ static uint32_t check_chain(const struct heap *heap, const struct block *block, 
     for (; block != NULL; block = block->next, count++) {
         const struct span *pool = page_map_find((uintptr_t)block);
         bool marked = heap->objects || block->mark == block_mark(block);
-        if (!marked || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
+        const struct heap *owner = pool == NULL ? NULL : load_rlx(&pool->heap);
+        bool strict = heap->explicit_heap || heap->objects || owner == NULL || owner->explicit_heap || owner->objects;
+        if (!marked || (strict && owner != heap) || pool->size_class != class)
             log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)block);
     }
     return count;

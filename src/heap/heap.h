@@ -1,7 +1,8 @@
 /*
  * A heap: the pools of one thread and the bins in front of them.
  *
- *   bin     a bounded LIFO list of free blocks of one class: what the fast paths touch, and all they touch
+ *   bin     a bounded LIFO list of free blocks of one class: what the fast paths touch, and all they touch; some may be
+ *           borrowed, that is from pools of other threads
  *   door    a thread's way to its heap, in its thread-local memory
  *   parked  taken from a thread that does not look, so that its memory can be swept
  *
@@ -151,6 +152,16 @@ struct block *heap_refill(struct heap *heap, unsigned class);
 void heap_put(struct heap *heap, struct span *pool, struct block *block);
 /* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
+/* A block of another heap, neither explicit nor of objects: into the bin, to be reused here, while there is room.  So
+ * a thread that inherits the blocks of another works with them and does not make both heaps grow. */
+ARCA_INLINE bool heap_borrow(struct heap *heap, const struct span *pool, struct block *block)
+{
+    struct bin *bin = &heap->bins[pool->size_class];
+    if (bin->room <= 0)
+        return false;
+    bin_push(bin, block);
+    return true;
+}
 /* A block of another heap: into a parcel, which leaves when it is full.  True when one left. */
 bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
