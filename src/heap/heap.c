@@ -60,31 +60,9 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     link_pool(heap, pool, bucket);
 }
 
-static void parcel_leave(struct parcel *parcel)
+static struct parcel *parcel_for(struct heap *heap, const struct heap *destination)
 {
-    if (parcel->destination != NULL)
-        remote_push(&parcel->destination->remote, parcel->first, parcel->last);
-    parcel->destination = NULL;
-}
-
-static bool parcel_add(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
-{
-    struct parcel *parcel = &heap->parcels[destination->index % PARCELS];
-    if (parcel->destination != destination) {
-        parcel_leave(parcel);
-        parcel->destination = destination;
-        parcel->first = parcel->last = block;
-        parcel->count = parcel->bytes = 0;
-        block->next = NULL;
-    } else {
-        block->next = parcel->first;
-        parcel->first = block;
-    }
-    parcel->bytes += block_size;
-    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
-        return false;
-    parcel_leave(parcel);
-    return true;
+    return &heap->parcels[destination->index % PARCELS];
 }
 
 /* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
@@ -98,7 +76,7 @@ static struct block *return_run(struct heap *heap, struct block *first)
         log_abort("free(): %p: double free", (void *)first);
     if (owner != heap) { /* it was borrowed */
         next = first->next;
-        parcel_add(heap, owner, first, pool->block_size);
+        parcel_add(parcel_for(heap, owner), &owner->remote, first, pool->block_size);
         return next;
     }
     uintptr_t start = pool->start, extent = pool->extent;
@@ -283,7 +261,7 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block)
 
 bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
 {
-    bool left = parcel_add(heap, destination, block, block_size);
+    bool left = parcel_add(parcel_for(heap, destination), &destination->remote, block, block_size);
     if (left)
         note_slow_op(heap);
     return left;
