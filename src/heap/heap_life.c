@@ -166,8 +166,10 @@ struct heap *heap_create_shared(bool explicit_heap, bool objects)
     if (heap == NULL)
         heap = heap_create(HEAP_SHARED, objects);
     if (heap != NULL) {
+        lock_acquire(&heap->lock); /* the sweeper knows it already */
         heap->explicit_heap = explicit_heap;
         heap->objects = objects;
+        lock_release(&heap->lock);
     }
     return heap;
 }
