@@ -38,6 +38,11 @@ struct heap;
 struct block;
 struct arena;
 
+/* What libarcagc keeps beside a span of objects, by the index of the block. */
+struct span_side {
+    _Atomic uint8_t ages[1]; /* one a block: the generation; 0 for what was born since the last collection */
+};
+
 struct span {
     /* What free() reads, in one cache line. */
     _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
@@ -46,27 +51,29 @@ struct span {
     uint32_t block_size;
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
-    struct block *free_list;
+    _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
     uint32_t free_count;
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     uint16_t capacity;
-    bool objects;    /* of libarcagc: the first word of its blocks, free or not, is a header word */
-    bool settled;    /* no block came back since its free pages were last given to the system */
+    bool objects;        /* of libarcagc: the first word of its blocks, free or not, is a header word */
+    _Atomic bool young;  /* of objects: blocks have gone to a bin since a collector took the bit back */
     uint32_t extent; /* bytes that its blocks take: capacity * block_size */
     /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any
      * thread reads it, and the bit of a live block's page was clear before the block was handed out. */
     _Atomic uint64_t uncarved;
 
+    struct block *free_list;
     struct span *next, *prev;
     struct arena *arena;
     _Atomic size_t large_size; /* bytes of a large block that its owner may use */
     uint32_t slices;   /* of the span; set at its first slice only */
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
     uint16_t pages;      /* of a pool, that overlap a block */
+    bool settled;        /* no block came back since its free pages were last given to the system */
     _Atomic uint8_t kind;
 } ARCA_ALIGNED(ARCA_CACHE_LINE);
 
-_Static_assert(offsetof(struct span, next) == ARCA_CACHE_LINE, "free() reads one line of a span");
+_Static_assert(offsetof(struct span, free_list) == ARCA_CACHE_LINE, "free() reads one line of a span");
 _Static_assert(sizeof(struct span) == 2 * ARCA_CACHE_LINE, "a span is two lines");
 _Static_assert(POOL_SLICES_MAX * SLICE_SIZE / OS_PAGE_SIZE <= 64, "the page mask is one word");
 

@@ -16,8 +16,7 @@ static struct {
 
 void debug_check_slot_slow(const char *function, const arca_slot *slot)
 {
-    size_t bytes;
-    const char *object = object_find((uintptr_t)slot, &bytes);
+    const char *object = object_find((uintptr_t)slot);
     if (object == NULL)
         log_abort("%s(): %p: a slot outside an object", function, (const void *)slot);
     if (word_count(load_rlx(word_of(object))) == 0)
@@ -44,19 +43,32 @@ void debug_fork_child(void)
 
 static uint32_t left[TYPES_MAX]; /* by type; written by one thread, at exit */
 
-static void count_block(void *block, void *unused)
+static void count_object(void *block)
 {
-    (void)unused;
     uint64_t word = load_rlx(word_of(block));
     if (word_count(word) != 0 && !(word & WORD_IMMORTAL))
         left[type_of(block)->arca_private.index]++;
+}
+
+static void left_in_span(struct span *span, void *unused)
+{
+    (void)unused;
+    if (load_rlx(&span->kind) == SPAN_OBJECT) {
+        count_object((void *)span->start);
+        return;
+    }
+    uint64_t uncarved = pool_uncarved(span);
+    for (uint32_t i = 0; i < span->capacity; i++) {
+        if (pool_is_carved(uncarved, span, i))
+            count_object(pool_block(span, i));
+    }
 }
 
 __attribute__((destructor(101))) static void report_left(void)
 {
     if (!debug_is_on())
         return;
-    object_walk(count_block, NULL);
+    object_walk(left_in_span, NULL);
     for (uint32_t i = 1; i < type_count(); i++) {
         if (left[i] != 0)
             log_line("debug=refs: %u objects of type '%s' are left", left[i], type_at(i)->name);

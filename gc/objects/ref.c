@@ -3,7 +3,7 @@
 #include "front/objects.h"
 #include "gc/objects/death.h"
 #include "gc/objects/epoch.h"
-#include "gc/objects/reclaim.h"
+#include "gc/objects/keeper.h"
 #include "gc/objects/type.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static void *object_block(arca_type *type, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    reclaim_poke();
+    keeper_poke();
     void *block = unlikely(type_heap(type) != NULL) ? object_alloc_own(type_heap(type), size) : object_alloc(size);
     if (likely(block != NULL))
         clear_body(block, size);
@@ -80,58 +80,57 @@ bool arca_is_finalized(const void *object)
 
 /* ---- the unusual counts ------------------------------------------------------------------------------- */
 
+/* The count of an immortal object goes on changing and means nothing; it is kept far from both ends. */
+#define IMMORTAL_COUNT ((uint64_t)1 << 28)
+#define IMMORTAL_DRIFT ((uint64_t)1 << 27)
+
+static void recentre(void *object)
+{
+    uint64_t word = load_rlx(word_of(object)), fresh;
+    do {
+        uint64_t count = word & WORD_COUNT;
+        if (count - (IMMORTAL_COUNT - IMMORTAL_DRIFT) < 2 * IMMORTAL_DRIFT)
+            return;
+        fresh = (word & ~WORD_COUNT) + WORD_VERSION + IMMORTAL_COUNT;
+    } while (!cas_weak_acqrel(word_of(object), &word, fresh));
+}
+
 /* False when it was immortal before. */
 static bool become_immortal(void *object)
 {
-    uint64_t word = load_rlx(word_of(object));
-    do {
-        if (word & WORD_IMMORTAL)
-            return false;
-    } while (!cas_weak_acqrel(word_of(object), &word, (word + WORD_VERSION) | WORD_IMMORTAL));
-    return true;
+    bool before = or_rlx(word_of(object), WORD_IMMORTAL) & WORD_IMMORTAL;
+    recentre(object);
+    return !before;
 }
 
 void arca_make_immortal(void *object)
 {
     if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
         log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
-    become_immortal(object);
+    if (object_is_counted(object))
+        become_immortal(object);
 }
 
-void arca_private_retain_slow(void *object)
+/* word: as it was before the addition. */
+void arca_private_retained(void *object, uint64_t word)
 {
-    uint64_t word = load_rlx(word_of(object));
     if (word & WORD_IMMORTAL)
-        return;
-    if (word_count(word) == 0)
+        recentre(object);
+    else if (word_count(word) == 0)
         log_abort("arca_retain(): %p: the object is dead", object);
-    if (word_count(word) < ARCA_PRIVATE_COUNT_LIMIT)
-        add_rlx(word_of(object), WORD_VERSION + WORD_ONE);
-    else if (become_immortal(object))
+    else if (word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && become_immortal(object))
         log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
 }
 
-ARCA_COLD _Noreturn static void released_too_often(void *object)
+/* word: as it was before the subtraction. */
+void arca_private_released(void *object, uint64_t word)
 {
-    log_abort("arca_release(): %p: the object is dead already (released too often)", object);
-}
-
-void arca_private_release_slow(void *object)
-{
-    uint64_t word = load_rlx(word_of(object));
     if (word & WORD_IMMORTAL)
-        return;
-    if (word_count(word) == 0)
-        released_too_often(object);
-    if (word_count(sub_seq(word_of(object), WORD_ONE)) == 1)
+        recentre(object);
+    else if (word_count(word) == 0)
+        log_abort("arca_release(): %p: the object is dead already (released too often)", object);
+    else if (word_count(word) == 1)
         death_begin(object);
-}
-
-void arca_private_release_last(void *object)
-{
-    if (unlikely(word_count(load_rlx(word_of(object))) != 0)) /* two threads gave back one unit */
-        released_too_often(object);
-    death_begin(object);
 }
 
 int arca_thread_attach(void)

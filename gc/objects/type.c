@@ -74,6 +74,10 @@ bool type_prepare_slow(arca_type *type)
 void type_fork_child(void)
 {
     lock_reset(&types_lock);
+    for (uint32_t i = 1; i < type_count(); i++) {
+        if (type_heap(types[i]) != NULL)
+            types[i]->arca_private.heap = object_heap_after_fork(type_heap(types[i]));
+    }
 }
 
 arca_type *type_at(uint32_t index)
@@ -92,19 +96,4 @@ size_t type_size(const arca_type *type, size_t count)
     if (__builtin_mul_overflow(count, type->item_size, &bytes) || __builtin_add_overflow(bytes, type->size, &bytes))
         return SIZE_MAX;
     return bytes;
-}
-
-void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
-{
-    if (type->traverse != NULL) {
-        type->traverse(object, visit, context);
-        return;
-    }
-    for (size_t i = 0; i < type->slot_count; i++)
-        visit((arca_slot *)((char *)object + type->slots[i]), context);
-    if (type->flags & ARCA_TYPE_ITEM_SLOTS) {
-        arca_slot *items = (arca_slot *)((char *)object + type->size);
-        for (size_t i = 0; i < ((arca_var_object *)object)->count; i++)
-            visit(&items[i], context);
-    }
 }

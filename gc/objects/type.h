@@ -39,7 +39,25 @@ ARCA_INLINE struct heap *type_heap(const arca_type *type)
 /* Bytes of an object with so many items; SIZE_MAX when that overflows. */
 size_t type_size(const arca_type *type, size_t count);
 
-/* Calls visit for each slot of an object. */
-void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context);
+/* Calls visit for each slot of an object; inlined, visit and all. */
+ARCA_INLINE void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
+{
+    for (size_t i = 0; i < type->slot_count; i++)
+        visit((arca_slot *)((char *)object + type->slots[i]), context);
+    if (type->flags & ARCA_TYPE_ITEM_SLOTS) {
+        arca_slot *items = (arca_slot *)((char *)object + type->size);
+        for (size_t i = 0, count = ((arca_var_object *)object)->count; i < count; i++)
+            visit(&items[i], context);
+    } else if (unlikely(type->traverse != NULL)) {
+        type->traverse(object, visit, context);
+    }
+}
+
+/* Its objects can own references to others. */
+ARCA_INLINE bool type_is_tracked(const arca_type *type)
+{
+    return !(type->flags & ARCA_TYPE_ACYCLIC) &&
+           (type->slot_count != 0 || (type->flags & ARCA_TYPE_ITEM_SLOTS) || type->traverse != NULL);
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* Binding and upgrading. */
 #include "gc/objects/weak.h"
 
+#include "base/log.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/epoch.h"
 
@@ -44,6 +45,8 @@ arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data
 {
     if (object == NULL)
         return NULL;
+    if (unlikely(word_is_dead(load_rlx(word_of(object)))))
+        log_abort("arca_weak_bind(): %p: the object is dead", object);
     struct arca_weak *weak = arca_new(&weak_type);
     if (weak == NULL)
         return NULL;
@@ -66,7 +69,7 @@ void *arca_weak_upgrade(arca_weak *weak)
     struct cell *cell = weak->cell;
     bool there = false;
     epoch_enter();
-    bool slow = load_acq(&weak_certifying); /* acquire: the verdict of a collector */
+    bool slow = load_acq(&weak_certifying); /* P:certifying acquire: with the certifier */
     if (unlikely(slow))
         lock_acquire(&weak_lock);
     void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */

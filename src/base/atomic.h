@@ -16,6 +16,8 @@
 #define store_rel(p, v) atomic_store_explicit((p), (v), memory_order_release)
 #define add_rlx(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
 #define add_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_release)
+#define and_rlx(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
+#define or_rlx(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define sub_rlx(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define exchange_rlx(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define exchange_acq(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
@@ -33,6 +35,7 @@
 /* Where two threads each write one word and then read the other's, and one of them must see. */
 #define load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
 #define store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+#define fence_seq() atomic_thread_fence(memory_order_seq_cst)
 #define sub_seq(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 
 /* A value with one writer and racing readers (statistics): a plain add, no locked instruction. */

@@ -116,12 +116,17 @@ static bool parse_flag(struct word word, uint64_t *value)
     return *value != 0 || word_is(word, "off") || word_is(word, "no") || word_is(word, "false") || word_is(word, "0");
 }
 
-static const char *const debug_words[] = { [DEBUG_OFF] = "off", [DEBUG_REFS] = "refs" };
+#define WORDS_MAX 3
 
-static bool parse_debug(struct word word, uint64_t *value)
+static const char *const words[OPTION_COUNT][WORDS_MAX] = {
+    [OPTION_KEY_debug] = { [DEBUG_OFF] = "off", [DEBUG_REFS] = "refs" },
+    [OPTION_KEY_collector] = { [COLLECTOR_OFF] = "off", [COLLECTOR_THREAD] = "thread", [COLLECTOR_INLINE] = "inline" },
+};
+
+static bool parse_word(unsigned key, struct word word, uint64_t *value)
 {
-    for (*value = 0; *value < ARCA_ARRAY_LENGTH(debug_words); ++*value) {
-        if (word_is(word, debug_words[*value]))
+    for (*value = 0; *value < WORDS_MAX && words[key][*value] != NULL; ++*value) {
+        if (word_is(word, words[key][*value]))
             return true;
     }
     return false;
@@ -131,15 +136,14 @@ static const char *const wanted[] = {
     [OPTION_DURATION] = "a duration (want 500ms, 10s, never)",
     [OPTION_SIZE] = "a size (want 64k, 512m, 2g)",
     [OPTION_FLAG] = "a switch (want on, off)",
-    [OPTION_DEBUG] = "a kind of debugging (want off, refs)",
 };
 
 static void format_value(const struct option_row *row, uint64_t value, char *buf, size_t capacity)
 {
     if (row->type == OPTION_FLAG)
         log_format(buf, capacity, "%s", value != 0 ? "on" : "off");
-    else if (row->type == OPTION_DEBUG)
-        log_format(buf, capacity, "%s", debug_words[value]);
+    else if (row->type == OPTION_WORD)
+        log_format(buf, capacity, "%s", words[row - option_rows][value]);
     else if (row->type == OPTION_SIZE)
         log_format(buf, capacity, "%lu", value);
     else if (value == OPTION_NEVER)
@@ -172,8 +176,8 @@ static void set_value(const char *source, unsigned key, struct word text)
     case OPTION_FLAG:
         parsed = parse_flag(text, &value);
         break;
-    case OPTION_DEBUG:
-        parsed = parse_debug(text, &value);
+    case OPTION_WORD:
+        parsed = parse_word(key, text, &value);
         break;
     }
     bool fits = parsed && value >= row->min && (row->max == 0 || value <= row->max || (row->type == OPTION_DURATION && value == OPTION_NEVER));
@@ -184,6 +188,12 @@ static void set_value(const char *source, unsigned key, struct word text)
     char given[TEXT_MAX], low[TEXT_MAX], high[TEXT_MAX], used[TEXT_MAX];
     copy_word(text, given, sizeof given);
     format_value(row, *value_of(key), used, sizeof used);
+    if (!parsed && row->type == OPTION_WORD) {
+        const char *const *list = words[key];
+        log_line("%s: %s=%s: not one of its words (want %s, %s%s%s); using %s", source, row->name, given, list[0], list[1],
+                 list[2] != NULL ? ", " : "", list[2] != NULL ? list[2] : "", used);
+        return;
+    }
     if (!parsed) {
         log_line("%s: %s=%s: not %s; using %s", source, row->name, given, wanted[row->type], used);
         return;

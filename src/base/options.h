@@ -9,10 +9,11 @@
 
 #include "base/compiler.h"
 
-enum option_type { OPTION_DURATION, OPTION_SIZE, OPTION_FLAG, OPTION_DEBUG };
+enum option_type { OPTION_DURATION, OPTION_SIZE, OPTION_FLAG, OPTION_WORD };
 
-/* The words of a DEBUG option, by value. */
+/* The words of WORD options, by value. */
 enum option_debug { DEBUG_OFF, DEBUG_REFS };
+enum option_collector { COLLECTOR_OFF, COLLECTOR_THREAD, COLLECTOR_INLINE };
 
 #define OPTION_NEVER UINT64_MAX
 

@@ -3,11 +3,13 @@
 
 #include "arenas/arena.h"
 #include "arenas/large.h"
+#include "base/poison.h"
 #include "front/background.h"
 #include "front/process.h"
 #include "front/supply.h"
 #include "front/thread.h"
 #include "heap/retired.h"
+#include "heap/watch.h"
 
 #include <errno.h>
 
@@ -39,7 +41,10 @@ static void *object_large_try(size_t size)
     if (span == NULL)
         return NULL;
     block_init((struct block *)span->start, true);
+    store_rlx(&span->side, NULL);
+    store_rlx(&span->young, true);
     large_make_object(span);
+    watch_add(1);
     return (void *)span->start;
 }
 
@@ -71,7 +76,9 @@ ARCA_NOINLINE static void *object_alloc_slow(struct heap *own, size_t size)
             supply_reclaim();
         block = object_block_try(own, size);
     }
-    if (block == NULL)
+    if (block != NULL)
+        unpoison(block, bits_round_up(size, BLOCK_ALIGN));
+    else
         errno = ENOMEM;
     background_poke();
     return block;
@@ -83,8 +90,10 @@ void *object_alloc(size_t size)
         struct heap *heap = door_enter(&object_door);
         struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
         door_leave(&object_door);
-        if (likely(block != NULL))
+        if (likely(block != NULL)) {
+            unpoison(block, bits_round_up(size, BLOCK_ALIGN));
             return block;
+        }
     }
     return object_alloc_slow(NULL, size);
 }
@@ -96,12 +105,26 @@ struct heap *object_heap_create(void)
     return heap_create_shared(true, true);
 }
 
+struct heap *object_heap_after_fork(struct heap *heap)
+{
+    process_after_fork();
+    struct heap *fresh = load_rlx(&heap->state) == HEAP_DEAD ? object_heap_create() : NULL;
+    return fresh != NULL ? fresh : heap;
+}
+
 void *object_alloc_own(struct heap *heap, size_t size)
 {
     return object_alloc_slow(heap, size);
 }
 
 /* ---- free ------------------------------------------------------------------------------------------- */
+
+/* The header stays readable: stale readers and the free list want it. */
+ARCA_INLINE void poison_body(const struct span *span, struct block *block)
+{
+    size_t bytes = load_rlx(&span->kind) == SPAN_OBJECT ? load_rlx(&span->large_size) : span->block_size;
+    poison(block + 1, bytes - sizeof *block);
+}
 
 static void object_own_free(struct heap *heap, struct span *pool, struct block *block)
 {
@@ -119,6 +142,7 @@ ARCA_NOINLINE static void object_free_slow(struct span *span, struct block *bloc
     process_after_fork();
     struct heap *owner = load_rlx(&span->heap), *heap;
     if (load_rlx(&span->kind) == SPAN_OBJECT) {
+        watch_add(-1);
         retired_add(span);
     } else if (owner->explicit_heap) {
         object_own_free(owner, span, block);
@@ -140,11 +164,17 @@ void object_free(void *address)
     struct heap *heap = door_enter(&object_door);
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
+    poison_body(pool, block);
+    struct span_side *side = load_rlx(&pool->side);
+    if (side != NULL)
+        store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)address - pool->start))], 0);
     /* A large object's span has no heap, and the sentinel owns nothing. */
     if (likely(load_rlx(&pool->heap) == heap)) {
         struct bin *bin = &heap->bins[pool->size_class];
         if (likely(bin->room > 0)) {
             bin_push(bin, block);
+            if (!load_rlx(&pool->young))
+                store_rlx(&pool->young, true);
             door_leave(&object_door);
             return;
         }
@@ -155,28 +185,23 @@ void object_free(void *address)
 
 void object_return_retired(struct span *list)
 {
+    for (struct span *span = list; span != NULL; span = span->next)
+        unpoison((void *)span->start, span_bytes(span));
     retired_return(list);
     background_poke();
 }
 
 /* ---- looking ------------------------------------------------------------------------------------------ */
 
-void *object_find(uintptr_t address, size_t *bytes)
+void *object_find(uintptr_t address)
 {
-    struct span *span = page_map_find(address);
+    struct span *span = object_span(address);
     if (span == NULL)
         return NULL;
-    if (load_rlx(&span->kind) == SPAN_OBJECT) {
-        *bytes = load_rlx(&span->large_size);
+    if (load_rlx(&span->kind) == SPAN_OBJECT)
         return (void *)span->start;
-    }
-    if (load_rlx(&span->kind) != SPAN_POOL || load_acq(&span->heap) == NULL || !span->objects) /* P:pool acquire: with pool_init */
-        return NULL;
     uintptr_t start = address - (address - span->start) % span->block_size;
-    if (!pool_is_block(span, start))
-        return NULL;
-    *bytes = span->block_size;
-    return (void *)start;
+    return pool_is_block(span, start) ? (void *)start : NULL;
 }
 
 /* Spans of objects from one slice of an arena on, and where to go on. */
@@ -203,18 +228,25 @@ static unsigned collect_spans(struct arena *arena, uint32_t *slice, struct span 
     return count;
 }
 
-void object_walk(void (*visit)(void *block, void *context), void *context)
+void object_walk(void (*visit)(struct span *span, void *context), void *context)
 {
     struct span *spans[WALK_SPANS];
     for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
         unsigned count;
         for (uint32_t slice = 0; (count = collect_spans(a, &slice, spans)) != 0;) {
-            for (unsigned i = 0; i < count; i++) {
-                if (load_rlx(&spans[i]->kind) == SPAN_OBJECT)
-                    visit((void *)spans[i]->start, context);
-                else
-                    pool_visit(spans[i], visit, context);
-            }
+            for (unsigned i = 0; i < count; i++)
+                visit(spans[i], context);
         }
     }
+}
+
+struct span *object_span(uintptr_t address)
+{
+    struct span *span = page_map_find(address);
+    if (span == NULL)
+        return NULL;
+    if (load_acq(&span->kind) == SPAN_OBJECT) /* P:large object acquire: with large_make_object */
+        return span;
+    bool pool = load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_init */
+    return pool ? span : NULL;
 }

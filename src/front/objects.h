@@ -19,15 +19,19 @@ void object_free(void *block) ARCA_SHARED(object_free);
 /* Blocks of one type: their memory never goes to another while the type has any.  NULL without memory. */
 struct heap *object_heap_create(void) ARCA_SHARED(object_heap_create);
 void *object_alloc_own(struct heap *heap, size_t size) ARCA_SHARED(object_alloc_own);
+/* In the child of a fork: the heap, or a new one where it is lost. */
+struct heap *object_heap_after_fork(struct heap *heap) ARCA_SHARED(object_heap_after_fork);
 
-/* The object whose memory holds the address, and its first byte behind, or NULL; any value is allowed. */
-void *object_find(uintptr_t address, size_t *bytes) ARCA_SHARED(object_find);
+/* The block for objects whose memory holds the address, or NULL; any value is allowed. */
+void *object_find(uintptr_t address) ARCA_SHARED(object_find);
+/* The span of objects that holds the address, or NULL. */
+struct span *object_span(uintptr_t address) ARCA_SHARED(object_span);
 
 /* Emptied spans of objects, linked by next, and their way to the arenas after a grace period. */
 void object_return_retired(struct span *list) ARCA_SHARED(object_return_retired);
 
-/* Calls visit for every block that may hold an object.  Blocks come and go meanwhile; no memory of objects leaves
- * while the caller is the one who calls object_return_retired(). */
-void object_walk(void (*visit)(void *block, void *context), void *context) ARCA_SHARED(object_walk);
+/* Calls visit for every span of objects.  Blocks come and go meanwhile; no span leaves while the caller is the one
+ * who calls object_return_retired(). */
+void object_walk(void (*visit)(struct span *span, void *context), void *context) ARCA_SHARED(object_walk);
 
 #endif

@@ -6,6 +6,7 @@
 #include "arenas/page_map.h"
 #include "base/log.h"
 #include "heap/retired.h"
+#include "heap/watch.h"
 
 struct heap heap_sentinel;
 
@@ -66,7 +67,7 @@ static struct parcel *parcel_for(struct heap *heap, const struct heap *destinati
 }
 
 /* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
-static struct block *return_run(struct heap *heap, struct block *first)
+static struct block *return_run(struct heap *heap, struct block *first, int64_t *returned)
 {
     struct span *pool = page_map_find((uintptr_t)first);
     struct block *last, *next = first;
@@ -86,6 +87,7 @@ static struct block *return_run(struct heap *heap, struct block *first)
         count++;
     } while ((uintptr_t)next - start < extent);
     pool_put(pool, first, last, count);
+    *returned += count;
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
@@ -94,8 +96,11 @@ static struct block *return_run(struct heap *heap, struct block *first)
 
 static void return_chain(struct heap *heap, struct block *block)
 {
+    int64_t returned = 0;
     while (block != NULL)
-        block = return_run(heap, block);
+        block = return_run(heap, block, &returned);
+    if (heap->objects && returned != 0)
+        watch_add(-returned);
 }
 
 /* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
@@ -161,6 +166,8 @@ static void take_remote(struct heap *heap)
         struct bin *bin = &heap->bins[pool->size_class];
         if (bin->room > 0) {
             bin_push(bin, block);
+            if (heap->objects)
+                store_rlx(&pool->young, true);
         } else {
             block->next = NULL;
             return_chain(heap, block);
@@ -179,14 +186,16 @@ static struct block *pop(const struct heap *heap, struct bin *bin)
 }
 
 /* An empty bin, from the free blocks of a pool. */
-static void bin_fill(struct bin *bin, struct span *pool)
+static uint32_t bin_fill(struct bin *bin, struct span *pool)
 {
-    bin->room = bin->limit - (int32_t)pool_take(pool, bin->batch, &bin->head);
+    uint32_t taken = pool_take(pool, bin->batch, &bin->head);
+    bin->room = bin->limit - (int32_t)taken;
     struct block *block = bin->head, *next = block->next, *after;
     for (bin->second = next; next != NULL; block = next, next = after) {
         after = next->next;
         block->next = after;
     }
+    return taken;
 }
 
 struct block *heap_refill(struct heap *heap, unsigned class)
@@ -201,7 +210,11 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
         return NULL;
-    bin_fill(bin, pool);
+    uint32_t taken = bin_fill(bin, pool);
+    if (heap->objects) {
+        store_rlx(&pool->young, true);
+        watch_add(taken);
+    }
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
@@ -253,6 +266,8 @@ void heap_flush(struct heap *heap, unsigned class)
 
 void heap_put(struct heap *heap, struct span *pool, struct block *block)
 {
+    if (heap->objects)
+        store_rlx(&pool->young, true);
     if (bin_push(&heap->bins[pool->size_class], block) < 0)
         heap_flush(heap, pool->size_class);
 }
@@ -294,29 +309,6 @@ bool heap_flush_all(struct heap *heap)
     for (flush_bins(heap); has_remote(heap) && !lock_is_wanted(&heap->lock); flush_bins(heap))
         take_remote(heap);
     return !has_remote(heap);
-}
-
-/* ---- large blocks of shared heaps --------------------------------------------------------------- */
-
-void heap_add_large(struct heap *heap, struct span *span)
-{
-    span->prev = NULL;
-    span->next = heap->large;
-    if (heap->large != NULL)
-        heap->large->prev = span;
-    heap->large = span;
-    store_rlx(&span->heap, heap);
-}
-
-void heap_remove_large(struct heap *heap, struct span *span)
-{
-    if (span->prev != NULL)
-        span->prev->next = span->next;
-    else
-        heap->large = span->next;
-    if (span->next != NULL)
-        span->next->prev = span->prev;
-    store_rlx(&span->heap, NULL);
 }
 
 /* ---- sweeping ----------------------------------------------------------------------------------- */

@@ -14,17 +14,6 @@ static uint64_t low_mask(unsigned bits)
     return bits >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1;
 }
 
-static struct block *block_at(const struct span *pool, uint32_t index)
-{
-    return (struct block *)(pool->start + (uintptr_t)index * pool->block_size);
-}
-
-/* offset / block_size without a division. */
-static uint32_t index_of_offset(const struct span *pool, uint32_t offset)
-{
-    return (uint32_t)(((unsigned __int128)offset * pool->divider) >> 64);
-}
-
 /* The pages that a block overlaps, as a mask. */
 static uint64_t pages_of_block(const struct span *pool, uint32_t index)
 {
@@ -37,8 +26,8 @@ static uint64_t pages_of_block(const struct span *pool, uint32_t index)
 static void blocks_of_page(const struct span *pool, unsigned page, uint32_t *first, uint32_t *last)
 {
     uint32_t offset = (uint32_t)(page * OS_PAGE_SIZE);
-    *first = index_of_offset(pool, offset);
-    *last = index_of_offset(pool, (uint32_t)(offset + OS_PAGE_SIZE - 1));
+    *first = pool_index(pool, offset);
+    *last = pool_index(pool, (uint32_t)(offset + OS_PAGE_SIZE - 1));
     if (*last >= pool->capacity)
         *last = pool->capacity - 1u;
 }
@@ -58,6 +47,8 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     pool->settled = true;
     pool->objects = objects;
     store_rlx(&pool->uncarved, low_mask(info->pages));
+    store_rlx(&pool->side, NULL);
+    store_rlx(&pool->young, false);
     pool->next = pool->prev = NULL;
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
@@ -76,7 +67,7 @@ static struct block **carve_blocks(struct span *pool, uint32_t first, uint32_t l
     for (uint32_t i = first; i <= last; i++) {
         if (pages_of_block(pool, i) & uncarved)
             continue;
-        struct block *block = block_at(pool, i);
+        struct block *block = pool_block(pool, i);
         block_init(block, pool->objects);
         *link = block;
         link = &block->next;
@@ -105,16 +96,12 @@ static void carve(struct span *pool, bool all)
             link = carve_blocks(pool, first, from - 1, uncarved, link);
     }
     *link = NULL;
-    store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_visit */
+    store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
 
-void pool_visit(const struct span *pool, void (*visit)(void *block, void *context), void *context)
+bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index)
 {
-    uint64_t uncarved = load_acq(&pool->uncarved); /* P:carve acquire: with carve */
-    for (uint32_t i = 0; i < pool->capacity; i++) {
-        if (!(pages_of_block(pool, i) & uncarved))
-            visit(block_at(pool, i), context);
-    }
+    return !(pages_of_block(pool, index) & uncarved);
 }
 
 void pool_populate(struct span *pool)
@@ -149,7 +136,7 @@ ARCA_NOINLINE static void check_carved(const struct span *pool, const struct blo
 {
     uint64_t uncarved = load_rlx(&pool->uncarved);
     for (; count != 0; count--, block = block->next) {
-        uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)block - pool->start));
+        uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)block - pool->start));
         if (unlikely(pages_of_block(pool, index) & uncarved))
             log_abort("free(): %p: double free", (const void *)block);
     }
@@ -171,7 +158,7 @@ static void mark_free(const struct span *pool, uint64_t *bits)
 {
     memset(bits, 0, (pool->capacity + 63u) / 64 * sizeof *bits);
     for (struct block *b = pool->free_list; b != NULL; b = b->next) {
-        uint32_t index = index_of_offset(pool, (uint32_t)((uintptr_t)b - pool->start));
+        uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)b - pool->start));
         bits[index / 64] |= (uint64_t)1 << index % 64;
     }
     for (uint64_t mask = load_rlx(&pool->uncarved); mask != 0; mask &= mask - 1) {
@@ -203,7 +190,7 @@ static void rebuild_free_list(struct span *pool, const uint64_t *free_bits)
             uint32_t index = base + bits_lowest(word);
             if (pages_of_block(pool, index) & load_rlx(&pool->uncarved))
                 continue;
-            *link = block_at(pool, index);
+            *link = pool_block(pool, index);
             link = &(*link)->next;
             pool->free_count++;
         }
@@ -242,7 +229,7 @@ void pool_check(const struct span *pool)
     uint32_t listed = 0, idle = 0;
     for (struct block *b = pool->free_list; b != NULL; b = b->next, listed++) {
         uint32_t offset = (uint32_t)((uintptr_t)b - pool->start);
-        uint32_t index = index_of_offset(pool, offset);
+        uint32_t index = pool_index(pool, offset);
         if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
         if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))

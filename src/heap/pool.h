@@ -16,8 +16,25 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
 /* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
 void pool_populate(struct span *pool);
 
-/* Every block that has been carved, in use or not.  Any thread, while the pool can not leave. */
-void pool_visit(const struct span *pool, void (*visit)(void *block, void *context), void *context);
+ARCA_INLINE struct block *pool_block(const struct span *pool, uint32_t index)
+{
+    return (struct block *)(pool->start + (uintptr_t)index * pool->block_size);
+}
+
+/* offset / block_size without a division. */
+ARCA_INLINE uint32_t pool_index(const struct span *pool, uint32_t offset)
+{
+    return (uint32_t)(((unsigned __int128)offset * pool->divider) >> 64);
+}
+
+/* For walks over a pool of objects by another thread than its holder: blocks of pages that it has not seen carved
+ * have no header words yet. */
+ARCA_INLINE uint64_t pool_uncarved(const struct span *pool)
+{
+    return load_acq(&pool->uncarved); /* P:carve acquire: with carve */
+}
+
+bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index) ARCA_SHARED(pool_is_carved);
 
 /* Moves up to count blocks into a chain that ends in NULL; returns how many. */
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);

@@ -3,6 +3,7 @@
 
 #include "arenas/arena.h"
 #include "base/os.h"
+#include "heap/watch.h"
 
 struct lock retired_window;
 _Atomic uint32_t retired_count;
@@ -18,7 +19,7 @@ void retired_add(struct span *span)
     uint32_t before = add_rlx(&retired_count, 1u);
     lock_release(&list_lock);
     if (before == 0)
-        os_wake(&retired_count, 1);
+        watch_ring();
 }
 
 struct span *retired_take(void)

@@ -3,7 +3,7 @@
  *
  * A thread may still read the header word of an object that is gone, if it read the pointer before: so what held
  * objects is unmapped, or used for anything else, only after a grace period that began when its last block was
- * free.  The grace periods are libarcagc's: it waits on `retired_count`, takes the list, waits, returns the list.
+ * free.  The grace periods are libarcagc's: it is woken (watch.h), takes the list, waits, returns the list.
  */
 #ifndef ARCA_HEAP_RETIRED_H
 #define ARCA_HEAP_RETIRED_H
@@ -14,7 +14,7 @@
 /* Held while header words must not be reset, that is while no page of objects may be purged. */
 extern struct lock retired_window ARCA_SHARED(retired_window);
 
-/* Spans in the list; a futex word. */
+/* Spans in the list. */
 extern _Atomic uint32_t retired_count ARCA_SHARED(retired_count);
 
 void retired_add(struct span *span);

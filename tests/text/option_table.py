@@ -28,6 +28,12 @@ def number(text):
     return 2**64 - 1 if text in ("UINT64_MAX", "OPTION_NEVER") else int(text.rstrip("uUlL"), 0)
 
 
+def words(name):
+    """Those of a WORD option, by value."""
+    source = (ROOT / "src/base/options.c").read_text()
+    return re.findall(r'"(\w+)"', re.search(rf"\[OPTION_KEY_{name}\] = \{{(.*)\}},", source)[1])
+
+
 def in_units(value, units):
     """The value in the largest unit that divides it."""
     for unit, factor in units:
@@ -36,8 +42,10 @@ def in_units(value, units):
     return str(value)
 
 
-def shown(kind, text):
+def shown(kind, text, name=None):
     value = number(text)
+    if kind == "WORD":
+        return words(name)[value]
     if kind == "FLAG":
         return "on" if value else "off"
     if kind == "DURATION":
@@ -47,7 +55,9 @@ def shown(kind, text):
     return in_units(value, [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)])
 
 
-def values(kind, low, high):
+def values(kind, low, high, name):
+    if kind == "WORD":
+        return ", ".join(words(name))
     if kind == "FLAG":
         return "on, off"
     if number(low) == number(high) == 0:
@@ -60,7 +70,7 @@ def table():
     lines = ["| option | default | values | |", "|---|---|---|---|"]
     for name, kind, default, low, high, sentence in rows():
         sentence = sentence.replace('\\"', '"').replace("|", "\\|")
-        lines.append(f"| `{name}` | {shown(kind, default)} | {values(kind, low, high)} | {sentence} |")
+        lines.append(f"| `{name}` | {shown(kind, default, name)} | {values(kind, low, high, name)} | {sentence} |")
     return "\n".join(lines)
 
 

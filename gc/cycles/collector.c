@@ -1,0 +1,226 @@
+/* Collecting, and when. */
+#include "gc/cycles/collector.h"
+
+#include "base/log.h"
+#include "base/options.h"
+#include "gc/cycles/events.h"
+#include "gc/cycles/finder.h"
+#include "gc/cycles/teardown.h"
+#include "gc/objects/keeper.h"
+#include "gc/objects/limbo.h"
+#include "gc/objects/weak.h"
+
+#include <time.h>
+
+/* In a larger heap than this generation 0 may grow in proportion. */
+#define SMALL_HEAP 70000
+
+/* A birth sleeps once in so many while the backlog is full, the more often the fuller it is. */
+#define WAIT_EVERY 256
+#define WAIT_NANOSECONDS 50000
+
+struct collector collector = { .enabled = true, .thresholds = { 700, 10, 10 } };
+
+static uint64_t now_microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* ---- one collection ------------------------------------------------------------------------------------ */
+
+struct outcome {
+    size_t found, collected, uncollectable, tracked, aged;
+    bool failed;
+};
+
+ARCA_COLD static void say_found(const struct set *set)
+{
+    for (size_t i = 0; i < set->size; i++) {
+        if (!set->dropped[i])
+            log_line("gc: collectable %p '%s'", set->objects[i], type_of(set->objects[i])->name);
+    }
+}
+
+/* What became of the members that were proved garbage. */
+static void dispose(struct set *set, struct outcome *outcome)
+{
+    uint32_t debug = load_rlx(&collector.debug);
+    if (debug & ARCA_GC_DEBUG_COLLECTABLE)
+        say_found(set);
+    bool proved = teardown_finalize(set);
+    teardown_call_back(set);
+    outcome->failed = !proved;
+    if (!proved || set->members == 0)
+        return;
+    if ((debug & ARCA_GC_DEBUG_SAVEALL) && events_save(set))
+        outcome->uncollectable = set->members;
+    else
+        outcome->collected = teardown_free(set);
+}
+
+static void collect_found(const struct scope *scope, const struct found *found, struct outcome *outcome)
+{
+    struct set set;
+    if (!set_open(&set, scope, found->objects, found->count)) {
+        outcome->failed = true;
+        return;
+    }
+    outcome->found = found->count;
+    if (certifier_run(&set, 0))
+        dispose(&set, outcome);
+    else
+        outcome->failed = true;
+    set_close(&set);
+}
+
+static void collect_active(unsigned generation, struct outcome *outcome)
+{
+    struct scope scope;
+    struct found found;
+    if (!scope_open(&scope, generation)) {
+        outcome->failed = true;
+        return;
+    }
+    outcome->failed = !finder_run(&scope, &found);
+    outcome->tracked = found.tracked;
+    outcome->aged = found.aged;
+    if (found.count != 0)
+        collect_found(&scope, &found, outcome);
+    arca_free(found.objects);
+    scope_close(&scope);
+}
+
+/* ---- figures ---------------------------------------------------------------------------------------------- */
+
+void collector_set_limits(void)
+{
+    int64_t blocks = load_rlx(&watch_blocks), threshold = load_rlx(&collector.thresholds[0]);
+    store_rlx(&collector.base, blocks);
+    if (!load_rlx(&collector.enabled) || threshold == 0) {
+        store_rlx(&watch_limit, INT64_MAX);
+        store_rlx(&watch_full, INT64_MAX);
+    } else {
+        int64_t growth = blocks > SMALL_HEAP ? threshold * (blocks / SMALL_HEAP) : threshold;
+        store_rlx(&watch_limit, blocks + growth);
+        store_rlx(&watch_full, blocks + growth + (int64_t)options.backlog);
+    }
+    watch_judge();
+}
+
+static void note(unsigned generation, const struct outcome *outcome, uint64_t microseconds)
+{
+    bump_rlx(&collector.figures[generation].collections, 1u);
+    bump_rlx(&collector.figures[generation].collected, outcome->collected);
+    bump_rlx(&collector.figures[generation].uncollectable, outcome->uncollectable);
+    bump_rlx(&collector.figures[generation].found, outcome->found);
+    bump_rlx(&collector.figures[generation].aborted, outcome->found - outcome->collected - outcome->uncollectable);
+    bump_rlx(&collector.figures[generation].microseconds, microseconds);
+    if (microseconds > load_rlx(&collector.longest_microseconds))
+        store_rlx(&collector.longest_microseconds, microseconds);
+    for (unsigned g = 0; g <= generation; g++)
+        store_rlx(&collector.runs[g], 0u);
+    if (generation + 1 < ARCA_GC_GENERATIONS)
+        bump_rlx(&collector.runs[generation + 1], 1u);
+    if (generation == ARCA_GC_GENERATIONS - 1) {
+        store_rlx(&collector.old_total, outcome->tracked - outcome->collected);
+        store_rlx(&collector.old_pending, 0);
+    } else {
+        bump_rlx(&collector.old_pending, outcome->aged);
+    }
+    if (load_rlx(&collector.debug) & ARCA_GC_DEBUG_STATS)
+        log_line("gc: generation %u: %zu tracked, %zu found, %zu freed, %zu kept, %lu us", generation, outcome->tracked,
+                 outcome->found, outcome->collected, outcome->uncollectable, microseconds);
+}
+
+void collector_activate(void)
+{
+    store_seq(&limbo_active, 1u);
+    fence_seq(); /* what dies from here on sees it, or is seen dead */
+}
+
+void collector_deactivate(void)
+{
+    store_seq(&limbo_active, 0u);
+    finder_drain();
+}
+
+long collector_collect(unsigned generation)
+{
+    struct outcome outcome = { .failed = false };
+    uint64_t start = now_microseconds();
+    events_call(&(struct arca_gc_event){ .start = true, .generation = (int)generation });
+    collector_activate();
+    collect_active(generation, &outcome);
+    collector_deactivate();
+    uint64_t microseconds = now_microseconds() - start;
+    note(generation, &outcome, microseconds);
+    collector_set_limits();
+    events_call(&(struct arca_gc_event){ .generation = (int)generation, .collected = outcome.collected,
+                                         .uncollectable = outcome.uncollectable, .microseconds = microseconds });
+    return outcome.failed ? -1 : (long)outcome.collected;
+}
+
+/* ---- when ----------------------------------------------------------------------------------------------------- */
+
+int64_t collector_young(void)
+{
+    int64_t young = load_rlx(&watch_blocks) - load_rlx(&collector.base);
+    return young > 0 ? young : 0;
+}
+
+static bool young_due(void)
+{
+    return load_rlx(&collector.enabled) && load_rlx(&watch_blocks) >= load_rlx(&watch_limit);
+}
+
+/* The oldest that is due; the oldest of all only when what it would look at anew is worth looking at the rest. */
+static unsigned generation_due(void)
+{
+    if (load_rlx(&collector.runs[2]) > load_rlx(&collector.thresholds[2]) &&
+        load_rlx(&collector.old_pending) >= load_rlx(&collector.old_total) / 4)
+        return 2;
+    return load_rlx(&collector.runs[1]) > load_rlx(&collector.thresholds[1]) ? 1 : 0;
+}
+
+static void collector_work(void)
+{
+    finder_drain(); /* of deaths that saw the end of a collection late */
+    while (young_due())
+        collector_collect(generation_due());
+    if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
+        collector_set_limits();
+}
+
+static void collector_wait(void)
+{
+    static ARCA_TLS uint32_t births;
+    int64_t ahead = load_rlx(&watch_blocks) - load_rlx(&watch_full);
+    int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0);
+    if (++births % WAIT_EVERY >= (times < WAIT_EVERY ? times : WAIT_EVERY))
+        return;
+    add_rlx(&collector.waits, 1u);
+    nanosleep(&(struct timespec){ .tv_nsec = WAIT_NANOSECONDS }, NULL);
+}
+
+/* A collection that a fork caught half way is forgotten, with what it was freeing. */
+static void collector_fork_child(void)
+{
+    store_rlx(&limbo_active, 0u);
+    store_rlx(&weak_certifying, 0u);
+    lock_reset(&weak_lock);
+    events_fork_child();
+    collector_set_limits();
+    store_rlx(&collector.runs[2], UINT32_MAX); /* counters may be left over: the next one looks at all */
+    store_rlx(&collector.old_pending, SIZE_MAX);
+}
+
+static const struct keeper_work work = { collector_work, collector_wait, collector_fork_child };
+
+__attribute__((constructor(102))) static void collector_construct(void)
+{
+    store_rlx(&collector.enabled, options.collector != COLLECTOR_OFF);
+    collector_set_limits();
+    keeper_set_work(&work);
+}

@@ -1,0 +1,44 @@
+/*
+ * When to collect, and the steps of a collection.
+ *
+ * Law: at most one collection at a time (keeper_exclusively).  Birth and death never wait for one, but for births
+ * that outrun it: they sleep a little, the more the further they are ahead, and never long.
+ */
+#ifndef ARCA_GC_COLLECTOR_H
+#define ARCA_GC_COLLECTOR_H
+
+#include "arca/gc.h"
+#include "base/atomic.h"
+#include "gc/cycles/certifier.h"
+
+struct collector {
+    _Atomic bool enabled;
+    _Atomic uint32_t thresholds[ARCA_GC_GENERATIONS];
+    _Atomic uint32_t debug;
+
+    /* Of who collects; others read them as figures. */
+    _Atomic int64_t base;                          /* watch_blocks after the last collection, or less since */
+    _Atomic uint32_t runs[ARCA_GC_GENERATIONS];    /* [g]: collections of g - 1 since the last one of g */
+    _Atomic size_t old_total, old_pending;         /* survivors of the last full one; what joined them since */
+    struct {
+        _Atomic uint64_t collections, collected, uncollectable, found, aborted, microseconds;
+    } figures[ARCA_GC_GENERATIONS];
+    _Atomic uint64_t longest_microseconds, waits;
+};
+
+extern struct collector collector;
+
+/* Between them what dies stays readable: for whoever looks at objects that nobody keeps alive for him. */
+void collector_activate(void);
+void collector_deactivate(void);
+
+/* After a collection or a change of the settings: when the next one is due. */
+void collector_set_limits(void);
+
+/* -1: memory was short. */
+long collector_collect(unsigned generation);
+
+/* Objects made since the last collection, less those freed; never below 0. */
+int64_t collector_young(void);
+
+#endif

@@ -1,0 +1,107 @@
+/* Callbacks and the garbage list. */
+#include "gc/cycles/events.h"
+
+#include "base/lock.h"
+
+#include <errno.h>
+
+#define CALLBACKS_MAX 16
+
+struct listener {
+    arca_gc_callback *callback;
+    void *data;
+};
+
+static struct {
+    struct lock lock;
+    struct listener listeners[CALLBACKS_MAX];
+    unsigned count;
+} events;
+
+/* The items are owned by the list and by no slot: so what they reach is not garbage. */
+static struct {
+    struct lock lock;
+    void **objects;
+    size_t count;
+} garbage;
+
+/* On a copy: a callback may add and remove. */
+void events_call(const struct arca_gc_event *event)
+{
+    struct listener listeners[CALLBACKS_MAX];
+    lock_acquire(&events.lock);
+    unsigned count = events.count;
+    for (unsigned i = 0; i < count; i++)
+        listeners[i] = events.listeners[i];
+    lock_release(&events.lock);
+    for (unsigned i = 0; i < count; i++)
+        listeners[i].callback(event, listeners[i].data);
+}
+
+int arca_gc_add_callback(arca_gc_callback *callback, void *data)
+{
+    lock_acquire(&events.lock);
+    bool room = events.count < CALLBACKS_MAX;
+    if (room)
+        events.listeners[events.count++] = (struct listener){ callback, data };
+    lock_release(&events.lock);
+    if (!room)
+        errno = ENOMEM;
+    return room ? 0 : -1;
+}
+
+int arca_gc_remove_callback(arca_gc_callback *callback, void *data)
+{
+    unsigned i = 0;
+    lock_acquire(&events.lock);
+    while (i < events.count && (events.listeners[i].callback != callback || events.listeners[i].data != data))
+        i++;
+    bool found = i < events.count;
+    if (found) {
+        events.count--;
+        for (; i < events.count; i++)
+            events.listeners[i] = events.listeners[i + 1];
+    }
+    lock_release(&events.lock);
+    if (!found)
+        errno = ENOENT;
+    return found ? 0 : -1;
+}
+
+bool events_save(const struct set *set)
+{
+    lock_acquire(&garbage.lock);
+    void **objects = arca_realloc(garbage.objects, (garbage.count + set->members) * sizeof *objects);
+    if (objects != NULL) {
+        garbage.objects = objects;
+        for (size_t i = 0; i < set->size; i++) {
+            if (!set->dropped[i])
+                objects[garbage.count++] = arca_retain(set->objects[i]);
+        }
+    }
+    lock_release(&garbage.lock);
+    return objects != NULL;
+}
+
+void arca_gc_garbage(arca_gc_visit *visit, void *context)
+{
+    lock_acquire(&garbage.lock);
+    void **objects = garbage.objects;
+    size_t count = garbage.count;
+    garbage.objects = NULL;
+    garbage.count = 0;
+    lock_release(&garbage.lock);
+    bool go_on = visit != NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (go_on)
+            go_on = visit(objects[i], context);
+        arca_release(objects[i]);
+    }
+    arca_free(objects);
+}
+
+void events_fork_child(void)
+{
+    lock_reset(&events.lock);
+    lock_reset(&garbage.lock);
+}

@@ -1,0 +1,104 @@
+/* Tearing down. */
+#include "gc/cycles/teardown.h"
+
+#include "gc/objects/cell.h"
+#include "gc/objects/debug.h"
+
+static bool finalize_due(const void *object)
+{
+    return type_of(object)->finalize != NULL && !(load_rlx(word_of(object)) & WORD_FINALIZED);
+}
+
+bool teardown_finalize(struct set *set)
+{
+    if (set->members == 0 || !set->finalize_due)
+        return true;
+    bool *held = arca_calloc(set->size, sizeof *held);
+    if (held == NULL)
+        return false;
+    for (size_t i = 0; i < set->size; i++) {
+        held[i] = !set->dropped[i];
+        if (held[i])
+            add_rlx(word_of(set->objects[i]), WORD_VERSION + WORD_ONE);
+    }
+    for (size_t i = 0; i < set->size; i++) {
+        if (held[i] && finalize_due(set->objects[i])) {
+            or_rlx(word_of(set->objects[i]), WORD_FINALIZED);
+            type_of(set->objects[i])->finalize(set->objects[i]);
+        }
+    }
+    bool proved = certifier_run(set, 1);
+    for (size_t i = 0; i < set->size; i++) {
+        if (held[i] && (set->dropped[i] || !proved))
+            arca_release(set->objects[i]);
+    }
+    arca_free(held);
+    return proved;
+}
+
+void teardown_call_back(struct set *set)
+{
+    for (size_t i = 0; i < set->cell_count; i++) {
+        struct arca_weak *weak;
+        while ((weak = cell_next_watcher(set->cells[i])) != NULL) {
+            if (!load_rlx(&weak->severed))
+                weak->callback(weak, weak->data);
+            arca_release(weak);
+        }
+        arca_release(set->cells[i]);
+    }
+    set->cell_count = 0;
+}
+
+struct clearing {
+    const struct set *set;
+    uint32_t edge, end; /* of the member whose slots are cleared: what it refers to inside the set */
+};
+
+/* The slots stand still since they were scanned, and so come in the order of the edges. */
+ARCA_INLINE void clear_member_slot(arca_slot *slot, void *context)
+{
+    struct clearing *clearing = context;
+    const struct set *set = clearing->set;
+    void *object = load_rlx(slot_word(slot));
+    bool inside = false;
+    if (object == NULL)
+        return;
+    store_rlx(slot_word(slot), NULL);
+    if (clearing->edge < clearing->end && set->objects[set->edges[clearing->edge]] == object)
+        inside = !set->dropped[set->edges[clearing->edge++]];
+    if (!inside)
+        arca_release(object);
+}
+
+static void clear_member(const struct set *set, size_t index)
+{
+    void *object = set->objects[index];
+    const arca_type *type = type_of(object);
+    struct clearing clearing = { set, set->first_edge[index], set->first_edge[index + 1] };
+    type_visit(type, object, clear_member_slot, &clearing);
+    if (type->destroy != NULL)
+        type->destroy(object);
+}
+
+static void free_member(void *object)
+{
+    store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
+    if (unlikely(debug_is_on()))
+        debug_free_late(object);
+    else
+        object_free(object);
+}
+
+size_t teardown_free(struct set *set)
+{
+    for (size_t i = 0; i < set->size; i++) {
+        if (!set->dropped[i])
+            clear_member(set, i);
+    }
+    for (size_t i = 0; i < set->size; i++) {
+        if (!set->dropped[i])
+            free_member(set->objects[i]);
+    }
+    return set->members;
+}

@@ -1,0 +1,45 @@
+/*
+ * The library's own thread: it waits for grace periods, so that the memory of emptied object pools can leave, and
+ * does the collector's work.
+ *
+ *   state     meaning                                          left by
+ *   OFF       no thread                                        the next birth
+ *   RUNNING   it sleeps until the bell rings                   fork
+ *   NONE      there is none, by option or for lack of memory   a birth, a second later; births do its work meanwhile
+ */
+#ifndef ARCA_GC_KEEPER_H
+#define ARCA_GC_KEEPER_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+#include "heap/watch.h"
+
+enum keeper_state { KEEPER_OFF, KEEPER_RUNNING, KEEPER_NONE };
+
+extern _Atomic uint32_t keeper_state;
+
+void keeper_poke_slow(void);
+
+/* At each birth. */
+ARCA_INLINE void keeper_poke(void)
+{
+    if (unlikely(load_rlx(&watch_call) != 0))
+        keeper_poke_slow();
+}
+
+/* What the collector does, a floor higher: once, before the first birth. */
+struct keeper_work {
+    void (*work)(void);      /* after each ring of the bell, in the thread or in a birth */
+    void (*wait)(void);      /* in a birth, with WATCH_CALL_WAIT */
+    void (*fork_child)(void);
+};
+void keeper_set_work(const struct keeper_work *work);
+
+/* True in the thread, and in a birth that does its work. */
+bool keeper_is_working(void);
+
+/* Runs job(context) with nobody else at work, in the calling thread; false, and not run, when the caller is at work
+ * already. */
+bool keeper_exclusively(void (*job)(void *context), void *context);
+
+#endif

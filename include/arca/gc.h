@@ -1,0 +1,105 @@
+/*
+ * The collector of cycles: objects that keep each other alive, and that nobody else keeps alive, are found and freed
+ * while every other thread keeps running.  The names and meanings are those of CPython's module gc, made thread-safe.
+ *
+ * An object is tracked when its type has slots and is not acyclic.  It is born into generation 0 and grows older with each
+ * collection of its generation that it survives.  Collections run by themselves, in a thread of the library's own.
+ *
+ * One order for both ways to die, by count and by collection: weak references are cut off, finalize runs (once), what
+ * it resurrected lives on, weak callbacks run, slots are cleared, destroy runs, the memory is free.
+ *
+ * Every function may be called from any thread, but those that collect not inside a section of liburcu's flavour bp.
+ * finalize, destroy and callbacks of collected objects run in the thread that collects.
+ */
+#ifndef ARCA_GC_H
+#define ARCA_GC_H
+
+#include <arca/object.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ARCA_GC_GENERATIONS 3
+
+/* Whether collections run by themselves; at start they do (option `collector`). */
+ARCA_API void arca_gc_enable(void);
+ARCA_API void arca_gc_disable(void);
+ARCA_API bool arca_gc_is_enabled(void);
+
+/* Collects the generation and all younger ones, in the calling thread, and returns how many objects were freed.  All
+ * garbage of these generations that was garbage before the call is.  0 at once when called from a finalize, destroy or
+ * callback of a collection; -1 with EINVAL for a generation there is not, with ENOMEM when memory was short: then some
+ * may be left. */
+ARCA_API long arca_gc_collect(int generation);
+
+/* Generation 0 is collected when the objects made since the last time, less those freed, are more than thresholds[0],
+ * or more than the same share of 70,000 in a larger heap; 1 after thresholds[1] collections of 0; 2 after thresholds[2]
+ * of 1, if a quarter of what it had has joined it.  thresholds[0] = 0: never.  Default 700, 10, 10. */
+ARCA_API void arca_gc_set_threshold(const unsigned thresholds[ARCA_GC_GENERATIONS]);
+ARCA_API void arca_gc_get_threshold(unsigned thresholds[ARCA_GC_GENERATIONS]);
+/* What is compared with them. */
+ARCA_API void arca_gc_get_count(size_t counts[ARCA_GC_GENERATIONS]);
+
+struct arca_gc_stats {
+    size_t size; /* of this struct, set by the caller: later versions append */
+    struct {
+        uint64_t collections, collected, uncollectable; /* uncollectable: kept in the garbage list */
+        uint64_t found, aborted; /* proposed; of them, not proved */
+        uint64_t microseconds;
+    } generations[ARCA_GC_GENERATIONS];
+    uint64_t longest_microseconds; /* of one collection */
+    uint64_t waits;                /* births that waited for the collector */
+    size_t blocks;                 /* for objects, in use or cached by threads */
+};
+
+/* Fills in what stats->size covers; -1 with EINVAL for a size that is too small. */
+ARCA_API int arca_gc_get_stats(struct arca_gc_stats *stats);
+
+/* Calls visit for tracked objects of a generation (-1: of 0 to 2), each alive and borrowed for the call.  Objects that
+ * are made, die or grow older meanwhile may be missed.  visit returns false to stop. */
+typedef bool arca_gc_visit(void *object, void *context);
+ARCA_API void arca_gc_objects(int generation, arca_gc_visit *visit, void *context);
+/* The same for tracked objects (not frozen ones) that have the object in a slot, and for what an object has in its slots. */
+ARCA_API void arca_gc_referrers(const void *object, arca_gc_visit *visit, void *context);
+ARCA_API void arca_gc_referents(void *object, arca_gc_visit *visit, void *context);
+
+ARCA_API bool arca_gc_is_tracked(const void *object);
+/* The generation of an object, 3 for a frozen one, -1 for one that is not tracked. */
+ARCA_API int arca_gc_generation(const void *object);
+
+/* Moves all tracked objects to a permanent generation that no collection looks at, and back to 2. */
+ARCA_API void arca_gc_freeze(void);
+ARCA_API void arca_gc_unfreeze(void);
+ARCA_API size_t arca_gc_freeze_count(void);
+
+/* Called before and after each collection. */
+struct arca_gc_event {
+    bool start;
+    int generation;
+    size_t collected, uncollectable; /* at the stop */
+    uint64_t microseconds;
+};
+typedef void arca_gc_callback(const struct arca_gc_event *event, void *data);
+/* At most 16; -1 with ENOMEM beyond. */
+ARCA_API int arca_gc_add_callback(arca_gc_callback *callback, void *data);
+/* The same pair again; -1 with ENOENT where it was not added. */
+ARCA_API int arca_gc_remove_callback(arca_gc_callback *callback, void *data);
+
+enum arca_gc_debug {
+    ARCA_GC_DEBUG_STATS = 1,         /* a line on fd 2 for each collection */
+    ARCA_GC_DEBUG_COLLECTABLE = 2,   /* a line for each object that is found */
+    ARCA_GC_DEBUG_UNCOLLECTABLE = 4, /* a line for each that is kept as garbage */
+    ARCA_GC_DEBUG_SAVEALL = 32,      /* what is found is finalised and then kept in the garbage list, not freed */
+    ARCA_GC_DEBUG_LEAK = 38
+};
+ARCA_API void arca_gc_set_debug(unsigned flags);
+ARCA_API unsigned arca_gc_get_debug(void);
+/* Calls visit for each object of the garbage list, and empties it: what visit does not retain dies. */
+ARCA_API void arca_gc_garbage(arca_gc_visit *visit, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

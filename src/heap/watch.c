@@ -1,0 +1,34 @@
+/* Counting and ringing. */
+#include "heap/watch.h"
+
+#include "base/os.h"
+
+_Atomic uint32_t watch_bell;
+_Atomic int64_t watch_blocks;
+_Atomic int64_t watch_limit = INT64_MAX;
+_Atomic int64_t watch_full = INT64_MAX;
+_Atomic uint32_t watch_call = WATCH_CALL_START;
+
+void watch_ring(void)
+{
+    add_rel(&watch_bell, 1u); /* P:watch release: what there is to do, to the thread that is woken */
+    os_wake(&watch_bell, 1);
+}
+
+void watch_add(int64_t blocks)
+{
+    int64_t before = add_rlx(&watch_blocks, blocks), limit = load_rlx(&watch_limit);
+    if (unlikely(before < limit && before + blocks >= limit))
+        watch_ring();
+    bool full = before + blocks >= load_rlx(&watch_full);
+    if (unlikely(full != ((load_rlx(&watch_call) & WATCH_CALL_WAIT) != 0)))
+        watch_judge();
+}
+
+void watch_judge(void)
+{
+    if (load_rlx(&watch_blocks) >= load_rlx(&watch_full))
+        or_rlx(&watch_call, WATCH_CALL_WAIT);
+    else
+        and_rlx(&watch_call, ~WATCH_CALL_WAIT);
+}

@@ -1,0 +1,32 @@
+/*
+ * What libarcagc's thread is woken by: memory of objects that was emptied, and objects that have become many.
+ */
+#ifndef ARCA_HEAP_WATCH_H
+#define ARCA_HEAP_WATCH_H
+
+#include "base/atomic.h"
+#include "base/compiler.h"
+
+/* A futex word: changes with each ring. */
+extern _Atomic uint32_t watch_bell ARCA_SHARED(watch_bell);
+
+/* Blocks for objects outside their pools' lists: born, less returned; those in bins count as born. */
+extern _Atomic int64_t watch_blocks ARCA_SHARED(watch_blocks);
+/* Rings when watch_blocks passes watch_limit; births are called to wait while it is beyond watch_full. */
+extern _Atomic int64_t watch_limit ARCA_SHARED(watch_limit);
+extern _Atomic int64_t watch_full ARCA_SHARED(watch_full);
+
+/* Looked at by each birth: not 0 when there is something for it to do. */
+#define WATCH_CALL_START 1u /* the thread does not run */
+#define WATCH_CALL_WAIT 2u
+extern _Atomic uint32_t watch_call ARCA_SHARED(watch_call);
+
+/* Looks at watch_full again, after it was changed. */
+void watch_judge(void) ARCA_SHARED(watch_judge);
+
+void watch_ring(void) ARCA_SHARED(watch_ring);
+
+/* By whole batches: once a refill, once a flush. */
+void watch_add(int64_t blocks);
+
+#endif
