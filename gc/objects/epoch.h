@@ -12,6 +12,7 @@
 #ifndef ARCA_GC_EPOCH_H
 #define ARCA_GC_EPOCH_H
 
+#include "base/compiler.h"
 #include "base/poison.h"
 
 #include <urcu/urcu-bp.h>
@@ -55,6 +56,12 @@ static inline void epoch_leave(void)
 {
     epoch_annotate_release(); /* P:epoch release: what the section did, to epoch_wait */
     epoch_read_unlock();
+}
+
+/* In a section, of ours or of the program's: nobody may wait for a grace period here. */
+static inline bool epoch_inside(void)
+{
+    return urcu_bp_read_ongoing();
 }
 
 /* Registers the calling thread, which the first section would do. */
