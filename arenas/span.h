@@ -49,7 +49,6 @@ struct span {
     uintptr_t start;
     uint64_t divider; /* offset * divider < divider only at the start of a block; 0 for a large block */
     uint32_t block_size;
-    uint16_t bin_offset; /* of its class' bin in a heap: class * 16 */
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
     _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */

@@ -40,8 +40,8 @@ bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index) 
 /* Moves up to count blocks into a chain that ends in NULL; returns how many. */
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);
 
-/* Takes one block back.  Aborts where it is on an uncarved page: it was freed twice. */
-void pool_put(struct span *pool, struct block *block);
+/* Takes a chain of blocks back.  Aborts where one is on an uncarved page: it was freed twice. */
+void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count);
 
 ARCA_INLINE bool pool_has_room(const struct span *pool)
 {

@@ -65,12 +65,6 @@ bool purge_has_work(void)
 
 /* ---- heaps ---------------------------------------------------------------------------------------------------- */
 
-void heap_remove_large(struct heap *heap, struct span *span)
-{
-    (void)heap;
-    (void)span;
-}
-
 bool heap_needs_sweep(struct heap *heap)
 {
     (void)heap;
