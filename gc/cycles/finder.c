@@ -206,10 +206,8 @@ static void mark(struct finder *finder)
 static void grow_old(struct finder *finder, struct span_side *side, uint32_t index)
 {
     uint8_t age = finder->scope->generation + 1 < GENERATIONS ? (uint8_t)(finder->scope->generation + 1) : GENERATIONS - 1;
-    if (load_rlx(&side->ages[index]) < age) {
+    if (load_rlx(&side->ages[index]) < age)
         store_rlx(&side->ages[index], age);
-        finder->found->aged += age == GENERATIONS - 1;
-    }
 }
 
 static bool propose(struct finder *finder)
@@ -222,10 +220,9 @@ static bool propose(struct finder *finder)
         struct span_side *side = load_rlx(&scope->spans[s]->side);
         uint32_t blocks = span_blocks(scope->spans[s]);
         for (uint32_t i = 0; i < blocks; i++) {
-            if (counters[i] == REACHED)
+            if (counters[i] == REACHED || counters[i] == IN_SCOPE) /* if it lives on, it does so older */
                 grow_old(finder, side, i);
-            else
-                proposed += counters[i] == IN_SCOPE;
+            proposed += counters[i] == IN_SCOPE;
         }
         counters += blocks;
     }

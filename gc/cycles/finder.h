@@ -13,7 +13,6 @@ struct found {
     void **objects;
     size_t count;
     size_t tracked; /* objects of the scope */
-    size_t aged;    /* of them, those that have reached the oldest generation now */
 };
 
 /* False without memory; found->objects is the caller's to free. */
