@@ -120,7 +120,7 @@ static bool scan_slots(struct set *set, size_t *stacked)
         else
             drop(set, stacked, (uint32_t)i);
         if (i % DRAIN_EVERY == 0)
-            finder_drain();
+            finder_drain(set->scope);
     }
     set->first_edge[set->size] = (uint32_t)set->edge_count;
     return !scan.failed;

@@ -175,7 +175,7 @@ void collector_activate(void)
 void collector_deactivate(void)
 {
     store_seq(&limbo_active, 0u);
-    finder_drain();
+    finder_drain(NULL);
 }
 
 long collector_collect(unsigned generation)
@@ -219,7 +219,7 @@ static unsigned generation_due(void)
 
 static void collector_work(void)
 {
-    finder_drain(); /* of deaths that saw the end of a collection late */
+    finder_drain(NULL); /* of deaths that saw the end of a collection late */
     while (young_due())
         collector_collect(generation_due());
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base))

@@ -47,10 +47,13 @@ ARCA_INLINE void *object_ahead(struct finder *finder, void *object)
     return before;
 }
 
-void finder_drain(void)
+void finder_drain(const struct scope *scope)
 {
     for (void *object = limbo_drain(), *next; object != NULL; object = next) {
+        int32_t *counter = scope != NULL ? scope_counter(scope, object) : NULL;
         next = limbo_next(object);
+        if (counter != NULL)
+            *counter = 0; /* the block's next life is not of this collection */
         object_free(object);
     }
 }
@@ -58,7 +61,7 @@ void finder_drain(void)
 static void drain_sometimes(struct finder *finder)
 {
     if (++finder->turn % DRAIN_EVERY == 0)
-        finder_drain();
+        finder_drain(finder->scope);
 }
 
 /* ---- counting: after it, a counter of the scope is what of the count the scope does not account for ------- */
