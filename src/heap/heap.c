@@ -138,7 +138,7 @@ static void take_remote(struct heap *heap)
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog;
-    int64_t returned = 0;
+    int64_t cached = 0;
     for (unsigned i = 0; i < REMOTE_PORTION && block != NULL; i++) {
         struct block *next = block->next;
         struct span *pool = page_map_find((uintptr_t)block);
@@ -149,17 +149,17 @@ static void take_remote(struct heap *heap)
             block->next = bin->head;
             bin->head = block;
             bin->room--;
+            cached++;
             if (heap->objects)
                 store_rlx(&pool->young, true);
         } else {
             return_block(heap, block);
-            returned++;
         }
         block = next;
     }
     heap->backlog = block;
-    if (heap->objects && returned != 0)
-        watch_add(-returned);
+    if (heap->objects && cached != 0)
+        watch_add(cached);
 }
 
 static struct block *pop(const struct heap *heap, struct bin *bin)
@@ -248,8 +248,11 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block)
 
 static void parcel_leave(struct parcel *parcel)
 {
-    if (parcel->destination != NULL)
+    if (parcel->destination != NULL) {
+        if (parcel->destination->objects)
+            watch_add(-(int64_t)parcel->count);
         remote_push(&parcel->destination->remote, parcel->first, parcel->last);
+    }
     parcel->destination = NULL;
 }
 
@@ -276,6 +279,8 @@ bool heap_send(struct heap *heap, struct heap *destination, struct block *block,
 
 void heap_push_remote(struct heap *heap, struct block *block)
 {
+    if (heap->objects)
+        watch_add(-1);
     remote_push(&heap->remote, block, block);
 }
 

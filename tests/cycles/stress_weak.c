@@ -41,6 +41,7 @@ TEST(stress_weak, an_upgrade_gets_a_living_object_or_nothing)
 {
     pthread_t readers[READERS], collector;
     uintptr_t upgraded = 0;
+    harness_seed();
     arca_gc_disable();
     for (unsigned i = 0; i < PLACES; i++) {
         holder[i] = node_new();

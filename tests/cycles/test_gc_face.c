@@ -118,7 +118,7 @@ TEST(gc_face, older_generations_have_their_turns)
 {
     struct arca_gc_stats stats;
     arca_gc_set_threshold((const unsigned[]){ 100, 2, 1 });
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < 20000; i++) {
         litter(500, 2);
         wait_ms(1);
         stats = stats_now();
