@@ -1,5 +1,5 @@
-/* The n-th call for memory fails, for every n, and from the n-th on all of them: a collection frees what it can, says
- * so where that may not be all, and leaves everything usable. */
+/* The n-th allocation of a collection fails, for every n, and from the n-th on all of them; so do the system's calls: it
+ * frees what it can, says so where that may not be all, and leaves everything usable. */
 #include "graph.h"
 
 #include "gc/objects/limbo.h"
@@ -12,6 +12,40 @@
 
 #define CALLS 60
 #define RINGS 3000
+
+/* Of the collector's own. */
+static unsigned fail_at;
+static bool fail_on;
+
+static bool refuse(void)
+{
+    if (fail_at == 0 || --fail_at != 0)
+        return false;
+    fail_at = fail_on;
+    errno = ENOMEM;
+    return true;
+}
+
+void *__real_arca_malloc(size_t size);
+void *__wrap_arca_malloc(size_t size);
+void *__wrap_arca_malloc(size_t size)
+{
+    return refuse() ? NULL : __real_arca_malloc(size);
+}
+
+void *__real_arca_calloc(size_t count, size_t size);
+void *__wrap_arca_calloc(size_t count, size_t size);
+void *__wrap_arca_calloc(size_t count, size_t size)
+{
+    return refuse() ? NULL : __real_arca_calloc(count, size);
+}
+
+void *__real_arca_realloc(void *block, size_t size);
+void *__wrap_arca_realloc(void *block, size_t size);
+void *__wrap_arca_realloc(void *block, size_t size)
+{
+    return refuse() ? NULL : __real_arca_realloc(block, size);
+}
 
 static unsigned finalized, rose;
 static _Atomic unsigned called;
@@ -68,7 +102,8 @@ static void check_usable(void)
     CHECK(!lock_is_held(&retired_window));
 }
 
-static void fail(unsigned n, bool for_ever)
+/* True when there was something to fail. */
+static bool fail(unsigned n, bool for_ever, bool system)
 {
     struct node *kept;
     arca_weak *weak = NULL;
@@ -77,9 +112,17 @@ static void fail(unsigned n, bool for_ever)
     size_t garbage = nodes_alive() - 5000;
     int generation = (int)(n % 3);
     errno = 0;
-    os_fault_after(n, for_ever);
+    if (system) {
+        os_fault_after(n, for_ever);
+    } else {
+        fail_at = n;
+        fail_on = for_ever;
+    }
     long freed = arca_gc_collect(generation);
-    os_fault_after(0, false);
+    bool failed = fail_at == 0 || for_ever;
+    if (system)
+        os_fault_after(0, false);
+    fail_at = 0;
     check_usable();
     if (freed < 0)
         CHECK_EQ(errno, ENOMEM);
@@ -96,10 +139,11 @@ static void fail(unsigned n, bool for_ever)
     arca_release(weak);
     arca_release(kept);
     CHECK_EQ(arca_gc_collect(2), 5000);
+    return failed;
 }
 
-/* Caches hide most failures from a second round: each has a fresh process. */
-static void fail_in_a_child(unsigned n, bool for_ever)
+/* Caches hide most failures from a second round: each has a fresh process.  False when n is past the last call. */
+static bool fail_in_a_child(unsigned n, bool for_ever, bool system)
 {
     int status;
     fflush(NULL);
@@ -107,22 +151,39 @@ static void fail_in_a_child(unsigned n, bool for_ever)
     REQUIRE(child >= 0);
     if (child == 0) {
         alarm(60);
-        fail(n, for_ever);
-        _exit(harness_end() == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+        bool failed = fail(n, for_ever, system);
+        _exit(harness_end() != 0 ? 1 : failed ? 2 : 3);
     }
     REQUIRE(waitpid(child, &status, 0) == child);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
+    if (!WIFEXITED(status) || WEXITSTATUS(status) < 2)
         harness_fail(__FILE__, __LINE__, "with call %u failing%s: status %#x", n, for_ever ? " and all after it" : "", status);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 3;
 }
 
-TEST(gc_faults, one_call_for_memory_fails)
+TEST(gc_faults, one_allocation_fails)
 {
-    for (unsigned n = 1; n <= STEPS(CALLS); n++)
-        fail_in_a_child(n, false);
+    unsigned n = 1;
+    while (fail_in_a_child(n, false, false))
+        n++;
+    CHECK(n > 10);
 }
 
-TEST(gc_faults, all_calls_for_memory_fail_from_one_on)
+TEST(gc_faults, all_allocations_fail_from_one_on)
 {
+    for (unsigned n = 1; n < 40; n++)
+        fail_in_a_child(n, true, false);
+}
+
+TEST(gc_faults, one_call_of_the_system_fails)
+{
+    os_fault_after(0, false); /* or skipped */
     for (unsigned n = 1; n <= STEPS(CALLS); n++)
-        fail_in_a_child(n, true);
+        fail_in_a_child(n, false, true);
+}
+
+TEST(gc_faults, all_calls_of_the_system_fail_from_one_on)
+{
+    os_fault_after(0, false);
+    for (unsigned n = 1; n <= STEPS(CALLS); n++)
+        fail_in_a_child(n, true, true);
 }
