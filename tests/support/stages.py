@@ -103,6 +103,7 @@ STAGES = [
     Stage("preload", "real programs and libc's promises", "release", ["tests/preload/run"], count_plain, 10),
     Stage("retained", "memory after a burst, a tenth of the size", "release",
           ["bench/retained/run", "--allocators", "arca", "--assert", "--scale", "0.1", "--margin", "1"], count_bars, 8),
+    Stage("mutants", "the collector without one step of its protocol", "dev", ["tests/cycles/mutants.py"], count_plain, 40, True),
 ]
 
 
