@@ -52,6 +52,11 @@ ARCA_INLINE uint32_t member_index(const struct set *set, const void *object)
     return index >= set->size || set->dropped[index] || set->objects[index] != object ? UINT32_MAX : index;
 }
 
+bool set_has(const struct set *set, const void *object)
+{
+    return member_index(set, object) != UINT32_MAX;
+}
+
 static void drop(struct set *set, size_t *stacked, uint32_t index)
 {
     if (set->dropped[index])
@@ -115,7 +120,7 @@ static bool scan_slots(struct set *set, size_t *stacked)
         else
             drop(set, stacked, (uint32_t)i);
         if (i % DRAIN_EVERY == 0)
-            finder_drain();
+            finder_drain(set->scope);
     }
     set->first_edge[set->size] = (uint32_t)set->edge_count;
     return !scan.failed;
@@ -236,6 +241,7 @@ bool certifier_run(struct set *set, uint32_t held)
 {
     lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
     bool done = certify_locked(set, held);
+    set->held = held;
     lock_release(&retired_window);
     return done;
 }
