@@ -165,12 +165,12 @@ bool user_attach(struct user *user, struct session *session)
     struct session *old = NULL;
     pthread_mutex_lock(&user->lock); /* of two that log in at once, one is told so */
     struct session *now = arca_slot_borrow(&user->session);
-    bool free = now == NULL || !now->open;
-    if (free)
+    bool vacant = now == NULL || !now->open;
+    if (vacant)
         old = arca_slot_exchange(&user->session, arca_retain(session));
     pthread_mutex_unlock(&user->lock);
     arca_release(old);
-    return free;
+    return vacant;
 }
 
 static void user_detach(struct user *user, struct session *session)
