@@ -35,6 +35,7 @@ static inline long arca_gc_collect(int generation)
     GC_gcollect();
     GC_invoke_finalizers();
     GC_gcollect_and_unmap();
+    GC_gcollect_and_unmap();
     return 0;
 }
 
