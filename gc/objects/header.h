@@ -66,6 +66,11 @@ ARCA_INLINE uint32_t word_count(uint64_t word)
     return (uint32_t)(word & WORD_COUNT);
 }
 
+ARCA_INLINE bool word_is_dead(uint64_t word)
+{
+    return (word & (WORD_IMMORTAL | WORD_COUNT)) == 0;
+}
+
 ARCA_INLINE bool kind_is_cell(uintptr_t kind)
 {
     return kind & KIND_CELL;
@@ -89,6 +94,9 @@ ARCA_INLINE bool object_is_counted(const void *object)
     return likely(((uintptr_t)object & 8) == 0);
 }
 
+/* Puts the count of an immortal object, which drifts, far from both ends. */
+void header_recentre(void *object);
+
 /* A unit of an object that the caller does not own but may read: false when it is dead. */
 ARCA_INLINE bool word_try_retain(void *object)
 {
@@ -100,6 +108,8 @@ ARCA_INLINE bool word_try_retain(void *object)
             return false;
         /* P:birth acquire: with object_birth and with every release of a unit before */
     } while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));
+    if (unlikely((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1))
+        arca_private_retained(object, word);
     return true;
 }
 

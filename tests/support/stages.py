@@ -92,7 +92,7 @@ def without_aslr():
 
 
 STAGES = [
-    Stage("unit", "unit and stress tests, asserts on", "dev", ctest("dev", "unit|stress|objects"), count_ctest, 6),
+    Stage("unit", "unit and stress tests, asserts on; interleavings", "dev", ctest("dev", "unit|stress|objects|schedule"), count_ctest, 8),
     Stage("text", "tower, headers, option table, pairs, exports", "dev", ctest("dev", "text"), count_ctest, 3),
     Stage("check", "unit and stress tests, invariants walked", "check", ctest("check", "unit|stress|objects"), count_ctest, 8),
     Stage("asan", "under AddressSanitizer and UBSan", "asan", ctest("asan", "unit|stress|objects"), count_ctest, 8),
