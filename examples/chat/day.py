@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass, field
 
 ANSWER_SECONDS = 30
-COUNT_SECONDS = 20  # for the last visitors' objects to be collected, on a slow machine
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -35,6 +34,7 @@ class Plan:
     quiet_seconds: float = 3.0
     stay_seconds: float = 0.7
     watched_seconds: float = 2.0  # after the drop
+    count_seconds: float = 0.0  # more, for the objects to be gone
 
 
 @dataclass
@@ -43,8 +43,8 @@ class Day:
     resident: dict = field(default_factory=dict)  # name -> bytes at its end
     peak: int = 0
     crowd_seconds: float = 0.0
-    sessions_left: int = 0  # of the crowd, when it was watched long enough
-    objects: dict = field(default_factory=dict)  # of the server: sessions, users, rooms, when only the steady users are left
+    sessions_left: int = 0  # more than the steady ones, when they were watched long enough
+    objects: dict = field(default_factory=dict)  # sessions, users, rooms at last
     total: dict = field(default_factory=dict)  # said, expected, heard, wrong
     stopped: dict = field(default_factory=dict)  # the server's last words
 
@@ -209,47 +209,47 @@ def crowd(plan, port, count, *more):
 
 
 def settled(plan, server):
-    """The counts of objects, once only the steady users' are left; or what they were when patience ended."""
-    deadline = time.monotonic() + COUNT_SECONDS
+    """The counts of objects once only the steady users' are left, or when patience has ended."""
+    deadline = time.monotonic() + (plan.count_seconds if plan.collector else 0)
     while True:
         stats = server.stats()
-        if stats["sessions"] == stats["users"] == plan.users or time.monotonic() > deadline or not plan.collector:
+        if stats["sessions"] == stats["users"] == plan.users or time.monotonic() > deadline:
             return {name: stats[name] for name in ("sessions", "users", "rooms")}
         time.sleep(0.05)
 
 
-def burst(plan, server, steady, watch, day):
-    """The crowd comes, stays, and is cut off."""
-    watch.phase = "a crowd comes"
-    with crowd(plan, server.port, plan.crowd, "--connections", plan.connections, "--follow", plan.users) as people:
-        day.crowd_seconds = float(people.hear("up").split()[1])
-        day.windows["coming"] = steady.mark("coming")
-        watch.wait("the crowd is here", plan.stay_seconds)
-        day.windows["here"] = steady.mark("here")
-        day.peak = server.resident()
-    watch.wait("the crowd has vanished", plan.watched_seconds)
-    day.resident["after"] = server.resident()
-    day.windows["after"] = steady.mark("after")
-    day.sessions_left = max(0, server.stats()["sessions"] - plan.users - 2 * plan.visitors)
+def visit(plan, server, steady, watch, day):
+    """Visitors come and go; then the crowd comes, stays, and all are cut off."""
+    with crowd(plan, server.port, plan.visitors, "--connections", 2, "--rounds", 1000, "--pause", 200, "--id", 1):
+        watch.wait("visitors come and go", plan.quiet_seconds / 3)
+        steady.mark("start")
+        watch.wait("visitors come and go", plan.quiet_seconds)
+        day.resident["before"] = server.resident()
+        day.windows["before"] = steady.mark("before")
+        watch.phase = "a crowd comes"
+        with crowd(plan, server.port, plan.crowd, "--connections", plan.connections, "--follow", plan.users) as people:
+            day.crowd_seconds = float(people.hear("up").split()[1])
+            day.windows["coming"] = steady.mark("coming")
+            watch.wait("the crowd is here", plan.stay_seconds)
+            steady.mark("here")
+            day.peak = server.resident()
 
 
 def live(plan, show):
     """Runs a day; show(phase, stats, delivered a second, resident bytes, live latencies) is called ten times a second."""
     day = Day()
     with Server(plan) as server, Steady(plan, server.port) as steady, Watch(server, steady, show) as watch:
-        with crowd(plan, server.port, plan.visitors, "--connections", 2, "--rounds", 1000, "--pause", 200, "--id", 1):
-            watch.wait("visitors come and go", 1.0)
-            steady.mark("start")
-            watch.wait("visitors come and go", plan.quiet_seconds)
-            day.resident["before"] = server.resident()
-            day.windows["before"] = steady.mark("before")
-            burst(plan, server, steady, watch, day)
-            day.peak = max(day.peak, watch.peak)
-        watch.phase = "the last visitors have left"
+        visit(plan, server, steady, watch, day)
+        watch.wait("all have vanished", plan.watched_seconds)
+        day.resident["after"] = server.resident()
+        day.windows["after"] = steady.mark("after")
+        day.sessions_left = server.stats()["sessions"] - plan.users
+        day.peak = max(day.peak, watch.peak)
         day.objects = settled(plan, server)
         steady.tell("stop")
         day.total = fields(steady.hear("total"))
         steady.end()
         watch.over.set()
+        watch.join()
         day.stopped = server.stop()
     return day

@@ -238,10 +238,13 @@ static void go_round(struct worker *worker)
     for (struct connection *each = worker->busy; each != NULL; each = each->next_busy)
         each->unfinished = serve(worker, each);
     worker->has_mail = deliver_some(worker, LETTERS_AT_ONCE);
-    for (struct connection *each = take_busy(worker), *next; each != NULL; each = next) {
+    struct connection *first = take_busy(worker), *next;
+    for (struct connection *each = first != NULL ? first->next_busy : NULL; each != NULL; each = next) {
         next = each->next_busy;
         finish(worker, each);
     }
+    if (first != NULL)
+        finish(worker, first); /* last, so that each is the first in turn when there is not enough room in the mail */
 }
 
 static void let_all_go(struct worker *worker)
