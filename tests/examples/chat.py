@@ -88,11 +88,26 @@ def a_room_takes_256(server):
     talk.close()
 
 
+def who_never_reads_is_disconnected(server):
+    talk = Talk(server)
+    for number in range(100):
+        talk.say(f"{number} HELLO deaf{number}", f"{number} OK")
+        talk.say(f"{number} JOIN din", f"{number} OK")
+    try:
+        for _ in range(10_000):  # 400 MB to be told, if nobody stopped it
+            talk.socket.sendall(b"0 SAY din " + 400 * b"x" + b"\n")
+        check(False, "a client that never reads is disconnected")
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    talk.close()
+
+
 def protocol():
     with day.Server(day.Plan(PROGRAMS)) as server:
         what_is_said_is_answered(server)
         bad_input_is_refused_and_changes_nothing(server)
         a_room_takes_256(server)
+        who_never_reads_is_disconnected(server)
         stopped = server.stop()
         check(stopped["users"] == stopped["sessions"] == stopped["rooms"] == 0, f"at the end no object is left: {stopped}")
 
