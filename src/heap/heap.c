@@ -153,13 +153,15 @@ static bool has_remote(struct heap *heap)
     return heap->backlog != NULL || !remote_is_empty(&heap->remote);
 }
 
-/* A portion of them: to the bins while they have room, warm as they are. */
+/* A portion of them: to the bins while they have room, warm as they are.  Objects among them were counted off when
+ * they were sent. */
 static void take_remote(struct heap *heap)
 {
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog;
-    for (unsigned i = 0; i < REMOTE_PORTION && block != NULL; i++) {
+    int64_t taken = 0;
+    for (; taken < REMOTE_PORTION && block != NULL; taken++) {
         struct block *next = block->next;
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
@@ -176,6 +178,8 @@ static void take_remote(struct heap *heap)
         block = next;
     }
     heap->backlog = block;
+    if (heap->objects && taken != 0)
+        watch_add(taken);
 }
 
 static struct block *pop(const struct heap *heap, struct bin *bin)
@@ -275,9 +279,19 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block)
 
 /* ---- remote frees ----------------------------------------------------------------------------- */
 
+/* Blocks of objects that have left for other heaps, or wait to. */
+static void count_sent(struct heap *heap)
+{
+    if (heap->sent != 0)
+        watch_add(-(int64_t)heap->sent);
+    heap->sent = 0;
+}
+
 bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
 {
     bool left = parcel_add(parcel_for(heap, destination), &destination->remote, block, block_size);
+    if (heap->objects && (++heap->sent == PARCEL_BLOCKS || left))
+        count_sent(heap);
     if (left)
         note_slow_op(heap);
     return left;
@@ -285,6 +299,8 @@ bool heap_send(struct heap *heap, struct heap *destination, struct block *block,
 
 void heap_push_remote(struct heap *heap, struct block *block)
 {
+    if (heap->objects)
+        watch_add(-1);
     remote_push(&heap->remote, block, block);
 }
 
@@ -302,6 +318,7 @@ static void flush_bins(struct heap *heap)
     }
     for (unsigned i = 0; i < PARCELS; i++)
         parcel_leave(&heap->parcels[i]);
+    count_sent(heap);
     heap->grown_bytes = 0;
 }
 

@@ -61,6 +61,7 @@ struct heap {
     struct bin bins[SIZE_CLASSES];
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     struct parcel parcels[PARCELS];
+    uint32_t sent;                /* blocks of objects to other heaps, not yet counted off */
     uint32_t grown_bytes;         /* by which bins have grown beyond their first limits */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */
