@@ -62,8 +62,8 @@ struct session **connection_place(struct connection *connection, unsigned long n
 void connection_receive(struct connection *connection)
 {
     while (connection->readable && !connection->closing && connection->in_used < INPUT_BYTES) {
-        ssize_t size = recv(connection->fd, connection->in + connection->in_used, INPUT_BYTES - connection->in_used,
-                            MSG_DONTWAIT);
+        ssize_t size =
+            recv(connection->fd, connection->in + connection->in_used, INPUT_BYTES - connection->in_used, MSG_DONTWAIT);
         if (size > 0)
             connection->in_used += (size_t)size;
         else if (size == 0)

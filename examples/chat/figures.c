@@ -25,10 +25,10 @@ void figures_text(const struct server *server, char *text, size_t size)
         collected += gc.generations[i].collected;
         collections += gc.generations[i].collections;
     }
-    snprintf(text, size,
-             "users=%ld sessions=%ld rooms=%ld objects=%zu said=%lu delivered=%lu ended=%lu collected=%lu collections=%lu "
-             "longest_us=%lu waits=%lu",
-             graph_counts.users, graph_counts.sessions, graph_counts.rooms, gc.blocks, said, delivered,
-             figures_ended(server), collected, collections, (unsigned long)gc.longest_microseconds,
-             (unsigned long)gc.waits);
+    snprintf(
+        text, size,
+        "users=%ld sessions=%ld rooms=%ld objects=%zu said=%lu delivered=%lu ended=%lu collected=%lu collections=%lu "
+        "longest_us=%lu waits=%lu",
+        graph_counts.users, graph_counts.sessions, graph_counts.rooms, gc.blocks, said, delivered,
+        figures_ended(server), collected, collections, (unsigned long)gc.longest_microseconds, (unsigned long)gc.waits);
 }

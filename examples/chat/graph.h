@@ -1,10 +1,10 @@
 /*
  * The objects of the server, and who holds whom.
  *
- *   session ──▶ user, rooms            ══ strong, ┄┄ weak
- *   user    ══▶ session, followed users;  ┄┄▶ followers
- *   room    ══▶ history ══▶ messages;     ┄┄▶ members (sessions)
- *   message ══▶ sender (user), room
+ *   session ──▶ user, rooms                             ──▶ keeps alive
+ *   user    ──▶ its last session, the users it follows  ┄┄▶ its followers   ┄┄▶ does not
+ *   room    ──▶ its last messages                       ┄┄▶ its members (sessions)
+ *   message ──▶ sender (a user), room
  *
  * From outside, the connection's table holds its sessions, and nothing else is held: the directories and the rosters
  * of members and followers are weak.  So a connection that breaks only lets its sessions go.  What is left is garbage
@@ -24,8 +24,8 @@ struct connection;
 
 struct user {
     arca_object object;
-    arca_slot session; /* the last one, or NULL; written under the lock */
-    arca_slot handle;  /* the weak reference to itself that others keep */
+    arca_slot session;       /* the last one, or NULL; written under the lock */
+    arca_slot handle;        /* the weak reference to itself that others keep */
     struct roster following; /* users */
     struct roster followers; /* handles of users */
     pthread_mutex_t lock;

@@ -20,10 +20,10 @@ struct worker {
     int epoll;
     int calls[2]; /* a pipe: new sockets, and WAKE */
     _Atomic bool stopping;
-    bool has_mail; /* perhaps */
-    struct connection connections; /* the head of their ring */
+    bool has_mail;                        /* perhaps */
+    struct connection connections;        /* the head of their ring */
     struct connection *busy, **last_busy; /* a queue */
-    atomic_ulong said, delivered, ended; /* written by the worker */
+    atomic_ulong said, delivered, ended;  /* written by the worker */
 };
 
 struct server {

@@ -16,8 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GROUP = 50, TALK_EVERY = 10, FOLLOW_STEADY_EVERY = 500, CONNECTIONS_MAX = 256, SESSIONS_MAX = 1000000,
-       OUT_AT_MOST = 16 << 10, NO_PAUSE = 3600000 };
+enum {
+    GROUP = 50,
+    TALK_EVERY = 10,
+    FOLLOW_STEADY_EVERY = 500,
+    CONNECTIONS_MAX = 256,
+    SESSIONS_MAX = 1000000,
+    OUT_AT_MOST = 16 << 10,
+    NO_PAUSE = 3600000
+};
 
 /* One connection's part: the sessions that it carries, and how far it has come. */
 struct part {

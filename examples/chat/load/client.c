@@ -39,7 +39,8 @@ unsigned load_option(char **arguments, const char *name, unsigned standard, unsi
 
 struct client *client_connect(unsigned port)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct client *client = calloc(1, sizeof *client);
     int yes = 1;
