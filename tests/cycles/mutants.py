@@ -55,7 +55,7 @@ MUTANTS = [
     Mutant("certifying not set", [("gc/cycles/certifier.c", "    store_rlx(&weak_certifying, 1u); /* 4 */", ""),
                                   WIDER_UPGRADE, UPGRADE_UNISTD], ["stress_weak"]),
     Mutant("words of cells not read again under the lock", [("gc/cycles/certifier.c",
-                                                             "        drop_changed_cells(set, stacked);", ""),
+                                                             "        drop_upgraded(set, stacked);", ""),
                                                             ("gc/cycles/certifier.c",
                                                              "    bool room = reserve_cells(set);",
                                                              "    bool room = reserve_cells(set);\n    usleep(1000);"),
