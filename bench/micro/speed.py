@@ -9,13 +9,13 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import allocators
+import build
 
 LIMIT = 1.3  # no row may be dearer than this times the best of the others
 
 # The compiler must not drop an allocation whose block it sees being freed again.
-FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
-FLAGS += [f"-fno-builtin-{name}" for name in
-          ("malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc")]
+FLAGS = build.FLAGS + [f"-fno-builtin-{name}" for name in
+                       ("malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc")]
 
 
 def say(text):
@@ -76,27 +76,24 @@ def find_allocators(options):
             say(f"SKIPPED {name}: the loader can not preload {allocator.library}; build or install it again")
     if not found:
         sys.exit("no allocator to measure")
+    note_tuning()
+    return found
+
+
+def note_tuning():
     for setting in allocators.tuned_environment():
         say(f"NOTE the environment changes an allocator's defaults: {setting}")
-    return found
 
 
 def compile_c(folder, sources):
     """The program made from sources in bench/FOLDER, in build/bench/FOLDER; made again when its inputs are newer."""
     directory = os.path.join(allocators.ROOT, "bench", folder)
-    target = os.path.join(allocators.ROOT, "build", "bench", folder, os.path.splitext(sources[0])[0])
     inputs = glob.glob(os.path.join(directory, "*.c")) + glob.glob(os.path.join(allocators.ROOT, "bench", "micro", "*.h"))
-    if not os.path.exists(target) or os.path.getmtime(target) < max(map(os.path.getmtime, inputs)):
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        fresh = f"{target}.{os.getpid()}"  # renamed when complete: two drivers may build at once
-        compiler = os.environ.get("CC", "cc")
-        try:
-            subprocess.run([compiler, *FLAGS, *(os.path.join(directory, name) for name in sources), "-o", fresh],
-                           check=True)
-        except FileNotFoundError:
-            sys.exit(f"no C compiler '{compiler}'; to get one: apt-get install gcc libc6-dev")
-        os.replace(fresh, target)
-    return target
+    command = [build.compiler(), *FLAGS, *(os.path.join(directory, name) for name in sources)]
+    try:
+        return build.made(os.path.join(folder, os.path.splitext(sources[0])[0]), inputs, command)
+    except FileNotFoundError:
+        sys.exit(f"no C compiler '{build.compiler()}'; to get one: apt-get install gcc libc6-dev")
 
 
 def geometric_mean(values):

@@ -42,19 +42,18 @@ void set_close(struct set *set)
     arca_free(set->cells);
 }
 
-/* UINT32_MAX for what is no member. */
-ARCA_INLINE uint32_t member_index(const struct set *set, const void *object)
+/* Of a member, or of what was one; UINT32_MAX for the rest.  A look at `dropped` would cost as much again as the counter,
+ * and an edge to what was dropped does no harm. */
+ARCA_INLINE uint32_t proposed_index(const struct set *set, const void *object)
 {
     const int32_t *counter = object != NULL ? scope_counter(set->scope, object) : NULL;
-    if (counter == NULL || *counter < MEMBER)
-        return UINT32_MAX;
-    uint32_t index = (uint32_t)(*counter - MEMBER);
-    return index >= set->size || set->dropped[index] || set->objects[index] != object ? UINT32_MAX : index;
+    return counter == NULL || *counter < MEMBER ? UINT32_MAX : (uint32_t)(*counter - MEMBER);
 }
 
 bool set_has(const struct set *set, const void *object)
 {
-    return member_index(set, object) != UINT32_MAX;
+    uint32_t index = proposed_index(set, object);
+    return index != UINT32_MAX && !set->dropped[index];
 }
 
 static void drop(struct set *set, size_t *stacked, uint32_t index)
@@ -88,7 +87,7 @@ ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
 {
     struct scan *scan = context;
     struct set *set = scan->set;
-    uint32_t index = member_index(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
+    uint32_t index = proposed_index(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
     if (index == UINT32_MAX)
         return;
     if (set->edge_count == set->edge_capacity) {

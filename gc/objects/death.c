@@ -41,12 +41,14 @@ static void *pop_pending(void)
 /* The unit of a slot of a dying object, or another that its death gives back. */
 static void drop_unit(void *object)
 {
-    uint64_t word = load_rlx(word_of(object));
+    if (!object_is_counted(object))
+        return;
+    uint64_t word = sub_seq(word_of(object), WORD_ONE);
     if (unlikely(word & WORD_IMMORTAL))
         return;
     if (unlikely(word_count(word) == 0))
         log_abort("release(): %p: in a slot of a dying object and dead already (released too often)", object);
-    if (word_count(sub_seq(word_of(object), WORD_ONE)) == 1)
+    if (word_count(word) == 1)
         push_pending(object);
 }
 
@@ -79,7 +81,10 @@ static bool finalize(void *object, arca_type *type, struct cell **late)
     uint64_t word = load_rlx(word_of(object));
     store_rel(word_of(object), (word & ~(uint64_t)WORD_LOW) + WORD_VERSION + WORD_FINALIZED + WORD_ONE);
     type->finalize(object);
-    if (word_count(sub_seq(word_of(object), WORD_ONE)) != 1)
+    uint32_t units = word_count(sub_seq(word_of(object), WORD_ONE));
+    if (unlikely(units == 0))
+        log_abort("finalize(): %p: '%s' has released its object without retaining it", object, type->name);
+    if (units != 1)
         return false;
     *late = cell_sever(object, &type);
     return true;

@@ -1,7 +1,7 @@
 /*
  * The header of an object: its word and its kind.
  *
- *   word  [63:32] version, 31 immortal, 30 finalised, [29:0] count
+ *   word  [63:32] version, 31 immortal (the count then means nothing, and is not 0), 30 finalised, [29:0] count
  *   kind  alive: the type, or KIND_CELL + the weak cell that knows the type
  *         dying and waiting for its turn: KIND_PENDING + the next one + [63:48] the index of its type (a cell holds
  *         the link itself); in limbo: the next one; free: the free list's link
@@ -66,6 +66,11 @@ ARCA_INLINE uint32_t word_count(uint64_t word)
     return (uint32_t)(word & WORD_COUNT);
 }
 
+ARCA_INLINE bool word_is_dead(uint64_t word)
+{
+    return (word & (WORD_IMMORTAL | WORD_COUNT)) == 0;
+}
+
 ARCA_INLINE bool kind_is_cell(uintptr_t kind)
 {
     return kind & KIND_CELL;
@@ -83,24 +88,35 @@ ARCA_INLINE arca_type *type_of(const void *object)
     return kind_is_cell(kind) ? kind_cell(kind)->type : (arca_type *)kind;
 }
 
+/* False for one in static storage: it is immortal, and nobody writes its word. */
+ARCA_INLINE bool object_is_counted(const void *object)
+{
+    return likely(((uintptr_t)object & 8) == 0);
+}
+
+/* Puts the count of an immortal object, which drifts, far from both ends. */
+void header_recentre(void *object);
+
 /* A unit of an object that the caller does not own but may read: false when it is dead. */
 ARCA_INLINE bool word_try_retain(void *object)
 {
+    if (!object_is_counted(object))
+        return true;
     uint64_t word = load_rlx(word_of(object));
     do {
-        if (unlikely(word & WORD_IMMORTAL))
-            return true;
         if (unlikely(word_count(word) == 0))
             return false;
         /* P:birth acquire: with object_birth and with every release of a unit before */
     } while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));
+    if (unlikely((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1))
+        arca_private_retained(object, word);
     return true;
 }
 
 /* A unit has been moved out of a slot: visible before it can be used anywhere else. */
 ARCA_INLINE void word_touch(void *object)
 {
-    if (likely(!(load_rlx(word_of(object)) & WORD_IMMORTAL)))
+    if (object_is_counted(object))
         add_rel(word_of(object), WORD_VERSION); /* P:touch release: the slot that was emptied, to who reads the word */
 }
 

@@ -126,7 +126,8 @@ void keeper_poke_slow(void)
 {
     if (working)
         return;
-    if (load_rlx(&watch_call) & WATCH_CALL_WAIT)
+    bool inside = epoch_inside(); /* the program's own section: a grace period would wait for us */
+    if ((load_rlx(&watch_call) & WATCH_CALL_WAIT) && !inside)
         registered->wait();
     if (!(load_rlx(&watch_call) & WATCH_CALL_START))
         return;
@@ -136,7 +137,7 @@ void keeper_poke_slow(void)
     }
     static _Atomic uint32_t seen;
     uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
-    if (load_rlx(&keeper_state) == KEEPER_NONE && bell != load_rlx(&seen) && lock_try(&work_lock)) {
+    if (load_rlx(&keeper_state) == KEEPER_NONE && !inside && bell != load_rlx(&seen) && lock_try(&work_lock)) {
         store_rlx(&seen, bell);
         work_locked();
     }

@@ -80,58 +80,15 @@ bool arca_is_finalized(const void *object)
 
 /* ---- the unusual counts ------------------------------------------------------------------------------- */
 
-/* False when it was immortal before. */
-static bool become_immortal(void *object)
+/* word: as it was before the subtraction. */
+void arca_private_released(void *object, uint64_t word)
 {
-    uint64_t word = load_rlx(word_of(object));
-    do {
-        if (word & WORD_IMMORTAL)
-            return false;
-    } while (!cas_weak_acqrel(word_of(object), &word, (word + WORD_VERSION) | WORD_IMMORTAL));
-    return true;
-}
-
-void arca_make_immortal(void *object)
-{
-    if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
-        log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
-    become_immortal(object);
-}
-
-void arca_private_retain_slow(void *object)
-{
-    uint64_t word = load_rlx(word_of(object));
     if (word & WORD_IMMORTAL)
-        return;
-    if (word_count(word) == 0)
-        log_abort("arca_retain(): %p: the object is dead", object);
-    if (word_count(word) < ARCA_PRIVATE_COUNT_LIMIT)
-        add_rlx(word_of(object), WORD_VERSION + WORD_ONE);
-    else if (become_immortal(object))
-        log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
-}
-
-ARCA_COLD _Noreturn static void released_too_often(void *object)
-{
-    log_abort("arca_release(): %p: the object is dead already (released too often)", object);
-}
-
-void arca_private_release_slow(void *object)
-{
-    uint64_t word = load_rlx(word_of(object));
-    if (word & WORD_IMMORTAL)
-        return;
-    if (word_count(word) == 0)
-        released_too_often(object);
-    if (word_count(sub_seq(word_of(object), WORD_ONE)) == 1)
+        header_recentre(object);
+    else if (word_count(word) == 0)
+        log_abort("arca_release(): %p: the object is dead already (released too often)", object);
+    else if (word_count(word) == 1)
         death_begin(object);
-}
-
-void arca_private_release_last(void *object)
-{
-    if (unlikely(word_count(load_rlx(word_of(object))) != 0)) /* two threads gave back one unit */
-        released_too_often(object);
-    death_begin(object);
 }
 
 int arca_thread_attach(void)

@@ -74,6 +74,10 @@ bool type_prepare_slow(arca_type *type)
 void type_fork_child(void)
 {
     lock_reset(&types_lock);
+    for (uint32_t i = 1; i < type_count(); i++) {
+        if (type_heap(types[i]) != NULL)
+            types[i]->arca_private.heap = object_heap_after_fork(type_heap(types[i]));
+    }
 }
 
 arca_type *type_at(uint32_t index)

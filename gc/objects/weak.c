@@ -1,6 +1,7 @@
 /* Binding and upgrading. */
 #include "gc/objects/weak.h"
 
+#include "base/log.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/epoch.h"
 
@@ -44,6 +45,8 @@ arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data
 {
     if (object == NULL)
         return NULL;
+    if (unlikely(word_is_dead(load_rlx(word_of(object)))))
+        log_abort("arca_weak_bind(): %p: the object is dead", object);
     struct arca_weak *weak = arca_new(&weak_type);
     if (weak == NULL)
         return NULL;

@@ -23,7 +23,8 @@
  *       a new object and store it.
  *   U7  Storage that grows is an object of its own (a type with variable size), replaced by arca_slot_store.
  *   U8  finalize may use, store and resurrect its object; destroy must not look at references.  Either may run in any
- *       thread, holding no lock of the library; neither may wait for another thread that waits for the library.
+ *       thread, holding no lock of the library; neither may end its thread, or wait for another thread that waits for the
+ *       library.
  *   U9  The weak references of a finalised object are dead, even if it was resurrected.
  *   U10 A thread is not cancelled asynchronously inside these functions.
  */
@@ -102,14 +103,24 @@ ARCA_API arca_type *arca_type_of(const void *object);
 /* Its count when it was read; SIZE_MAX for an immortal object; 0 for NULL. */
 ARCA_API size_t arca_refcount(const void *object);
 
-/* From now on it is never freed, and retain and release of it write nothing.  The type must have ARCA_TYPE_IMMORTAL.
- * An object whose count overflows becomes immortal, too, which is said once on fd 2. */
+/* From now on it is never freed, whatever its count.  The type must have ARCA_TYPE_IMMORTAL.  An object whose count
+ * overflows becomes immortal, too, which is said once on fd 2. */
 ARCA_API void arca_make_immortal(void *object);
 
 /* True once finalize has run. */
 ARCA_API bool arca_is_finalized(const void *object);
 
-/* An immortal object in static storage: arca_object member = ARCA_IMMORTAL(&type). */
+/* An immortal object in static storage, which retain and release do not even touch:
+ *
+ *     static ARCA_STATIC(struct point) origin = { .object = { .base = ARCA_IMMORTAL(&point_type) } };
+ *     arca_retain(&origin.object);
+ *
+ * It is known by its address, an odd multiple of 8, which no object on the heap has. */
+#define ARCA_STATIC(struct_type)                                                                                       \
+    struct {                                                                                                           \
+        uint64_t arca_padding;                                                                                         \
+        struct_type object;                                                                                            \
+    } __attribute__((aligned(16)))
 #define ARCA_IMMORTAL(type) { (uint64_t)1 << 31 | 1, (uintptr_t)(type) }
 
 /* The header word: [63:32] version, 31 immortal, 30 finalised, [29:0] count.  The version grows with each birth,
@@ -118,25 +129,23 @@ ARCA_API bool arca_is_finalized(const void *object);
 #define ARCA_PRIVATE_VERSION ((uint64_t)1 << 32)
 #define ARCA_PRIVATE_COUNT_LIMIT ((uint32_t)1 << 28)
 
-ARCA_API void arca_private_retain_slow(void *object);
-ARCA_API void arca_private_release_slow(void *object);
-ARCA_API void arca_private_release_last(void *object);
+ARCA_API void arca_private_retained(void *object, uint64_t word);
+ARCA_API void arca_private_released(void *object, uint64_t word);
 
-/* A living object that is neither immortal, nor finalised, nor near the end of its count: one compare. */
-static inline bool arca_private_is_plain(uint64_t word)
+static inline bool arca_private_is_counted(const void *object)
 {
-    return (uint32_t)word - 1 < ARCA_PRIVATE_COUNT_LIMIT - 1;
+    return object != NULL && ((uintptr_t)object & 8) == 0;
 }
 
 /* One more unit of an object of which the caller has one, or borrows one.  Returns the object. */
 static inline void *arca_retain(void *object)
 {
-    if (object != NULL) {
-        uint64_t *word = &((arca_object *)object)->arca_word;
-        if (__builtin_expect(arca_private_is_plain(__atomic_load_n(word, __ATOMIC_RELAXED)), 1))
-            __atomic_fetch_add(word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
-        else
-            arca_private_retain_slow(object);
+    if (arca_private_is_counted(object)) {
+        /* The addition first: on an object that others count as well, reading before would cost as much again. */
+        uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
+        /* Neither dead, nor immortal, nor finalised, nor near the end of its count: one compare. */
+        if (__builtin_expect((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1, 0))
+            arca_private_retained(object, word);
     }
     return object;
 }
@@ -145,15 +154,11 @@ static inline void *arca_retain(void *object)
  * objects that it kept alive die in a loop, not by recursion. */
 static inline void arca_release(void *object)
 {
-    if (object != NULL) {
-        uint64_t *word = &((arca_object *)object)->arca_word;
-        if (__builtin_expect(arca_private_is_plain(__atomic_load_n(word, __ATOMIC_RELAXED)), 1)) {
-            /* Sequentially consistent: a dying object must see a collector that does not see it dying. */
-            if (__builtin_expect((uint32_t)__atomic_fetch_sub(word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST) <= 1, 0))
-                arca_private_release_last(object);
-        } else {
-            arca_private_release_slow(object);
-        }
+    if (arca_private_is_counted(object)) {
+        /* Sequentially consistent: a dying object must see a collector that does not see it dying. */
+        uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);
+        if (__builtin_expect((uint32_t)word - 2 >= ARCA_PRIVATE_COUNT_LIMIT - 2, 0))
+            arca_private_released(object, word);
     }
 }
 

@@ -19,6 +19,7 @@
 #define and_rlx(p, v) atomic_fetch_and_explicit((p), (v), memory_order_relaxed)
 #define or_rlx(p, v) atomic_fetch_or_explicit((p), (v), memory_order_relaxed)
 #define sub_rlx(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define sub_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_release)
 #define exchange_rlx(p, v) atomic_exchange_explicit((p), (v), memory_order_relaxed)
 #define exchange_acq(p, v) atomic_exchange_explicit((p), (v), memory_order_acquire)
 #define exchange_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_release)

@@ -4,7 +4,9 @@
 #include "base/os.h"
 
 /* A critical section here is under a microsecond; sleeping and waking costs about five. */
+#ifndef SPIN_ROUNDS
 #define SPIN_ROUNDS 100
+#endif
 
 void lock_acquire_slow(struct lock *lock)
 {

@@ -3,6 +3,7 @@
 
 #include "arenas/arena.h"
 #include "arenas/large.h"
+#include "base/poison.h"
 #include "front/background.h"
 #include "front/process.h"
 #include "front/supply.h"
@@ -75,7 +76,9 @@ ARCA_NOINLINE static void *object_alloc_slow(struct heap *own, size_t size)
             supply_reclaim();
         block = object_block_try(own, size);
     }
-    if (block == NULL)
+    if (block != NULL)
+        unpoison(block, bits_round_up(size, BLOCK_ALIGN));
+    else
         errno = ENOMEM;
     background_poke();
     return block;
@@ -85,15 +88,12 @@ void *object_alloc(size_t size)
 {
     if (likely(size <= SMALL_MAX)) {
         struct heap *heap = door_enter(&object_door);
-        struct bin *bin = bin_at(heap, bin_offset_of(size));
-        struct block *block = bin->head;
-        if (likely(block != NULL)) {
-            bin->head = block->next;
-            bin->room++;
-        }
+        struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
         door_leave(&object_door);
-        if (likely(block != NULL))
+        if (likely(block != NULL)) {
+            unpoison(block, bits_round_up(size, BLOCK_ALIGN));
             return block;
+        }
     }
     return object_alloc_slow(NULL, size);
 }
@@ -105,12 +105,26 @@ struct heap *object_heap_create(void)
     return heap_create_shared(true, true);
 }
 
+struct heap *object_heap_after_fork(struct heap *heap)
+{
+    process_after_fork();
+    struct heap *fresh = load_rlx(&heap->state) == HEAP_DEAD ? object_heap_create() : NULL;
+    return fresh != NULL ? fresh : heap;
+}
+
 void *object_alloc_own(struct heap *heap, size_t size)
 {
     return object_alloc_slow(heap, size);
 }
 
 /* ---- free ------------------------------------------------------------------------------------------- */
+
+/* The header stays readable: stale readers and the free list want it. */
+ARCA_INLINE void poison_body(const struct span *span, struct block *block)
+{
+    size_t bytes = load_rlx(&span->kind) == SPAN_OBJECT ? load_rlx(&span->large_size) : span->block_size;
+    poison(block + 1, bytes - sizeof *block);
+}
 
 static void object_own_free(struct heap *heap, struct span *pool, struct block *block)
 {
@@ -150,16 +164,15 @@ void object_free(void *address)
     struct heap *heap = door_enter(&object_door);
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
+    poison_body(pool, block);
     struct span_side *side = load_rlx(&pool->side);
     if (side != NULL)
         store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)address - pool->start))], 0);
     /* A large object's span has no heap, and the sentinel owns nothing. */
     if (likely(load_rlx(&pool->heap) == heap)) {
-        struct bin *bin = bin_at(heap, pool->bin_offset);
+        struct bin *bin = &heap->bins[pool->size_class];
         if (likely(bin->room > 0)) {
-            block->next = bin->head;
-            bin->head = block;
-            bin->room--;
+            bin_push(bin, block);
             if (!load_rlx(&pool->young))
                 store_rlx(&pool->young, true);
             door_leave(&object_door);
@@ -172,6 +185,8 @@ void object_free(void *address)
 
 void object_return_retired(struct span *list)
 {
+    for (struct span *span = list; span != NULL; span = span->next)
+        unpoison((void *)span->start, span_bytes(span));
     retired_return(list);
     background_poke();
 }

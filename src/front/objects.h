@@ -19,6 +19,8 @@ void object_free(void *block) ARCA_SHARED(object_free);
 /* Blocks of one type: their memory never goes to another while the type has any.  NULL without memory. */
 struct heap *object_heap_create(void) ARCA_SHARED(object_heap_create);
 void *object_alloc_own(struct heap *heap, size_t size) ARCA_SHARED(object_alloc_own);
+/* In the child of a fork: the heap, or a new one where it is lost. */
+struct heap *object_heap_after_fork(struct heap *heap) ARCA_SHARED(object_heap_after_fork);
 
 /* The block for objects whose memory holds the address, or NULL; any value is allowed. */
 void *object_find(uintptr_t address) ARCA_SHARED(object_find);

@@ -13,7 +13,7 @@ from collections import namedtuple
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ["test_protocol", "stress_weak", "stress_graph"]
+PROGRAMS = ["test_protocol", "stress_gc_weak", "stress_graph"]
 SECONDS = 100  # a hang is caught as well
 RUNS = 2  # of each, with seeds of their own
 
@@ -53,14 +53,14 @@ MUTANTS = [
                                      "        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
                                      "        if (false) {")]),
     Mutant("certifying not set", [("gc/cycles/certifier.c", "    store_rlx(&weak_certifying, 1u); /* 4 */", ""),
-                                  WIDER_UPGRADE, UPGRADE_UNISTD], ["stress_weak"]),
+                                  WIDER_UPGRADE, UPGRADE_UNISTD], ["stress_gc_weak"]),
     Mutant("words not read again under the lock", [("gc/cycles/certifier.c",
                                                     "        drop_upgraded(set, stacked);",
                                                     "        (void)drop_upgraded;")]),
     Mutant("upgrade does not look at the cell again", [("gc/objects/weak.c",
                                                         "        there = load_acq(&cell->target) == object;",
                                                         "        there = true;"), WIDER_UPGRADE, UPGRADE_UNISTD],
-           ["stress_weak", "stress_graph"]),
+           ["stress_gc_weak", "stress_graph"]),
     Mutant("load does not look at the slot again", [("gc/objects/slot.c",
                                                      "        bool there = load_acq(slot_word(slot)) == object;",
                                                      "        bool there = alive || load_acq(slot_word(slot)) == object;"),

@@ -31,16 +31,49 @@ int main(void)
 }
 """
 
+GC_PROGRAM = r"""
+#include <arca/object.h>
+#include <stdio.h>
+
+struct pair { arca_object object; arca_slot left, right; };
+
+static const uint32_t slots[] = { sizeof(arca_object), sizeof(arca_object) + sizeof(arca_slot) };
+static arca_type pair_type = { "pair", sizeof(struct pair), slots, 2, 0, NULL, NULL, NULL, 0, { 0, 0, NULL } };
+
+int main(void)
+{
+    struct pair *pair = (struct pair *)arca_new(&pair_type);
+    arca_weak *weak = arca_weak_bind(pair, NULL, NULL);
+    arca_slot_put(&pair->left, arca_new(&pair_type));
+    arca_release(arca_slot_load(&pair->left));
+    if (arca_refcount(pair) != 1)
+        return 1;
+    arca_release(pair);
+    void *gone = arca_weak_upgrade(weak);
+    arca_release(weak);
+    if (gone != NULL)
+        return 1;
+    puts("used");
+    return 0;
+}
+"""
+
 PROJECT = """
 cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES C CXX)
 find_package(Arca 0.1 REQUIRED)
-file(COPY_FILE program.c program.cpp)
-foreach(library arca arca_static)
-  foreach(language c cpp)
-    add_executable(${library}_${language} program.${language})
-    target_link_libraries(${library}_${language} PRIVATE Arca::${library})
-  endforeach()
+foreach(library arca arca_static gc gc_static)
+  if(TARGET Arca::${library})
+    set(program program)
+    if(library MATCHES "^gc")
+      set(program gc_program)
+    endif()
+    file(COPY_FILE ${program}.c ${program}.cpp)
+    foreach(language c cpp)
+      add_executable(${library}_${language} ${program}.${language})
+      target_link_libraries(${library}_${language} PRIVATE Arca::${library})
+    endforeach()
+  endif()
 endforeach()
 """
 
@@ -62,19 +95,23 @@ with tempfile.TemporaryDirectory() as scratch:
     prefix = scratch / "prefix"
     run("cmake", "--install", build_dir(), "--prefix", prefix)
     libraries = next(prefix.rglob("libarca.so")).parent
+    has_gc = (libraries / "libarcagc.so").exists()
     environment = {**os.environ, "PKG_CONFIG_PATH": str(libraries / "pkgconfig"),
                    "LD_LIBRARY_PATH": str(libraries)}
 
     project = scratch / "project"
     project.mkdir()
     (project / "program.c").write_text(PROGRAM)
+    (project / "gc_program.c").write_text(GC_PROGRAM)
     (project / "CMakeLists.txt").write_text(PROJECT)
     if run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")[0] and \
             run("cmake", "--build", project / "build")[0]:
-        for program in ("arca_c", "arca_cpp", "arca_static_c", "arca_static_cpp"):
-            check_uses(project / "build" / program, environment)
+        for library in ("arca", "arca_static") + (("gc", "gc_static") if has_gc else ()):
+            for language in ("c", "cpp"):
+                check_uses(project / "build" / f"{library}_{language}", environment)
 
-    good, flags = run("pkg-config", "--cflags", "--libs", "arca", env=environment)
-    if good and run("cc", project / "program.c", "-o", scratch / "by_pkg_config", *flags.split())[0]:
-        check_uses(scratch / "by_pkg_config", environment)
+    for package, program in (("arca", "program"),) + ((("arca-gc", "gc_program"),) if has_gc else ()):
+        good, flags = run("pkg-config", "--cflags", "--libs", package, env=environment)
+        if good and run("cc", project / f"{program}.c", "-o", scratch / f"by_pkg_config_{program}", *flags.split())[0]:
+            check_uses(scratch / f"by_pkg_config_{program}", environment)
 finish()

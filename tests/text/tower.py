@@ -16,12 +16,13 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 
 # Bottom up; inside a floor from left to right.  A module is a file's stem, or stands in MODULE_OF_FILE.
 FLOORS = {
-    "src/base": "compiler atomic bits os log lock options stats",
-    "arenas": "span page_map bitmap meta arena large purge",
+    "src/base": "compiler poison atomic bits os log lock options stats",
+    "arenas": "span page_map bitmap meta huge_page arena large purge",
     "src/heap": "size_class block remote pool watch retired heap",
     "src/front": "door background process thread supply objects explicit malloc report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "scope finder certifier teardown events collector api",
+    "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
 
@@ -38,10 +39,10 @@ def rank(path):
 
 
 def objects(build):
-    """Source path → object path, as the last configuration compiled them."""
+    """Source path → object path, as the last configuration compiled them for the library."""
     for row in json.loads((build / "compile_commands.json").read_text()):
         source = Path(row["file"])
-        if str(source.parent) in {str(ROOT / folder) for folder in FLOOR_FOLDERS}:
+        if "/schedule.dir/" not in row["command"] and str(source.parent) in {str(ROOT / folder) for folder in FLOOR_FOLDERS}:
             yield source, Path(row["directory"]) / re.search(r" -o (\S+\.o) ", row["command"])[1]
 
 

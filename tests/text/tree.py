@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOOR_FOLDERS = ["src/base", "arenas", "src/heap", "src/front", "gc/objects", "gc/cycles"]
+FLOOR_FOLDERS = ["src/base", "arenas", "src/heap", "src/front", "gc/objects", "gc/cycles", "gc/containers"]
 
 
 def build_dir():

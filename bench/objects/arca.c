@@ -1,0 +1,120 @@
+/* Objects of Arca. */
+#include <arca/object.h>
+
+#include "rows.h"
+
+struct node {
+    arca_object object;
+    arca_slot first, second;
+    uint64_t payload[2];
+};
+
+static const uint32_t node_slots[] = {offsetof(struct node, first), offsetof(struct node, second)};
+static arca_type node_type = {.name = "node", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2};
+
+static struct node *shared; /* its first slot holds another */
+static arca_weak *weak;
+
+static struct node *node_new(void)
+{
+    struct node *node = arca_new(&node_type);
+    if (node == NULL)
+        abort();
+    return node;
+}
+
+static void prepare_shared(size_t operations)
+{
+    (void)operations;
+    if (shared != NULL)
+        return;
+    shared = node_new();
+    arca_slot_put(&shared->first, node_new());
+    weak = arca_weak_bind(shared, NULL, NULL);
+}
+
+static void retain(size_t operations)
+{
+    for (size_t i = 0; i < operations; i++) {
+        arca_retain(shared);
+        keep(shared);
+        arca_release(shared);
+    }
+}
+
+static void make(size_t operations)
+{
+    for (size_t i = 0; i < operations; i++) {
+        struct node *node = node_new();
+        keep(node);
+        arca_release(node);
+    }
+}
+
+static void load(size_t operations)
+{
+    for (size_t i = 0; i < operations; i++) {
+        void *loaded = arca_slot_load(&shared->first);
+        keep(loaded);
+        arca_release(loaded);
+    }
+}
+
+static void upgrade(size_t operations)
+{
+    for (size_t i = 0; i < operations; i++) {
+        void *strong = arca_weak_upgrade(weak);
+        keep(strong);
+        arca_release(strong);
+    }
+}
+
+static struct node *chain;
+
+static void chain_build(size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        struct node *node = node_new();
+        arca_slot_put(&node->first, chain);
+        chain = node;
+    }
+}
+
+static void chain_drop(size_t length)
+{
+    (void)length;
+    arca_release(chain);
+    chain = NULL;
+}
+
+/* Of neighbours in memory, what their fields do not take. */
+static size_t header(void)
+{
+    size_t least = SIZE_MAX;
+    for (uintptr_t last = 0, i = 0; i < 100; i++) {
+        uintptr_t now = (uintptr_t)node_new();
+        size_t distance = now > last ? now - last : last - now;
+        if (distance < least)
+            least = distance;
+        last = now;
+    }
+    return least - (sizeof(struct node) - sizeof(arca_object));
+}
+
+static const struct row rows[] = {
+    {"retain", 1, retain, prepare_shared, NULL},
+    {"retain-2", 2, retain, prepare_shared, NULL},
+    {"new", 1, make, NULL, NULL},
+    {"load", 1, load, prepare_shared, NULL},
+    {"load-2", 2, load, prepare_shared, NULL},
+    {"weak", 1, upgrade, prepare_shared, NULL},
+    {"weak-2", 2, upgrade, prepare_shared, NULL},
+    {"chain", 1, chain_drop, chain_build, NULL},
+    {"header", 1, NULL, NULL, header},
+    {NULL, 0, NULL, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    return rows_main(argc, argv, rows);
+}

@@ -1,0 +1,27 @@
+/*
+ * Tells AddressSanitizer which bytes nobody may touch; nothing in other builds.
+ */
+#ifndef ARCA_BASE_POISON_H
+#define ARCA_BASE_POISON_H
+
+#include "base/compiler.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define POISON_ON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define POISON_ON 1
+#endif
+#endif
+
+#ifdef POISON_ON
+void __asan_poison_memory_region(const volatile void *address, size_t bytes);
+void __asan_unpoison_memory_region(const volatile void *address, size_t bytes);
+#define poison(address, bytes) __asan_poison_memory_region((address), (bytes))
+#define unpoison(address, bytes) __asan_unpoison_memory_region((address), (bytes))
+#else
+#define poison(address, bytes) ((void)(address), (void)(bytes))
+#define unpoison(address, bytes) ((void)(address), (void)(bytes))
+#endif
+
+#endif

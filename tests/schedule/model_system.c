@@ -1,0 +1,138 @@
+/* Sections and grace periods, futexes, the membarrier, a clock. */
+#include "model.h"
+
+#include "base/os.h"
+#include "gc/objects/epoch.h"
+
+#include <string.h>
+#include <time.h>
+
+/* ---- sections ------------------------------------------------------------------------------------------------- */
+
+/* Per thread: odd while it is in a section. */
+static unsigned sections[SCHEDULE_THREADS], nesting[SCHEDULE_THREADS];
+
+struct grace {
+    unsigned sections[SCHEDULE_THREADS];
+};
+
+void model_epoch_begin(void)
+{
+    memset(sections, 0, sizeof sections);
+    memset(nesting, 0, sizeof nesting);
+}
+
+void epoch_enter(void)
+{
+    int self = schedule_self();
+    if (self >= 0 && nesting[self]++ == 0) {
+        SCHEDULE_POINT("enter");
+        sections[self]++;
+    }
+}
+
+void epoch_leave(void)
+{
+    int self = schedule_self();
+    if (self >= 0 && --nesting[self] == 0) {
+        SCHEDULE_POINT("leave");
+        sections[self]++;
+    }
+}
+
+bool epoch_inside(void)
+{
+    int self = schedule_self();
+    return self >= 0 && nesting[self] != 0;
+}
+
+void epoch_attach(void)
+{
+}
+
+static bool grace_is_over(const void *argument)
+{
+    const struct grace *grace = argument;
+    for (int i = 0; i < SCHEDULE_THREADS; i++) {
+        if (grace->sections[i] % 2 != 0 && grace->sections[i] == sections[i])
+            return false;
+    }
+    return true;
+}
+
+/* Every running thread passes a barrier. */
+void epoch_wait(void)
+{
+    struct grace grace;
+    SCHEDULE_POINT("grace period");
+    schedule_drain_all();
+    memcpy(grace.sections, sections, sizeof sections);
+    schedule_wait(grace_is_over, &grace, "end of the grace period", __FILE__, __LINE__);
+    schedule_drain_all();
+}
+
+/* ---- the kernel ------------------------------------------------------------------------------------------------- */
+
+/* The word that each thread sleeps on. */
+static _Atomic uint32_t *sleeping[SCHEDULE_THREADS];
+
+static bool is_awake(const void *argument)
+{
+    return *(_Atomic uint32_t *const *)argument == NULL;
+}
+
+void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms)
+{
+    int self = schedule_self();
+    if (self < 0 || timeout_ms != OS_FOREVER || load_seq(word) != expected)
+        return;
+    sleeping[self] = word;
+    schedule_wait(is_awake, &sleeping[self], "sleep", __FILE__, __LINE__);
+}
+
+void os_wake(_Atomic uint32_t *word, int count)
+{
+    SCHEDULE_POINT("wake");
+    schedule_drain();
+    for (int i = 0; i < SCHEDULE_THREADS && count > 0; i++) {
+        if (sleeping[i] == word) {
+            sleeping[i] = NULL;
+            count--;
+        }
+    }
+}
+
+bool os_barrier(void)
+{
+    SCHEDULE_POINT("barrier");
+    schedule_drain_all();
+    return true;
+}
+
+/* Time stands still, before anything is due. */
+uint32_t os_now_ms(void)
+{
+    return UINT32_MAX;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){ .tv_sec = 0 };
+    return 0;
+}
+
+bool os_process_is_ours(void)
+{
+    return true;
+}
+
+bool os_thread_start(void (*run)(void))
+{
+    (void)run;
+    return false;
+}
+
+void os_thread_fork_child(void)
+{
+}

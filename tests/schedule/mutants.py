@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+"""Each scenario can fail: the library, broken in one place, is caught by the scenario that names the fact.
+
+A row is a file, what is broken, the scenarios that must fail (beginnings of their names), and lines with what they
+become.  A line that is not found exactly once is a failure: then the row no longer breaks what it says.
+
+Usage: mutants.py [BUILD_DIR [PART_OF_A_ROW]]
+"""
+import json
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "text"))
+from report import check, finish  # noqa: E402
+from tree import ROOT, build_dir  # noqa: E402
+
+TIMEOUT_SECONDS = 100
+
+Mutant = namedtuple("Mutant", "file what scenarios lines")
+
+
+def row(file, what, scenarios, *lines):
+    return Mutant(file, what, scenarios.split(), list(zip(lines[::2], lines[1::2])))
+
+
+MUTANTS = [
+    # ---- slots
+    row("gc/objects/slot.c", "load does not look again",
+        "slot/load_never_returns_what_lives_in_the_block slot/two_loads_and_a_reuse",
+        "bool there = load_acq(slot_word(slot)) == object;", "bool there = true;"),
+    row("gc/objects/slot.c", "a unit that load took in vain is kept",
+        "slot/load_never_returns_what_lives_in_the_block slot/a_move_is_read_at_either slot/a_swap_loses_nothing",
+        "if (alive)\n            arca_release(object);\n        else if (there", "if (!alive && there"),
+    row("gc/objects/slot.c", "load leaves its section before it counts", "epoch/a_load_under_way_keeps_the_memory",
+        "bool alive = word_try_retain(object);", "epoch_leave(); bool alive = word_try_retain(object); epoch_enter();"),
+    row("gc/objects/slot.c", "store exchanges in two steps", "slot/the_later_of_two_stores_stays",
+        "arca_release(exchange_acqrel(slot_word(slot), object));",
+        "void *old = load_acq(slot_word(slot)); store_rel(slot_word(slot), object); arca_release(old);"),
+    row("gc/objects/slot.c", "store retains too late", "slot/what_is_stored_has_its_unit slot/store_take_and_load_at_once",
+        "arca_retain(object);\n    arca_release(exchange_acqrel(slot_word(slot), object));",
+        "void *old = exchange_acqrel(slot_word(slot), object); arca_retain(object); arca_release(old);"),
+    row("gc/objects/slot.c", "store releases the old one first", "slot/the_last_of_three_lets_it_die",
+        "arca_release(exchange_acqrel(slot_word(slot), object));",
+        "arca_release(load_acq(slot_word(slot))); exchange_acqrel(slot_word(slot), object);"),
+    row("gc/objects/slot.c", "take in two steps",
+        "slot/two_takes_share_no_unit slot/stores_exchanges_and_loads_of_three_threads",
+        "void *old = exchange_acqrel(slot_word(slot), owned);",
+        "void *old = load_acq(slot_word(slot)); store_rel(slot_word(slot), owned);"),
+    row("gc/objects/slot.c", "take does not touch", "slot/a_unit_that_is_found_at_two_places",
+        "if (old != NULL)\n        word_touch(old);", ""),
+    row("gc/objects/slot.c", "an edit does not touch", "slot/an_edit_shows_in_its_owners_word",
+        "word_touch(object);\n    epoch_leave();", "epoch_leave();"),
+    row("gc/objects/slot.c", "an edit has no section", "slot/an_edit_shows_in_its_owners_word",
+        "    (void)object;\n    epoch_enter();", "    (void)object;", "    epoch_leave();\n}\n", "}\n"),
+    row("gc/objects/slot.c", "a swap puts before it takes", "slot/a_swap_shows_in_the_words",
+        "*second = arca_slot_take(b);\n    arca_slot_put(a, second);",
+        "*second = arca_slot_borrow(b);\n    arca_slot_put(a, second);"),
+    # ---- counts
+    row("gc/objects/header.h", "the dead are retained", "slot/load_revives_nothing",
+        "if (unlikely(word_count(word) == 0))\n            return false;", ""),
+    row("gc/objects/header.h", "a unit is taken in two steps",
+        "slot/two_loads_get_a_unit_each slot/load_of_a_block_that_came_back",
+        "while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));",
+        "while (store_rel(word_of(object), word + WORD_VERSION + WORD_ONE), false);"),
+    row("include/arca/object.h", "release looks at the count afterwards",
+        "count/two_last_releases_make_one_death count/three_last_releases_make_one_death",
+        "uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);",
+        "__atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);\n"
+        "uint64_t word = __atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_SEQ_CST) + ARCA_PRIVATE_ONE;"),
+    row("include/arca/object.h", "retain in two steps", "count/a_retained_object_outlives",
+        "uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, "
+        "ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
+        "uint64_t *at = &((arca_object *)object)->arca_word, word = __atomic_load_n(at, __ATOMIC_RELAXED);"
+        " uint64_t next = word + ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE; __atomic_store(at, &next, __ATOMIC_RELAXED);"),
+    row("gc/objects/header.c", "renewing the count takes the mark away", "count/what_becomes_immortal_meanwhile_never_dies",
+        "fresh = (word & ~WORD_COUNT) +", "fresh = (word & ~WORD_COUNT & ~WORD_IMMORTAL) +"),
+    row("gc/objects/header.c", "a new immortal keeps its count", "count/an_immortal_object_is_never_taken_for_dead",
+        "    header_recentre(object);\n    return !before;", "    return !before;"),
+    row("gc/objects/header.c", "an overflow is said by whoever meets it", "count/an_overflow_is_said_once",
+        "word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && become_immortal(object))",
+        "word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && (become_immortal(object), true))"),
+    # ---- weak references
+    row("gc/objects/weak.c", "upgrade does not look again", "weak/upgrade_never_returns_who_was_bound",
+        "there = load_acq(&cell->target) == object;", "there = true;"),
+    row("gc/objects/weak.c", "upgrade keeps a unit that it took in vain", "weak/upgrade_never_returns_who_was_bound",
+        "    if (alive)\n        arca_release(object);\n", ""),
+    row("gc/objects/weak.c", "upgrade retains the dead", "weak/upgrade_or_death_and_not_both",
+        "word_try_retain(object);", "arca_retain(object) != NULL;"),
+    row("gc/objects/weak.c", "upgrade has no section", "epoch/an_upgrade_under_way_keeps_the_memory",
+        "    epoch_enter();\n", "", "    epoch_leave();\n", ""),
+    row("gc/objects/weak.c", "the first cell is overwritten", "weak/two_first_binds_share_a_cell",
+        "if (cas_acqrel(kind_of(object), &kind, (uintptr_t)cell | KIND_CELL))",
+        "if (store_rel(kind_of(object), (uintptr_t)cell | KIND_CELL), true)"),
+    row("gc/objects/weak.c", "a binder does not retain the cell that it finds", "weak/bind_while_the_others_upgrade",
+        "if (kind_is_cell(kind))\n        return arca_retain(kind_cell(kind));", "if (kind_is_cell(kind))\n        return kind_cell(kind);"),
+    row("gc/objects/weak.c", "the winner's cell is not retained", "weak/two_first_binds_share_a_cell",
+        "arca_release(cell);\n    return arca_retain(kind_cell(kind));", "arca_release(cell);\n    return kind_cell(kind);"),
+    row("gc/objects/weak.c", "the cell is published before it knows the type", "weak/the_type_can_be_read",
+        "cell->type = (arca_type *)kind;\n", "",
+        "    if (cas_acqrel(kind_of(object), &kind, (uintptr_t)cell | KIND_CELL))\n        return arca_retain(cell);",
+        "    arca_type *late = (arca_type *)kind;\n    if (cas_acqrel(kind_of(object), &kind, (uintptr_t)cell | KIND_CELL))\n"
+        "        return arca_retain(cell), cell->type = late, cell;"),
+    row("gc/objects/cell.c", "the cell's target stays", "death/an_upgrade_comes_before_the_finalizer",
+        "store_rel(&cell->target, NULL);", ""),
+    row("gc/objects/cell.c", "a dying weak reference is called back", "weak/callback_against_the_weak_ones_death",
+        "if (word_try_retain(weak))", "if (arca_retain(weak) != NULL)"),
+    row("gc/objects/cell.c", "a weak reference that is called back is not kept", "weak/callback_against_sever",
+        "if (word_try_retain(weak))", "if (true)"),
+    row("gc/objects/cell.c", "watchers leave without the lock", "weak/watchers_come_and_go",
+        "    lock_acquire(&cells_lock);\n    if (weak->listed)\n        unlink_locked(cell, weak);\n    lock_release(&cells_lock);\n",
+        "    if (weak->listed) {\n        struct arca_weak **at = &cell->watchers;\n"
+        "        while (*at != weak)\n            at = &(*at)->next;\n        (void)load_rlx(&weak->severed);\n"
+        "        *at = weak->next;\n        weak->listed = false;\n    }\n"),
+    row("gc/objects/weak.c", "sever leaves the watcher", "weak/what_is_severed_before_the_death",
+        "store_rlx(&weak->severed, true);\n    if (weak->callback != NULL)\n        cell_remove_watcher(weak->cell, weak);",
+        "store_rlx(&weak->severed, weak->callback == NULL);"),
+    row("gc/objects/weak.c", "a weak reference keeps its cell", "weak/the_cell_goes_with_the_last",
+        "    arca_release(weak->cell);\n", ""),
+    row("gc/objects/weak.c", "upgrade does not wait for a verdict", "weak/what_is_found_lost_is_not_upgraded",
+        "bool slow = load_acq(&weak_certifying);", "bool slow = false;"),
+    row("gc/objects/weak.c", "upgrade asks for a verdict outside its section", "weak/what_is_found_lost_is_not_upgraded",
+        "    epoch_enter();\n    bool slow = load_acq(&weak_certifying);", "    bool slow = load_acq(&weak_certifying);\n    epoch_enter();"),
+    row("tests/schedule/scenarios_weak.c", "a verdict without a grace period", "weak/what_is_found_lost_is_not_upgraded",
+        "    epoch_wait();\n", ""),
+    row("tests/schedule/scenarios_weak.c", "a verdict that looks before it has the lock", "weak/what_is_found_lost_is_not_upgraded",
+        "if (unchanged && load_acq(word_of(object)) == before) {", "if (unchanged) {"),
+    # ---- death
+    row("gc/objects/death.c", "after finalize the count is read again",
+        "death/the_resurrected_dies_once_whoever_is_last death/a_late_load_and_a_finalizer "
+        "mix/moves_births",
+        "    if (units != 1)\n        return false;",
+        "    if (word_count(load_rlx(word_of(object))) != 0)\n        return false;"),
+    row("gc/objects/death.c", "a finalized object is finalized again",
+        "death/the_resurrected_dies_once_whoever_is_last death/the_resurrected_dies_once_whoever_is_last_of_three "
+        "death/two_late_loads_and_a_finalizer",
+        " && !(load_rlx(word_of(object)) & WORD_FINALIZED)", ""),
+    row("gc/objects/type.c", "a type is entered by whoever meets it", "type/two_first_uses",
+        "load_rlx(type_state(type)) == TYPE_READY || register_locked(type)", "register_locked(type)"),
+    row("gc/objects/death.c", "a cell that came late is forgotten", "death/a_weak_one_that_was_bound_in_the_finalizer",
+        "    call_back(late);\n", ""),
+    row("gc/objects/death.c", "the count of a slot is read again", "death/a_chain_dies_up_to_the_one_in_hand",
+        "    uint64_t word = sub_seq(word_of(object), WORD_ONE);\n",
+        "    sub_seq(word_of(object), WORD_ONE);\n    uint64_t word = load_rlx(word_of(object)) + WORD_ONE;\n"),
+    # ---- limbo and memory that leaves
+    row("gc/objects/death.c", "the dead do not wait in limbo", "limbo/what_is_traversed_is_not_reused",
+        "if (unlikely(limbo_is_active()))", "if (false)"),
+    row("tests/schedule/scenarios_death.c", "an activation that is not seen at once", "limbo/what_is_traversed_is_not_reused",
+        "store_seq(&limbo_active, 1u);", "store_rel(&limbo_active, 1u);"),
+    row("tests/schedule/scenarios_death.c", "a collector that drains before it has looked", "limbo/what_is_traversed_is_not_reused",
+        "        SCHEDULE_POINT(\"traversal\");\n", "        drain_limbo();\n        SCHEDULE_POINT(\"traversal\");\n"),
+    row("gc/objects/limbo.c", "limbo is pushed in two steps", "limbo/what_is_pushed_comes_out_once",
+        "while (!cas_weak_rel(&head, &first, object));", "while (store_rel(&head, object), false);"),
+    row("gc/objects/limbo.c", "limbo is drained in two steps", "limbo/what_is_pushed_comes_out_once",
+        "return exchange_acq(&head, NULL);", "void *all = load_acq(&head); store_rlx(&head, NULL); return all;"),
+    row("gc/objects/limbo.c", "the link is that of the first try", "limbo/what_is_pushed_comes_out_once",
+        "    do {\n        store_rlx(kind_of(object), (uintptr_t)first);\n", "    store_rlx(kind_of(object), (uintptr_t)first);\n    do {\n"),
+    row("gc/objects/keeper.c", "spans return without a grace period", "epoch/a_load_under_way_keeps_the_memory",
+        "    epoch_wait();\n", ""),
+    # ---- the collector
+    row("gc/objects/slot.c", "take does not touch, in a ring",
+        "certify/a_unit_that_moves_is_not_counted_twice",
+        "if (old != NULL)\n        word_touch(old);", ""),
+    row("gc/objects/slot.c", "an edit does not touch, in a ring", "certify/a_unit_that_is_moved_by_an_edit",
+        "word_touch(object);\n    epoch_leave();", "epoch_leave();"),
+    row("gc/objects/slot.c", "an edit has no section, in a ring", "certify/a_unit_that_is_moved_by_an_edit",
+        "    (void)object;\n    epoch_enter();", "    (void)object;", "    epoch_leave();\n}\n", "}\n"),
+    row("gc/cycles/certifier.c", "no second reading", "certify/a_unit_that_moves_is_not_counted_twice "
+        "certify/a_unit_that_is_moved_by_an_edit",
+        "if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
+        "if (false) {"),
+    row("gc/cycles/certifier.c", "words are read after the scans", "certify/a_unit_that_moves_is_not_counted_twice",
+        "    balance(set, &stacked, held);\n    if",
+        "    for (size_t i = 0; i < set->size; i++)\n        set->words[i] = load_acq(word_of(set->objects[i]));\n"
+        "    balance(set, &stacked, held);\n    if"),
+    row("gc/cycles/certifier.c", "no grace period",
+        "certify/a_load_under_way_gets_nothing certify/an_upgrade_or_the_verdict collect/moves_loads_upgrades",
+        "    epoch_wait();                    /* 5 */\n", ""),
+    row("gc/cycles/certifier.c", "upgrades are not told", "certify/an_upgrade_or_the_verdict collect/a_lost_ring_is_freed_or_upgraded",
+        "    store_rlx(&weak_certifying, 1u); /* 4 */\n", ""),
+    row("gc/cycles/certifier.c", "upgrades are told after the grace period", "certify/an_upgrade_or_the_verdict",
+        "    store_rlx(&weak_certifying, 1u); /* 4 */\n    epoch_wait();                    /* 5 */\n",
+        "    epoch_wait();\n    store_rlx(&weak_certifying, 1u);\n"),
+    row("gc/cycles/certifier.c", "the words are not read under the lock of upgrades", "certify/an_upgrade_or_the_verdict",
+        "        drop_changed_cells(set, stacked);\n", ""),
+    row("gc/cycles/certifier.c", "weak cells are looked for before the words are read", "certify/a_cell_that_comes_meanwhile",
+        "    read_words(set, &stacked);\n",
+        "    size_t with_cell = 0;\n    for (size_t i = 0; i < set->size; i++)\n"
+        "        with_cell += kind_is_cell(load_acq(kind_of(set->objects[i])));\n    read_words(set, &stacked);\n",
+        "    return decide_cells(set, &stacked, held);", "    set->with_cell = with_cell;\n    return decide_cells(set, &stacked, held);"),
+    row("gc/cycles/certifier.c", "counts are not compared", "certify/what_is_loaded_from_the_ring collect/a_ring_that_is_held",
+        "        if (!set->dropped[i] && word_count(set->words[i]) != set->internal[i] + held)\n", "        if (false)\n",
+        "            if (word_count(set->words[to]) != set->internal[to] + held)\n", "            if (false)\n"),
+    row("gc/cycles/certifier.c", "weak cells are not cut off", "collect/a_lost_ring_is_freed_or_upgraded",
+        "        cut_cells(set);\n", ""),
+    row("gc/cycles/certifier.c", "the limbo is drained inside an object", "certify/what_dies_meanwhile",
+        "    struct set *set = scan->set;\n", "    struct set *set = scan->set;\n    finder_drain(set->scope);\n"),
+    row("gc/cycles/collector.c", "an activation that deaths do not see", "collect/what_dies_meanwhile",
+        "store_seq(&limbo_active, 1u);\n    fence_seq();", "store_rel(&limbo_active, 1u);"),
+    row("gc/cycles/scope.h", "a kind is believed without a second look", "certify/what_dies_meanwhile",
+        "if ((kind & KIND_PENDING) || word_count(load_rlx(word_of(block))) == 0)", "if (kind & KIND_PENDING)"),
+    row("gc/cycles/teardown.c", "after the finalizers nothing is proved again",
+        "collect/what_a_finalizer_saves collect/what_is_saved_and_dropped",
+        "bool proved = certifier_run(set, 1);", "bool proved = true;"),
+    row("gc/cycles/teardown.c", "units of what was saved are kept", "collect/what_a_finalizer_saves",
+        "            arca_release(set->objects[i]);\n", "            (void)0;\n"),
+    row("gc/cycles/teardown.c", "a finalized member is not marked", "collect/what_is_saved_and_dropped",
+        "            or_rlx(word_of(set->objects[i]), WORD_FINALIZED);\n", ""),
+    row("gc/objects/keeper.c", "two collect at once", "collect/two_collections_free_it_once",
+        "    lock_acquire(&work_lock);\n    working = true;\n    job(context);\n    release_retired();\n    working = false;\n    lock_release(&work_lock);",
+        "    job(context);\n    release_retired();"),
+    # ---- the allocator's own
+    row("src/base/lock.h", "release does not wake", "lock/one_holder_and_nobody_sleeps_for_ever",
+        "exchange_rel(&lock->state, 0u) == 2", "exchange_rel(&lock->state, 0u) == 3"),
+    row("src/base/lock.c", "who sleeps does not say so", "lock/one_holder_and_nobody_sleeps_for_ever",
+        "exchange_acq(&lock->state, 2u)", "exchange_acq(&lock->state, 1u)",
+        "os_wait(&lock->state, 2, OS_FOREVER)", "os_wait(&lock->state, 1, OS_FOREVER)"),
+    row("src/base/lock.c", "who has slept forgets that others may sleep", "lock/one_holder_and_nobody_of_three",
+        "while (exchange_acq(&lock->state, 2u) != 0)", "for (uint32_t mark = 2; exchange_acq(&lock->state, mark) != 0; mark = 1)",
+        "os_wait(&lock->state, 2, OS_FOREVER)", "os_wait(&lock->state, mark, OS_FOREVER)"),
+    row("src/base/lock.h", "try in two steps", "lock/one_holder_and_nobody_sleeps_for_ever",
+        "return cas_acq(&lock->state, &expected, 1u);",
+        "return load_acq(&lock->state) == expected ? store_rlx(&lock->state, 1u), true : false;"),
+    row("src/heap/remote.c", "push in two steps", "remote/what_is_pushed_is_drained_once",
+        "while (!cas_weak_rel(&list->head, &head, first));", "while (store_rel(&list->head, first), false);"),
+    row("src/heap/remote.c", "the link is that of the first try", "remote/what_is_pushed_is_drained_once",
+        "    do {\n        last->next = head;\n", "    last->next = head;\n    do {\n"),
+    row("src/heap/remote.c", "drain in two steps", "remote/what_is_pushed_is_drained_once",
+        "return exchange_acq(&list->head, NULL);",
+        "struct block *all = load_acq(&list->head); store_rlx(&list->head, NULL); return all;"),
+    row("src/heap/remote.c", "a drain that pops one block", "remote/a_block_that_comes_back",
+        "return exchange_acq(&list->head, NULL);",
+        "struct block *top = load_acq(&list->head);\n"
+        "    while (!cas_acqrel(&list->head, &top, top->next))\n        ;\n    top->next = NULL;\n    return top;"),
+    row("src/heap/retired.c", "only the second span wakes", "retired/every_span_is_taken_once",
+        "if (before == 0)", "if (before == 1)"),
+    row("src/heap/retired.c", "the list is taken without its lock", "retired/every_span_is_taken_once",
+        "    lock_acquire(&list_lock);\n    struct span *list = first;\n    first = NULL;\n"
+        "    store_rlx(&retired_count, 0u);\n    lock_release(&list_lock);",
+        "    struct span *list = first;\n    store_rlx(&retired_count, 0u);\n    first = NULL;"),
+    row("src/front/background.c", "a sweep without the barrier", "door/a_heap_is_its_threads_or_the_sweepers",
+        "return parked != 0 && os_barrier();", "return parked != 0;"),
+    row("src/heap/heap_life.c", "the sweeper does not look whether the door is in use", "door/a_heap_is_its_threads_or_the",
+        "if (barrier && load_acq(&heap->door->busy) == 0) {", "if (barrier) {"),
+    row("src/heap/heap_life.c", "the sentinel comes after the look", "door/a_heap_is_its_threads_or_the",
+        "        store_rlx(&heap->door->heap, &heap_sentinel);\n        parking = true;", "        parking = true;",
+        "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            return true;",
+        "            store_rlx(&heap->door->heap, &heap_sentinel);\n"
+        "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            return true;"),
+    row("src/heap/heap.h", "the thread reads its heap before it says so", "door/a_heap_is_its_threads_or_the",
+        "    store_rlx(&door->busy, 1u);\n    fence_compiler(); /* the processor's half: os_barrier() in the sweeper */\n"
+        "    return load_rlx(&door->heap);",
+        "    struct heap *heap = load_rlx(&door->heap);\n    store_rlx(&door->busy, 1u);\n    return heap;"),
+    row("src/heap/heap_life.c", "an ending thread does not wait for the sweeper", "door/a_thread_ends_while_its_heap_is_swept",
+        "lock_acquire(&heap->lock); /* first: the sweeper may be opening the door again */", "lock_try(&heap->lock);"),
+    row("src/heap/heap_life.c", "an orphan can be adopted before it is let go", "door/an_orphan_has_one_heir",
+        "    struct orphans *list = &orphans[heap->objects];\n    lock_acquire(&list->lock);\n"
+        "    orphan_add_locked(list, heap);\n    lock_release(&list->lock);\n", "",
+        "    struct heap *heap = door->own;\n    lock_acquire(&heap->lock); /* first",
+        "    struct heap *heap = door->own;\n    struct orphans *list = &orphans[heap->objects];\n    lock_acquire(&list->lock);\n"
+        "    orphan_add_locked(list, heap);\n    lock_release(&list->lock);\n    lock_acquire(&heap->lock); /* first"),
+    row("src/heap/heap_life.c", "the sweeper opens the door to a heap that it has taken", "door/a_heap_is_its_threads_or_one_of_two",
+        "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            return true;",
+        "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            store_rlx(&heap->door->heap, heap);\n            return true;"),
+]
+
+
+class Builder:
+    """Recompiles what a mutant changes, and links it with the rest of the scenarios' program."""
+
+    def __init__(self, build):
+        self.units = {}
+        for entry in json.loads((build / "compile_commands.json").read_text()):
+            command = shlex.split(entry["command"])
+            out = command[command.index("-o") + 1]
+            if "schedule.dir" in out:
+                self.units[Path(entry["file"])] = (command, Path(entry["directory"]), Path(entry["directory"]) / out)
+
+    def depends(self, unit, header):
+        return str(header) in Path(f"{self.units[unit][2]}.d").read_text()
+
+    def compile(self, source, copy, overlay):
+        command, directory, _ = self.units[source]
+        out = overlay / f"{source.stem}.o"
+        command = [command[0], f"-I{overlay}", *command[1:], "-O0", "-g0", "-Wno-error"]
+        command[command.index("-o") + 1] = str(out)
+        command[command.index("-c") + 1] = str(copy)
+        return subprocess.run(command, cwd=directory, capture_output=True, text=True), out
+
+    def build(self, mutant, overlay):
+        """The program, or None and why."""
+        original = ROOT / mutant.file
+        text = original.read_text()
+        for old, new in mutant.lines:
+            if text.count(old) != 1:
+                return None, f"{mutant.file} has {text.count(old)} times: {old}"
+            text = text.replace(old, new)
+        copy = overlay / mutant.file.removeprefix("include/").removeprefix("src/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(text)
+        changed = {original: copy} if original in self.units else \
+            {unit: unit for unit in self.units if self.depends(unit, original)}
+        objects = {unit: out for unit, (_, _, out) in self.units.items()}
+        for unit, source in changed.items():
+            done, objects[unit] = self.compile(unit, source, overlay)
+            if done.returncode:
+                return None, done.stderr
+        program = overlay / "schedule"
+        compiler = next(iter(self.units.values()))[0][0]
+        done = subprocess.run([compiler, *map(str, objects.values()), "-pthread", "-o", program], capture_output=True, text=True)
+        return (program, "") if changed and done.returncode == 0 else (None, done.stderr)
+
+
+def judge(builder, mutant):
+    """For each scenario: (caught, message)."""
+    title = f"{mutant.file}: {mutant.what}"
+    with tempfile.TemporaryDirectory() as overlay:
+        program, why = builder.build(mutant, Path(overlay))
+        if program is None:
+            return [(False, f"{title}: {why}")]
+        return [run(program, title, scenario) for scenario in mutant.scenarios]
+
+
+def run(program, title, scenario):
+    try:
+        done = subprocess.run([program, scenario], capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False, f"{title}: {scenario} does not end"
+    for line in done.stderr.splitlines():
+        if line.startswith(f"[FAIL] {scenario}"):
+            return True, f"{title}: {line.removeprefix('[FAIL] ')}"
+    return False, f"{title}: not caught by {scenario}\n{done.stdout}{done.stderr}"
+
+
+def check_rows(build):
+    """A scenario that no mutant fails proves nothing."""
+    listed = subprocess.run([build / "tests/schedule/schedule", "--list"], capture_output=True, text=True, check=True)
+    needed = [scenario for mutant in MUTANTS for scenario in mutant.scenarios]
+    for scenario in listed.stdout.split():
+        check(any(scenario.startswith(part) for part in needed), f"{scenario}: no mutant for it")
+
+
+def main():
+    build, part = build_dir(), sys.argv[2] if len(sys.argv) > 2 else ""
+    builder = Builder(build)
+    check_rows(build)
+    wanted = [mutant for mutant in MUTANTS if part in f"{mutant.file}: {mutant.what}: {' '.join(mutant.scenarios)}"]
+    with ThreadPoolExecutor(2) as pool:
+        for verdicts in pool.map(lambda mutant: judge(builder, mutant), wanted):
+            for caught, message in verdicts:
+                if check(caught, message):
+                    print(f"caught: {message}")
+    finish()
+
+
+main()

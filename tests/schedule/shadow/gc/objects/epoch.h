@@ -1,0 +1,13 @@
+/* liburcu as its contract has it: a grace period ends when the sections that began before it are over. */
+#ifndef ARCA_TEST_EPOCH_H
+#define ARCA_TEST_EPOCH_H
+
+#include <stdbool.h>
+
+void epoch_enter(void);
+void epoch_leave(void);
+bool epoch_inside(void);
+void epoch_attach(void);
+void epoch_wait(void);
+
+#endif
