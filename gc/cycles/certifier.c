@@ -151,7 +151,7 @@ static void balance(struct set *set, size_t *stacked, uint32_t held)
 
 /* ---- 6, 7: nothing has changed; weak cells ---------------------------------------------------------------- */
 
-/* After the grace period the members' cells and types stand still, too: nobody has a unit to bind with. */
+/* After the grace period only an upgrade can still get a unit: of who has a cell now. */
 static void drop_changed(struct set *set, size_t *stacked)
 {
     set->with_cell = 0;
@@ -160,21 +160,23 @@ static void drop_changed(struct set *set, size_t *stacked)
         if (set->dropped[i])
             continue;
         const void *object = set->objects[i];
+        uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
         if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */
             drop(set, stacked, (uint32_t)i);
             continue;
         }
-        uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
+        /* It was alive when its kind was read: an upgrade may still get it, and even its death, until the lock is held. */
+        const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
         set->with_cell += kind_is_cell(kind);
-        set->finalize_due |= type_of(object)->finalize != NULL && !(set->words[i] & WORD_FINALIZED);
+        set->finalize_due |= type->finalize != NULL && !(set->words[i] & WORD_FINALIZED);
     }
 }
 
-static void drop_changed_cells(struct set *set, size_t *stacked)
+/* All of them: who was upgraded, and has died since, has no cell any more. */
+static void drop_upgraded(struct set *set, size_t *stacked)
 {
     for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i] && kind_is_cell(load_rlx(kind_of(set->objects[i]))) &&
-            load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with the upgrades */
+        if (!set->dropped[i] && load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with the upgrades */
             drop(set, stacked, (uint32_t)i);
     }
 }
@@ -210,7 +212,7 @@ static bool decide_cells(struct set *set, size_t *stacked, uint32_t held)
     bool room = reserve_cells(set);
     lock_acquire(&weak_lock);
     if (set->with_cell != 0 && room) {
-        drop_changed_cells(set, stacked);
+        drop_upgraded(set, stacked);
         take_back_edges(set, stacked, held);
         cut_cells(set);
     }

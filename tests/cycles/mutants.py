@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ["test_protocol", "stress_gc_weak", "stress_graph"]
-SECONDS = 100
+SECONDS = 100  # a hang is caught as well
 RUNS = 2  # of each, with seeds of their own
 
 Mutant = namedtuple("Mutant", "name edits programs", defaults=(PROGRAMS,))
@@ -54,13 +54,9 @@ MUTANTS = [
                                      "        if (false) {")]),
     Mutant("certifying not set", [("gc/cycles/certifier.c", "    store_rlx(&weak_certifying, 1u); /* 4 */", ""),
                                   WIDER_UPGRADE, UPGRADE_UNISTD], ["stress_gc_weak"]),
-    Mutant("words of cells not read again under the lock", [("gc/cycles/certifier.c",
-                                                             "        drop_changed_cells(set, stacked);", ""),
-                                                            ("gc/cycles/certifier.c",
-                                                             "    bool room = reserve_cells(set);",
-                                                             "    bool room = reserve_cells(set);\n    usleep(1000);"),
-                                                            ("gc/cycles/certifier.c", "#include <string.h>",
-                                                             "#include <string.h>\n#include <unistd.h>")], ["stress_gc_weak"]),
+    Mutant("words not read again under the lock", [("gc/cycles/certifier.c",
+                                                    "        drop_upgraded(set, stacked);",
+                                                    "        (void)drop_upgraded;")]),
     Mutant("upgrade does not look at the cell again", [("gc/objects/weak.c",
                                                         "        there = load_acq(&cell->target) == object;",
                                                         "        there = true;"), WIDER_UPGRADE, UPGRADE_UNISTD],

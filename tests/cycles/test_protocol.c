@@ -8,7 +8,10 @@
 
 #include "gc/cycles/scope.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/weak.h"
 #include "heap/retired.h"
+
+#include <sched.h>
 
 enum { COUNT = 1, SCAN = 2 };
 
@@ -402,6 +405,39 @@ TEST(protocol, a_cell_that_is_made_during_the_scan_is_cut_off)
     CHECK_EQ(nodes_alive(), 0);
     CHECK(arca_weak_upgrade(late_weak) == NULL);
     arca_release(late_weak);
+    check_all_goes();
+}
+
+/* As a slow upgrade does it; the collector has passed its second look at the words and waits for the lock. */
+static void *upgrade_and_kill(void *unused)
+{
+    epoch_enter();
+    atomic_store(&in_section, true);
+    while (load_acq(&weak_certifying) == 0)
+        sched_yield();
+    lock_acquire(&weak_lock);
+    epoch_leave();
+    wait_ms(100);
+    REQUIRE(word_try_retain(a));
+    hand = arca_slot_load(&a->node.slots[0]);
+    CHECK(hand == b);
+    arca_slot_clear(&b->node.slots[0]);
+    arca_release(a); /* the last unit: it dies, and has no cell any more */
+    lock_release(&weak_lock);
+    return unused;
+}
+
+TEST(protocol, one_that_was_upgraded_and_has_died_is_noticed)
+{
+    actors_make();
+    actors_ring();
+    pthread_t thread = start_thread(upgrade_and_kill, NULL);
+    while (!atomic_load(&in_section))
+        wait_ms(1);
+    CHECK_EQ(arca_gc_collect(2), 0);
+    pthread_join(thread, NULL);
+    CHECK_EQ(nodes_alive(), 1);
+    node_check(&b->node);
     check_all_goes();
 }
 
