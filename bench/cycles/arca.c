@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct node {
     arca_object object;
@@ -79,11 +80,28 @@ static void program_start(void)
 {
 }
 
+static double cpu_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
 static void program_note(void)
 {
     struct arca_gc_stats stats = {.size = sizeof stats};
-    if (arca_gc_get_stats(&stats) == 0)
-        printf("waits %llu\nblocks %zu\n", (unsigned long long)stats.waits, stats.blocks);
+    if (arca_gc_get_stats(&stats) != 0)
+        abort();
+    double collected = 0;
+    for (int generation = 0; generation < ARCA_GC_GENERATIONS; generation++)
+        collected += (double)stats.generations[generation].collected;
+    printf("collected %.0f\nothers_ms %.1f\nwaits %llu\nblocks %zu\n", collected,
+           cpu_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu_ms(CLOCK_THREAD_CPUTIME_ID), (unsigned long long)stats.waits,
+           stats.blocks);
+    for (int generation = 0; generation < ARCA_GC_GENERATIONS; generation++)
+        printf("collections.%d %llu\nms.%d %.1f\n", generation,
+               (unsigned long long)stats.generations[generation].collections, generation,
+               (double)stats.generations[generation].microseconds / 1e3);
 }
 
 #include "graph.h"
