@@ -80,6 +80,12 @@ static void program_start(void)
 {
 }
 
+static size_t objects_alive(void)
+{
+    struct arca_gc_stats stats = {.size = sizeof stats};
+    return arca_gc_get_stats(&stats) == 0 ? stats.blocks : 0;
+}
+
 static double cpu_ms(clockid_t clock)
 {
     struct timespec now;

@@ -73,6 +73,12 @@ static void table_drop(struct node **table)
     GC_FREE(table);
 }
 
+/* With what lies in blocks that were not swept yet. */
+static size_t objects_alive(void)
+{
+    return (GC_get_heap_size() - GC_get_free_bytes()) / sizeof(struct node);
+}
+
 static void program_start(void)
 {
     GC_INIT();

@@ -1,6 +1,6 @@
 <?php
 /* PHP's objects and its cycle collector. The rows and the contract with the driver are in graph.h; how operations are
- * timed in stalls.h. An object of two properties is 72 bytes: 40 and 16 for each. Without threads there is no `other`. */
+ * timed in stalls.h. An object of two properties is 72 bytes. It has no threads: there is no `other`. */
 
 const ASK_NS = 20000;
 const MOST_UNCOLLECTED = 5000000;
