@@ -30,8 +30,10 @@
 #define GRAPH_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "random.h"
 #include "stalls.h"
@@ -394,6 +396,7 @@ static const struct row {
 
 int main(int argc, char **argv)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* never outlive the driver */
     program_start();
     for (const struct row *row = rows; row->name != NULL; row++) {
         if (argc == 2 && strcmp(argv[1], "--list") == 0)
