@@ -95,10 +95,10 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
         return NULL;
     bool huge = slices > ARENA_SLICES / 2;
     uint32_t size = huge ? slices : ARENA_SLICES;
-    size_t align = (size_t)align_slices << SLICE_SHIFT;
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
-        base = os_map((size_t)size << SLICE_SHIFT, align);
+        uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;
+        base = os_map((size_t)size << SLICE_SHIFT, (size_t)align << SLICE_SHIFT);
         if (base != NULL || size == slices)
             break;
     }
@@ -112,9 +112,10 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
         lock_release(&arenas.lock);
         return NULL;
     }
-    if (options.huge_pages)
-        os_huge_pages(base, (size_t)size << SLICE_SHIFT, true);
-    arena->base = (uintptr_t)base;
+    if (options.huge_pages && !huge)
+        os_forbid_huge_pages(base, (size_t)size << SLICE_SHIFT);
+    arena->base = arena->huge_pages.base = (uintptr_t)base;
+    store_rlx(&arena->huge_pages.whole, 0u);
     arena->huge = huge;
     arena->free_slices = size;
     arena->dirty_slices = 0;
@@ -176,12 +177,23 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     return span;
 }
 
-static struct span *claim_in_locked(struct arena *arena, bool only_dirty, uint32_t slices, uint32_t align, enum span_kind kind,
-                                    bool *zeroed)
+enum claim_from { FROM_DIRTY, FROM_CLEAN, FROM_ANY };
+
+static const uint64_t *clean_bits(const struct arena *arena, uint64_t *bits)
 {
-    const uint64_t *bits = only_dirty ? arena->dirty_bits : arena->free_bits;
-    if ((only_dirty ? arena->dirty_slices : arena->free_slices) < slices)
+    for (unsigned i = 0; i < BITMAP_WORDS(ARENA_SLICES); i++)
+        bits[i] = arena->free_bits[i] & ~arena->dirty_bits[i];
+    return bits;
+}
+
+static struct span *claim_in_locked(struct arena *arena, enum claim_from from, uint32_t slices, uint32_t align,
+                                    enum span_kind kind, bool *zeroed)
+{
+    uint64_t clean[BITMAP_WORDS(ARENA_SLICES)];
+    uint32_t dirty = arena->dirty_slices, room = arena->free_slices;
+    if ((from == FROM_DIRTY ? dirty : from == FROM_CLEAN ? room - dirty : room) < slices)
         return NULL;
+    const uint64_t *bits = from == FROM_DIRTY ? arena->dirty_bits : from == FROM_CLEAN ? clean_bits(arena, clean) : arena->free_bits;
     uint32_t index;
     if (slices == 1 && align == 1) {
         index = bitmap_next_set(bits, 0, arena->slices);
@@ -254,13 +266,13 @@ static struct span *claim_best_locked(uint32_t slices, uint32_t align, enum span
 }
 
 /* The fullest arena first. */
-static struct span *claim_first_locked(bool only_dirty, uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+static struct span *claim_first_locked(enum claim_from from, uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
 {
     for (unsigned bucket = bits_width(slices); bucket < ARENA_BUCKETS; bucket++) {
-        for (unsigned dirty = only_dirty; dirty < 2; dirty++) {
+        for (unsigned dirty = from == FROM_DIRTY; dirty < 2; dirty++) {
             unsigned searched = 0;
             for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL && searched++ < SEARCH_ARENAS_MAX; a = a->next) {
-                struct span *span = claim_in_locked(a, only_dirty, slices, align, kind, zeroed);
+                struct span *span = claim_in_locked(a, from, slices, align, kind, zeroed);
                 if (span != NULL)
                     return span;
             }
@@ -269,16 +281,19 @@ static struct span *claim_first_locked(bool only_dirty, uint32_t slices, uint32_
     return NULL;
 }
 
+static struct span *claim_dirty_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
+{
+    return load_rlx(&arenas.dirty_slices) < slices ? NULL : claim_first_locked(FROM_DIRTY, slices, align, kind, zeroed);
+}
+
 static struct span *claim_locked(uint32_t slices, uint32_t align, enum span_kind kind, bool *zeroed)
 {
     if (slices > ARENA_SLICES / 2)
         return claim_huge_locked(slices, align, kind, zeroed);
     if (slices >= SEARCH_SLICES_MIN)
         return claim_best_locked(slices, align, kind, zeroed);
-    struct span *span = NULL;
-    if (load_rlx(&arenas.dirty_slices) >= slices)
-        span = claim_first_locked(true, slices, align, kind, zeroed);
-    return span != NULL ? span : claim_first_locked(false, slices, align, kind, zeroed);
+    struct span *span = claim_dirty_locked(slices, align, kind, zeroed);
+    return span != NULL ? span : claim_first_locked(FROM_ANY, slices, align, kind, zeroed);
 }
 
 /* The first span of an arena that nobody else knows yet. */
@@ -286,7 +301,7 @@ static struct span *claim_new_locked(struct arena *arena, uint32_t slices, uint3
 {
     if (!arena->huge) {
         arena_list_locked(arena);
-        return claim_in_locked(arena, false, slices, align, kind, zeroed);
+        return claim_in_locked(arena, FROM_ANY, slices, align, kind, zeroed);
     }
     arena->free_slices = 0;
     add_rlx(&arenas.used_slices, slices);
@@ -309,6 +324,32 @@ struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind 
     }
     if (span != NULL)
         page_map_set(span->start, kind == SPAN_POOL ? slices : 1, span);
+    return span;
+}
+
+struct span *arena_claim_ahead(uint32_t slices, bool *zeroed)
+{
+    struct span *span = NULL, *fresh = NULL;
+    if (huge_page_worth(load_rlx(&arenas.used_slices))) {
+        uint32_t whole = (uint32_t)bits_round_up(slices, HUGE_PAGE_SLICES);
+        lock_acquire(&arenas.lock);
+        span = claim_dirty_locked(slices, 1, SPAN_POOL, zeroed);
+        if (span == NULL)
+            span = fresh = claim_first_locked(FROM_CLEAN, whole, HUGE_PAGE_SLICES, SPAN_POOL, zeroed);
+        lock_release(&arenas.lock);
+    }
+    if (span == NULL) {
+        span = arena_claim(slices, 1, SPAN_POOL, zeroed);
+        if (span != NULL && *zeroed)
+            huge_page_pass(slices);
+        return span;
+    }
+    if (fresh != NULL) {
+        huge_page_fault(&span->arena->huge_pages, span);
+        arena_shrink(span, slices, os_now_ms());
+        *zeroed = false; /* there is nothing left to fault in */
+    }
+    page_map_set(span->start, slices, span);
     return span;
 }
 
@@ -399,15 +440,4 @@ bool arena_remap_huge(struct span **span, uint32_t slices)
     lock_release(&arenas.lock);
     page_map_set(arena->base, 1, &arena->spans[0]);
     return true;
-}
-
-struct arena *arena_find(uintptr_t address)
-{
-    /* P:arena record acquire: with record_take */
-    struct arena *a = load_acq(&arenas.all);
-    lock_acquire(&arenas.lock);
-    while (a != NULL && (a->slices == 0 || address - a->base >= (size_t)a->slices << SLICE_SHIFT))
-        a = a->all_next;
-    lock_release(&arenas.lock);
-    return a;
 }

@@ -17,6 +17,7 @@
 #define ARCA_ARENAS_ARENA_H
 
 #include "arenas/bitmap.h"
+#include "arenas/huge_page.h"
 #include "arenas/span.h"
 #include "base/lock.h"
 
@@ -30,6 +31,7 @@ struct arena {
     uint8_t bucket;
     bool listed_dirty;
     bool huge; /* one large block; no bitmaps, only spans[0] and freed_ms[0] count */
+    struct huge_pages huge_pages; /* none in a huge arena, nor in one that is smaller than they are */
     struct arena *next, *prev;
     struct arena *all_next;   /* every record, for ever */
     struct arena *spare_next; /* records without memory */
@@ -55,6 +57,10 @@ extern struct arenas arenas;
 /* A span of exactly this many slices whose address is a multiple of align_slices slices (a power of
  * two), entered in the page map; NULL without memory.  *zeroed: its memory reads as zeros. */
 struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind kind, bool *zeroed);
+
+/* The same for a pool of a heap that will want more: what is not dirty comes by whole huge pages where they pay, and
+ * the rest of the last one becomes dirty. */
+struct span *arena_claim_ahead(uint32_t slices, bool *zeroed);
 
 /* Takes a span back.  now_ms is when its memory was last used. */
 void arena_return(struct span *span, uint32_t now_ms);

@@ -1,4 +1,4 @@
-/* The law of the arenas: walked by checks, restored in the child of a fork. */
+/* The law of the arenas: walked by checks and messages, restored in the child of a fork. */
 #include "arenas/arena.h"
 
 #include "base/log.h"
@@ -50,6 +50,17 @@ void arena_check(void)
     if (dirty != load_rlx(&arenas.dirty_slices))
         log_abort("check: %zu dirty slices, counted %zu", dirty, load_rlx(&arenas.dirty_slices));
     lock_release(&arenas.lock);
+}
+
+struct arena *arena_find(uintptr_t address)
+{
+    /* P:arena record acquire: with record_take */
+    struct arena *a = load_acq(&arenas.all);
+    lock_acquire(&arenas.lock);
+    while (a != NULL && (a->slices == 0 || address - a->base >= (size_t)a->slices << SLICE_SHIFT))
+        a = a->all_next;
+    lock_release(&arenas.lock);
+    return a;
 }
 
 /* Bitmaps and counts from the kinds; what was free or on its way out counts as dirty. */

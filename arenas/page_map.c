@@ -2,15 +2,25 @@
 #include "arenas/page_map.h"
 
 _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
+struct page_map_leaf page_map_first;
+
+#define NO_REGION UINTPTR_MAX
+_Atomic uintptr_t page_map_first_region = NO_REGION;
 
 #define LEAF_SHIFT (SLICE_SHIFT + PAGE_MAP_LEAF_BITS)
+
+static bool is_first_region(uintptr_t region)
+{
+    uintptr_t none = NO_REGION;
+    return cas_acq(&page_map_first_region, &none, region) || none == region;
+}
 
 bool page_map_reserve(uintptr_t address, size_t bytes)
 {
     if ((address + bytes - 1) >> PAGE_MAP_ADDRESS_BITS)
         return false;
     for (uintptr_t i = address >> LEAF_SHIFT; i <= (address + bytes - 1) >> LEAF_SHIFT; i++) {
-        if (load_acq(&page_map_root[i]) != NULL)
+        if (is_first_region(i) || load_acq(&page_map_root[i]) != NULL)
             continue;
         struct page_map_leaf *leaf = os_map(sizeof *leaf, OS_PAGE_SIZE), *expected = NULL;
         if (leaf == NULL)
@@ -26,8 +36,15 @@ bool page_map_reserve(uintptr_t address, size_t bytes)
 void page_map_set(uintptr_t address, uint32_t count, struct span *span)
 {
     for (uint32_t i = 0; i < count; i++, address += SLICE_SIZE) {
-        struct page_map_leaf *leaf = load_acq(&page_map_root[address >> LEAF_SHIFT]);
+        struct page_map_leaf *leaf = page_map_leaf_of(address);
         /* P:page map entry release: with page_map_find */
-        store_rel(&leaf->spans[(address >> SLICE_SHIFT) & ((1u << PAGE_MAP_LEAF_BITS) - 1)], span);
+        store_rel(&leaf->spans[page_map_index(address)], span);
     }
+}
+
+void page_map_set_bin(const struct span *pool, unsigned bin_offset)
+{
+    uintptr_t address = pool->start;
+    for (uint32_t i = 0; i < pool->slices; i++, address += SLICE_SIZE)
+        store_rlx(&page_map_leaf_of(address)->bin_offsets[page_map_index(address)], (uint16_t)bin_offset);
 }

@@ -55,12 +55,29 @@ static void take_run_locked(struct batch *batch, struct arena *arena, uint32_t f
     batch->count++;
 }
 
+/* Huge pages that are wholly free but not unused for long enough throughout: they go back whole, or are claimed
+ * again, which costs a fraction of breaking them up. */
+static uint32_t waiting_huge_pages(const struct arena *arena, uint32_t now_ms, uint32_t hold_ms)
+{
+    uint32_t waiting = 0;
+    for (uint32_t rest = load_rlx(&arena->huge_pages.whole); rest != 0; rest &= rest - 1) {
+        uint32_t page = bits_lowest(rest), from = page * HUGE_PAGE_SLICES, to = from + HUGE_PAGE_SLICES;
+        if (bitmap_next_clear(arena->dirty_bits, from, to) != to)
+            continue;
+        while (from < to && slice_due(arena, from, now_ms, hold_ms))
+            from++;
+        if (from < to)
+            waiting |= 1u << page;
+    }
+    return waiting;
+}
+
 static void collect_arena_locked(struct batch *batch, struct arena *arena, uint32_t now_ms, uint32_t hold_ms)
 {
-    uint32_t limit = arena->slices;
+    uint32_t limit = arena->slices, waiting = waiting_huge_pages(arena, now_ms, hold_ms);
     for (uint32_t from = bitmap_next_set(arena->dirty_bits, 0, limit); from < limit && batch->count < OS_RANGES_MAX;) {
         uint32_t end = bitmap_next_clear(arena->dirty_bits, from, limit), to = from;
-        while (to < end && slice_due(arena, to, now_ms, hold_ms))
+        while (to < end && !(waiting >> to / HUGE_PAGE_SLICES & 1) && slice_due(arena, to, now_ms, hold_ms))
             to++;
         if (to > from)
             take_run_locked(batch, arena, from, to);
@@ -165,6 +182,8 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
             total += release_arena(batch.unmap);
             continue;
         }
+        for (unsigned i = 0; i < batch.count; i++)
+            huge_page_break(&batch.spans[i]->arena->huge_pages, &batch.ranges[i]);
         bool purged = os_purge_ranges(batch.ranges, batch.count);
         hand_back(&batch, purged, now_ms);
         if (!purged) {

@@ -49,7 +49,6 @@ struct span {
     uintptr_t start;
     uint64_t divider; /* offset * divider < divider only at the start of a block; 0 for a large block */
     uint32_t block_size;
-    uint16_t bin_offset; /* of its class' bin in a heap: class * 16 */
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
     _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
@@ -71,6 +70,7 @@ struct span {
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
+    bool stained;        /* claimed dirty and not trimmed since: its uncarved pages may be resident */
     _Atomic uint8_t kind;
 } ARCA_ALIGNED(ARCA_CACHE_LINE);
 

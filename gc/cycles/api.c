@@ -9,12 +9,14 @@
 void arca_gc_enable(void)
 {
     store_rlx(&collector.enabled, true);
+    collector_set_limits();
     watch_ring();
 }
 
 void arca_gc_disable(void)
 {
     store_rlx(&collector.enabled, false);
+    collector_set_limits();
 }
 
 bool arca_gc_is_enabled(void)
@@ -147,7 +149,7 @@ static bool refers_to(void *object, const void *wanted)
 /* With a unit of it, so that it stays alive for the visitor. */
 static void walk_block(struct walk *walk, void *block)
 {
-    if (!word_try_retain(block))
+    if (collector_has_lost(block) || !word_try_retain(block))
         return;
     uint8_t age = age_of(block);
     if (age >= walk->youngest && age <= walk->oldest && (walk->referent == NULL || refers_to(block, walk->referent)))

@@ -42,14 +42,18 @@ void set_close(struct set *set)
     arca_free(set->cells);
 }
 
-/* UINT32_MAX for what is no member. */
-ARCA_INLINE uint32_t member_index(const struct set *set, const void *object)
+/* Of a member, or of what was one; UINT32_MAX for the rest.  A look at `dropped` would cost as much again as the counter,
+ * and an edge to what was dropped does no harm. */
+ARCA_INLINE uint32_t proposed_index(const struct set *set, const void *object)
 {
     const int32_t *counter = object != NULL ? scope_counter(set->scope, object) : NULL;
-    if (counter == NULL || *counter < MEMBER)
-        return UINT32_MAX;
-    uint32_t index = (uint32_t)(*counter - MEMBER);
-    return index >= set->size || set->dropped[index] || set->objects[index] != object ? UINT32_MAX : index;
+    return counter == NULL || *counter < MEMBER ? UINT32_MAX : (uint32_t)(*counter - MEMBER);
+}
+
+bool set_has(const struct set *set, const void *object)
+{
+    uint32_t index = proposed_index(set, object);
+    return index != UINT32_MAX && !set->dropped[index];
 }
 
 static void drop(struct set *set, size_t *stacked, uint32_t index)
@@ -83,7 +87,7 @@ ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
 {
     struct scan *scan = context;
     struct set *set = scan->set;
-    uint32_t index = member_index(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
+    uint32_t index = proposed_index(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
     if (index == UINT32_MAX)
         return;
     if (set->edge_count == set->edge_capacity) {
@@ -115,7 +119,7 @@ static bool scan_slots(struct set *set, size_t *stacked)
         else
             drop(set, stacked, (uint32_t)i);
         if (i % DRAIN_EVERY == 0)
-            finder_drain();
+            finder_drain(set->scope);
     }
     set->first_edge[set->size] = (uint32_t)set->edge_count;
     return !scan.failed;
@@ -236,6 +240,7 @@ bool certifier_run(struct set *set, uint32_t held)
 {
     lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
     bool done = certify_locked(set, held);
+    set->held = held;
     lock_release(&retired_window);
     return done;
 }

@@ -37,11 +37,15 @@ struct set {
     size_t cell_count, cell_capacity;
     size_t with_cell;  /* members that have one, when they were last seen unchanged */
     bool finalize_due; /* one of them has a finalize to run */
+    uint32_t held;     /* units of each member that the collector has */
 };
 
 /* Over the finder's objects; false without memory. */
 bool set_open(struct set *set, const struct scope *scope, void **objects, size_t size);
 void set_close(struct set *set);
+
+/* Whether the object is a member now; any block for objects is allowed. */
+bool set_has(const struct set *set, const void *object);
 
 /* Drops all that can not be proved garbage; what is left is lost to everybody else, its weak cells are cut off.
  * held: units of each member that the collector has itself.  False without memory: nothing is proved. */

@@ -19,6 +19,9 @@
 #define WAIT_EVERY 256
 #define WAIT_NANOSECONDS 50000
 
+/* Who changes a setting and then the limits must not be outrun by who read the setting before. */
+static struct lock limits_lock;
+
 struct collector collector = { .enabled = true, .thresholds = { 700, 10, 10 } };
 
 static uint64_t now_microseconds(void)
@@ -31,33 +34,54 @@ static uint64_t now_microseconds(void)
 /* ---- one collection ------------------------------------------------------------------------------------ */
 
 struct outcome {
-    size_t found, collected, uncollectable, tracked, aged;
+    size_t found, collected, uncollectable, tracked;
     bool failed;
 };
 
-ARCA_COLD static void say_found(const struct set *set)
+/* What is being disposed of, for what user code in this thread looks at meanwhile. */
+static const struct set *lost;
+
+ARCA_COLD static void say_members(const struct set *set, const char *what)
 {
     for (size_t i = 0; i < set->size; i++) {
         if (!set->dropped[i])
-            log_line("gc: collectable %p '%s'", set->objects[i], type_of(set->objects[i])->name);
+            log_line("gc: %s %p '%s'", what, set->objects[i], type_of(set->objects[i])->name);
     }
 }
 
-/* What became of the members that were proved garbage. */
-static void dispose(struct set *set, struct outcome *outcome)
+/* Saved or freed. */
+static void dispose_lost(struct set *set, struct outcome *outcome)
 {
     uint32_t debug = load_rlx(&collector.debug);
-    if (debug & ARCA_GC_DEBUG_COLLECTABLE)
-        say_found(set);
+    if (set->members == 0)
+        return;
+    if ((debug & ARCA_GC_DEBUG_SAVEALL) && events_save(set)) {
+        outcome->uncollectable = set->members;
+        if (debug & ARCA_GC_DEBUG_UNCOLLECTABLE)
+            say_members(set, "uncollectable");
+    } else {
+        outcome->collected = teardown_free(set);
+    }
+}
+
+/* What becomes of the members that were proved garbage. */
+static void dispose(struct set *set, struct outcome *outcome)
+{
+    if (load_rlx(&collector.debug) & ARCA_GC_DEBUG_COLLECTABLE)
+        say_members(set, "collectable");
+    lost = set;
     bool proved = teardown_finalize(set);
     teardown_call_back(set);
-    outcome->failed = !proved;
-    if (!proved || set->members == 0)
-        return;
-    if ((debug & ARCA_GC_DEBUG_SAVEALL) && events_save(set))
-        outcome->uncollectable = set->members;
+    if (proved)
+        dispose_lost(set, outcome);
     else
-        outcome->collected = teardown_free(set);
+        outcome->failed = true;
+    lost = NULL;
+}
+
+bool collector_has_lost(const void *object)
+{
+    return lost != NULL && set_has(lost, object);
 }
 
 static void collect_found(const struct scope *scope, const struct found *found, struct outcome *outcome)
@@ -83,9 +107,8 @@ static void collect_active(unsigned generation, struct outcome *outcome)
         outcome->failed = true;
         return;
     }
-    outcome->failed = !finder_run(&scope, &found);
+    outcome->failed = !finder_run(&scope, &found) || scope.incomplete;
     outcome->tracked = found.tracked;
-    outcome->aged = found.aged;
     if (found.count != 0)
         collect_found(&scope, &found, outcome);
     arca_free(found.objects);
@@ -96,17 +119,26 @@ static void collect_active(unsigned generation, struct outcome *outcome)
 
 void collector_set_limits(void)
 {
-    int64_t blocks = load_rlx(&watch_blocks), threshold = load_rlx(&collector.thresholds[0]);
-    store_rlx(&collector.base, blocks);
+    lock_acquire(&limits_lock);
+    int64_t base = load_rlx(&collector.base), threshold = load_rlx(&collector.thresholds[0]);
     if (!load_rlx(&collector.enabled) || threshold == 0) {
         store_rlx(&watch_limit, INT64_MAX);
         store_rlx(&watch_full, INT64_MAX);
     } else {
-        int64_t growth = blocks > SMALL_HEAP ? threshold * (blocks / SMALL_HEAP) : threshold;
-        store_rlx(&watch_limit, blocks + growth);
-        store_rlx(&watch_full, blocks + growth + (int64_t)options.backlog);
+        int64_t growth = base > SMALL_HEAP ? threshold * (base / SMALL_HEAP) : threshold;
+        store_rlx(&watch_limit, base + growth);
+        store_rlx(&watch_full, base + growth + (int64_t)options.backlog);
     }
     watch_judge();
+    lock_release(&limits_lock);
+}
+
+/* The young are what there is more than so many blocks. */
+static void count_from(int64_t blocks)
+{
+    int64_t now = load_rlx(&watch_blocks);
+    store_rlx(&collector.base, blocks < now ? blocks : now);
+    collector_set_limits();
 }
 
 static void note(unsigned generation, const struct outcome *outcome, uint64_t microseconds)
@@ -126,8 +158,8 @@ static void note(unsigned generation, const struct outcome *outcome, uint64_t mi
     if (generation == ARCA_GC_GENERATIONS - 1) {
         store_rlx(&collector.old_total, outcome->tracked - outcome->collected);
         store_rlx(&collector.old_pending, 0);
-    } else {
-        bump_rlx(&collector.old_pending, outcome->aged);
+    } else if (generation == ARCA_GC_GENERATIONS - 2) {
+        bump_rlx(&collector.old_pending, outcome->tracked - outcome->collected);
     }
     if (load_rlx(&collector.debug) & ARCA_GC_DEBUG_STATS)
         log_line("gc: generation %u: %zu tracked, %zu found, %zu freed, %zu kept, %lu us", generation, outcome->tracked,
@@ -143,20 +175,21 @@ void collector_activate(void)
 void collector_deactivate(void)
 {
     store_seq(&limbo_active, 0u);
-    finder_drain();
+    finder_drain(NULL);
 }
 
 long collector_collect(unsigned generation)
 {
     struct outcome outcome = { .failed = false };
     uint64_t start = now_microseconds();
+    int64_t blocks = load_rlx(&watch_blocks);
     events_call(&(struct arca_gc_event){ .start = true, .generation = (int)generation });
     collector_activate();
     collect_active(generation, &outcome);
     collector_deactivate();
     uint64_t microseconds = now_microseconds() - start;
     note(generation, &outcome, microseconds);
-    collector_set_limits();
+    count_from(blocks - (int64_t)outcome.collected); /* what was born meanwhile is young */
     events_call(&(struct arca_gc_event){ .generation = (int)generation, .collected = outcome.collected,
                                          .uncollectable = outcome.uncollectable, .microseconds = microseconds });
     return outcome.failed ? -1 : (long)outcome.collected;
@@ -186,11 +219,11 @@ static unsigned generation_due(void)
 
 static void collector_work(void)
 {
-    finder_drain(); /* of deaths that saw the end of a collection late */
+    finder_drain(NULL); /* of deaths that saw the end of a collection late */
     while (young_due())
         collector_collect(generation_due());
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
-        collector_set_limits();
+        count_from(INT64_MAX);
 }
 
 static void collector_wait(void)
@@ -204,14 +237,16 @@ static void collector_wait(void)
     nanosleep(&(struct timespec){ .tv_nsec = WAIT_NANOSECONDS }, NULL);
 }
 
-/* A collection that a fork caught half way is forgotten, with what it was freeing. */
+/* A collection of another thread that a fork caught half way is forgotten, with what it was freeing. */
 static void collector_fork_child(void)
 {
-    store_rlx(&limbo_active, 0u);
+    if (!keeper_is_working())
+        store_rlx(&limbo_active, 0u);
     store_rlx(&weak_certifying, 0u);
     lock_reset(&weak_lock);
+    lock_reset(&limits_lock);
     events_fork_child();
-    collector_set_limits();
+    count_from(INT64_MAX);
     store_rlx(&collector.runs[2], UINT32_MAX); /* counters may be left over: the next one looks at all */
     store_rlx(&collector.old_pending, SIZE_MAX);
 }

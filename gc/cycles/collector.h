@@ -17,7 +17,7 @@ struct collector {
     _Atomic uint32_t debug;
 
     /* Of who collects; others read them as figures. */
-    _Atomic int64_t base;                          /* watch_blocks after the last collection, or less since */
+    _Atomic int64_t base;                          /* watch_blocks of what the last collection left, or less since */
     _Atomic uint32_t runs[ARCA_GC_GENERATIONS];    /* [g]: collections of g - 1 since the last one of g */
     _Atomic size_t old_total, old_pending;         /* survivors of the last full one; what joined them since */
     struct {
@@ -32,8 +32,11 @@ extern struct collector collector;
 void collector_activate(void);
 void collector_deactivate(void);
 
-/* After a collection or a change of the settings: when the next one is due. */
+/* After a change of the settings: when the next one is due. */
 void collector_set_limits(void);
+
+/* To user code that the caller's collection calls: the object is lost, whatever its count says. */
+bool collector_has_lost(const void *object);
 
 /* -1: memory was short. */
 long collector_collect(unsigned generation);

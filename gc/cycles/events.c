@@ -76,7 +76,7 @@ bool events_save(const struct set *set)
         garbage.objects = objects;
         for (size_t i = 0; i < set->size; i++) {
             if (!set->dropped[i])
-                objects[garbage.count++] = arca_retain(set->objects[i]);
+                objects[garbage.count++] = set->held != 0 ? set->objects[i] : arca_retain(set->objects[i]);
         }
     }
     lock_release(&garbage.lock);

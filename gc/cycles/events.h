@@ -7,7 +7,8 @@
 
 void events_call(const struct arca_gc_event *event);
 
-/* Retains the members in the garbage list instead of their death; false without memory, then none is. */
+/* Keeps the members in the garbage list instead of their death, with the collector's unit of each or a new one; false
+ * without memory, then none is kept. */
 bool events_save(const struct set *set);
 
 void events_fork_child(void);

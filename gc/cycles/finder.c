@@ -47,10 +47,13 @@ ARCA_INLINE void *object_ahead(struct finder *finder, void *object)
     return before;
 }
 
-void finder_drain(void)
+void finder_drain(const struct scope *scope)
 {
     for (void *object = limbo_drain(), *next; object != NULL; object = next) {
+        int32_t *counter = scope != NULL ? scope_counter(scope, object) : NULL;
         next = limbo_next(object);
+        if (counter != NULL)
+            *counter = 0; /* the block's next life is not of this collection */
         object_free(object);
     }
 }
@@ -58,7 +61,7 @@ void finder_drain(void)
 static void drain_sometimes(struct finder *finder)
 {
     if (++finder->turn % DRAIN_EVERY == 0)
-        finder_drain();
+        finder_drain(finder->scope);
 }
 
 /* ---- counting: after it, a counter of the scope is what of the count the scope does not account for ------- */
@@ -206,10 +209,8 @@ static void mark(struct finder *finder)
 static void grow_old(struct finder *finder, struct span_side *side, uint32_t index)
 {
     uint8_t age = finder->scope->generation + 1 < GENERATIONS ? (uint8_t)(finder->scope->generation + 1) : GENERATIONS - 1;
-    if (load_rlx(&side->ages[index]) < age) {
+    if (load_rlx(&side->ages[index]) < age)
         store_rlx(&side->ages[index], age);
-        finder->found->aged += age == GENERATIONS - 1;
-    }
 }
 
 static bool propose(struct finder *finder)
@@ -222,10 +223,9 @@ static bool propose(struct finder *finder)
         struct span_side *side = load_rlx(&scope->spans[s]->side);
         uint32_t blocks = span_blocks(scope->spans[s]);
         for (uint32_t i = 0; i < blocks; i++) {
-            if (counters[i] == REACHED)
+            if (counters[i] == REACHED || counters[i] == IN_SCOPE) /* if it lives on, it does so older */
                 grow_old(finder, side, i);
-            else
-                proposed += counters[i] == IN_SCOPE;
+            proposed += counters[i] == IN_SCOPE;
         }
         counters += blocks;
     }

@@ -13,13 +13,12 @@ struct found {
     void **objects;
     size_t count;
     size_t tracked; /* objects of the scope */
-    size_t aged;    /* of them, those that have reached the oldest generation now */
 };
 
 /* False without memory; found->objects is the caller's to free. */
 bool finder_run(struct scope *scope, struct found *found);
 
-/* Blocks that died are kept readable while a collection lasts; freed here, between two objects. */
-void finder_drain(void);
+/* Blocks that died are kept readable while a collection lasts; freed here, between two objects.  NULL: of no scope. */
+void finder_drain(const struct scope *scope);
 
 #endif

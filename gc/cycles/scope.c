@@ -26,12 +26,16 @@ static void visit_span(struct span *span, void *context)
     uint32_t blocks = span_blocks(span);
     if (load_rlx(&span->side) == NULL) {
         struct span_side *side = arca_calloc(blocks, sizeof side->ages[0]);
-        if (side == NULL)
+        if (side == NULL) {
+            scope->incomplete = true;
             return;
+        }
         store_rlx(&span->side, side);
     }
     if (add_span(scope, span))
         scope->blocks += blocks;
+    else
+        scope->incomplete = true;
 }
 
 /* At most half full. */

@@ -38,16 +38,16 @@ bool teardown_finalize(struct set *set)
 
 void teardown_call_back(struct set *set)
 {
-    for (size_t i = 0; i < set->cell_count; i++) {
+    while (set->cell_count != 0) {
+        struct cell *cell = set->cells[--set->cell_count];
         struct arca_weak *weak;
-        while ((weak = cell_next_watcher(set->cells[i])) != NULL) {
+        while ((weak = cell_next_watcher(cell)) != NULL) {
             if (!load_rlx(&weak->severed))
                 weak->callback(weak, weak->data);
             arca_release(weak);
         }
-        arca_release(set->cells[i]);
+        arca_release(cell);
     }
-    set->cell_count = 0;
 }
 
 struct clearing {
@@ -77,12 +77,13 @@ static void clear_member(const struct set *set, size_t index)
     const arca_type *type = type_of(object);
     struct clearing clearing = { set, set->first_edge[index], set->first_edge[index + 1] };
     type_visit(type, object, clear_member_slot, &clearing);
-    if (type->destroy != NULL)
-        type->destroy(object);
 }
 
 static void free_member(void *object)
 {
+    const arca_type *type = type_of(object);
+    if (type->destroy != NULL)
+        type->destroy(object);
     store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
     if (unlikely(debug_is_on()))
         debug_free_late(object);
@@ -90,6 +91,8 @@ static void free_member(void *object)
         object_free(object);
 }
 
+/* All slots before any destroy: what a fork catches in between looks held for ever to the child, and is not destroyed
+ * there a second time. */
 size_t teardown_free(struct set *set)
 {
     for (size_t i = 0; i < set->size; i++) {

@@ -43,11 +43,16 @@ void debug_fork_child(void)
 
 static uint32_t left[TYPES_MAX]; /* by type; written by one thread, at exit */
 
+/* Other threads may still run: a kind that is no type is a link of a dying object, and must not be followed. */
 static void count_object(void *block)
 {
     uint64_t word = load_rlx(word_of(block));
-    if (word_count(word) != 0 && !(word & WORD_IMMORTAL))
-        left[type_of(block)->arca_private.index]++;
+    if (word_count(word) == 0 || (word & WORD_IMMORTAL))
+        return;
+    uintptr_t kind = load_acq(kind_of(block)); /* P:weak cell acquire: with cell_of */
+    const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
+    for (uint32_t i = 1; i < type_count(); i++)
+        left[i] += type_at(i) == type;
 }
 
 static void left_in_span(struct span *span, void *unused)

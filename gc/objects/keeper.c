@@ -137,18 +137,17 @@ void keeper_poke_slow(void)
     }
     static _Atomic uint32_t seen;
     uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
-    if (load_rlx(&keeper_state) == KEEPER_NONE && !inside && bell != load_rlx(&seen)) {
+    if (load_rlx(&keeper_state) == KEEPER_NONE && !inside && bell != load_rlx(&seen) && lock_try(&work_lock)) {
         store_rlx(&seen, bell);
-        if (lock_try(&work_lock))
-            work_locked();
+        work_locked();
     }
 }
 
 static void fork_child(void)
 {
     lock_reset(&start_lock);
-    lock_reset(&work_lock);
-    working = false;
+    if (!working) /* else the one who forked goes on with it */
+        lock_reset(&work_lock);
     type_fork_child();
     cell_fork_child();
     debug_fork_child();

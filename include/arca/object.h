@@ -23,7 +23,8 @@
  *       a new object and store it.
  *   U7  Storage that grows is an object of its own (a type with variable size), replaced by arca_slot_store.
  *   U8  finalize may use, store and resurrect its object; destroy must not look at references.  Either may run in any
- *       thread, holding no lock of the library; neither may wait for another thread that waits for the library.
+ *       thread, holding no lock of the library; neither may end its thread, or wait for another thread that waits for the
+ *       library.
  *   U9  The weak references of a finalised object are dead, even if it was resurrected.
  *   U10 A thread is not cancelled asynchronously inside these functions.
  */

@@ -35,8 +35,13 @@ void os_set_lazy(bool lazy);
 
 /* Faults the pages in, several per trap; a failure is harmless. */
 void os_populate(void *address, size_t bytes);
-/* Asks for huge pages, or takes the wish back. */
-void os_huge_pages(void *address, size_t bytes, bool wanted);
+/* Keeps the kernel from using huge pages in a mapping of its own accord; then only these calls make some. */
+void os_forbid_huge_pages(void *address, size_t bytes);
+/* Faults a range of whole huge pages in as such, or by small pages where there are none; microseconds that it
+ * took of the thread's time. */
+uint64_t os_populate_huge(void *address, size_t bytes);
+/* Makes a huge page small ones, so that a part of it can be purged in earnest. */
+void os_break_huge_page(void *address);
 
 /* Milliseconds of a monotonic clock that is cheap to read; wraps after 49 days, so that only
  * differences mean anything. */

@@ -26,6 +26,9 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
 #define ARCA_PIDFD_SELF_THREAD_GROUP (-20000) /* linux/pidfd.h, Linux 6.14 */
 
 static _Atomic bool purge_lazily;
@@ -173,10 +176,40 @@ void os_populate(void *address, size_t bytes)
     errno = saved;
 }
 
-void os_huge_pages(void *address, size_t bytes, bool wanted)
+void os_forbid_huge_pages(void *address, size_t bytes)
 {
     int saved = errno;
-    (void)madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    (void)madvise(address, bytes, MADV_NOHUGEPAGE);
+    errno = saved;
+}
+
+static uint64_t thread_time_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* The wish is taken back at once: the kernel would fill in again what was purged (khugepaged does), and a mapping
+ * that differs from its neighbours counts against the process' limit of mappings. */
+uint64_t os_populate_huge(void *address, size_t bytes)
+{
+    int saved = errno;
+    uint64_t before_us = thread_time_us();
+    (void)madvise(address, bytes, MADV_HUGEPAGE);
+    (void)madvise(address, bytes, MADV_POPULATE_WRITE);
+    (void)madvise(address, bytes, MADV_NOHUGEPAGE);
+    uint64_t took_us = thread_time_us() - before_us;
+    errno = saved;
+    return took_us;
+}
+
+/* Advice on a part of a huge page splits it.  MADV_DONTNEED alone unmaps the part, which counts as gone, while the
+ * memory stays taken until the kernel runs short. */
+void os_break_huge_page(void *address)
+{
+    int saved = errno;
+    (void)madvise(address, OS_PAGE_SIZE, MADV_COLD);
     errno = saved;
 }
 

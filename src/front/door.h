@@ -27,16 +27,12 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 }
 
 /* NULL when the bin is empty; size <= SMALL_MAX. */
-ARCA_INLINE void *bin_pop(size_t size)
+ARCA_INLINE void *small_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct bin *bin = bin_at(heap, bin_offset_of(size));
-    struct block *block = bin->head;
-    if (likely(block != NULL)) {
-        bin->head = block->next;
-        bin->room++;
+    struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
+    if (likely(block != NULL))
         block->mark = 0;
-    }
     door_leave(&thread_door);
     return block;
 }
@@ -44,7 +40,7 @@ ARCA_INLINE void *bin_pop(size_t size)
 ARCA_INLINE void *malloc_fast(size_t size)
 {
     if (likely(size <= SMALL_MAX)) {
-        void *block = bin_pop(size);
+        void *block = small_pop(size);
         if (likely(block != NULL))
             return block;
     }
@@ -54,19 +50,17 @@ ARCA_INLINE void *malloc_fast(size_t size)
 ARCA_INLINE void free_fast(void *address)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct span *pool = page_map_find((uintptr_t)address);
+    struct page_map_leaf *leaf = page_map_leaf_of((uintptr_t)address);
+    struct span *pool = page_map_find_in(leaf, (uintptr_t)address);
     struct block *block = address;
     /* The divider of a large block is 0, so that nothing is a block of it here. */
-    if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(block->mark != block_mark(block))) {
+    if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(!block_is_marked(block))) {
         block->mark = block_mark(block);
         if (unlikely(load_rlx(&pool->heap) != heap)) {
             free_remote(heap, pool, block);
             return;
         }
-        struct bin *bin = bin_at(heap, pool->bin_offset);
-        block->next = bin->head;
-        bin->head = block;
-        if (unlikely(--bin->room < 0)) {
+        if (unlikely(bin_push(bin_at(heap, load_rlx(&leaf->bin_offsets[page_map_index((uintptr_t)address)])), block) < 0)) {
             free_flush(heap, pool->size_class);
             return;
         }

@@ -193,6 +193,10 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
         free_remote_slow(pool, owner, block);
         return;
     }
+    if (heap_borrow(heap, pool, block)) {
+        door_leave(&thread_door);
+        return;
+    }
     bool left = heap_send(heap, owner, block, pool->block_size);
     door_leave(&thread_door);
     if (left)
@@ -282,7 +286,7 @@ void *arca_memalign(size_t alignment, size_t size)
 int arca_posix_memalign(void **block, size_t alignment, size_t size)
 {
     if (likely(size <= alignment && alignment <= SMALL_MAX && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
-        void *warm = bin_pop(alignment); /* a power of two is a class of its own */
+        void *warm = small_pop(alignment); /* a power of two is a class of its own */
         if (likely(warm != NULL)) {
             *block = warm;
             return 0;

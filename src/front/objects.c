@@ -88,12 +88,7 @@ void *object_alloc(size_t size)
 {
     if (likely(size <= SMALL_MAX)) {
         struct heap *heap = door_enter(&object_door);
-        struct bin *bin = bin_at(heap, bin_offset_of(size));
-        struct block *block = bin->head;
-        if (likely(block != NULL)) {
-            bin->head = block->next;
-            bin->room++;
-        }
+        struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
         door_leave(&object_door);
         if (likely(block != NULL)) {
             unpoison(block, bits_round_up(size, BLOCK_ALIGN));
@@ -175,11 +170,9 @@ void object_free(void *address)
         store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)address - pool->start))], 0);
     /* A large object's span has no heap, and the sentinel owns nothing. */
     if (likely(load_rlx(&pool->heap) == heap)) {
-        struct bin *bin = bin_at(heap, pool->bin_offset);
+        struct bin *bin = &heap->bins[pool->size_class];
         if (likely(bin->room > 0)) {
-            block->next = bin->head;
-            bin->head = block;
-            bin->room--;
+            bin_push(bin, block);
             if (!load_rlx(&pool->young))
                 store_rlx(&pool->young, true);
             door_leave(&object_door);

@@ -69,7 +69,7 @@ void process_start(void)
     lock_acquire(&start_lock);
     if (!load_rlx(&started)) {
         read_environment();
-        block_secret = (uintptr_t)os_random() | 1;
+        block_secret_set(os_random());
         size_class_init((size_t)options.cache);
         os_barrier_register();
         os_fork_mark();

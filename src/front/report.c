@@ -105,17 +105,23 @@ bool arca_option_get(const char *name, uint64_t *value)
     return options_get(name, value);
 }
 
+/* The heap behind a door of the calling thread. */
+static int check_own(struct heap_door *door)
+{
+    struct heap *heap = thread_enter(door);
+    if (heap == NULL)
+        return 0;
+    heap_check(heap);
+    door_leave(door);
+    return 1;
+}
+
 int arca_heap_check(void)
 {
     int walked = 0;
     process_after_fork();
     arena_check();
-    struct heap *own = thread_enter(&thread_door);
-    if (own != NULL) {
-        heap_check(own);
-        walked++;
-        door_leave(&thread_door);
-    }
+    walked += check_own(&thread_door) + check_own(&object_door);
     for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
         enum heap_state state = load_rlx(&heap->state);
         if (state < HEAP_PARKED || state == HEAP_DEAD)

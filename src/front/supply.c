@@ -16,12 +16,9 @@ ARCA_COLD void supply_reclaim(void)
 
 struct block *supply_block(struct heap *heap, unsigned class)
 {
-    struct bin *bin = &heap->bins[class];
-    struct block *block = bin->head;
+    struct block *block = bin_pop(&heap->bins[class]);
     if (block == NULL)
         return heap_refill(heap, class);
-    bin->head = block->next;
-    bin->room++;
     if (!heap->objects)
         block->mark = 0;
     return block;

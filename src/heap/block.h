@@ -21,11 +21,26 @@ struct block {
 /* Random; set once before the first block is freed. */
 extern uintptr_t block_secret;
 
+/* Blocks are aligned to 16, so that the low half byte of a secret is that of every mark: one that neither a zero, a
+ * pointer nor most small numbers have. */
+ARCA_INLINE void block_secret_set(uint64_t random)
+{
+    block_secret = (uintptr_t)random << 4 | 11;
+}
+
 /* Depends on the address, so that a program that copies uninitialised memory around does not carry a
  * valid mark from one block to another. */
 ARCA_INLINE uintptr_t block_mark(const struct block *block)
 {
     return (uintptr_t)block ^ block_secret;
+}
+
+/* Looks at one byte first: a load that is wider than what the program has just stored there would wait until the
+ * store has reached the cache. */
+ARCA_INLINE bool block_is_marked(const struct block *block)
+{
+    uintptr_t mark = block_mark(block);
+    return unlikely(*(const unsigned char *)block == (unsigned char)mark) && block->mark == mark;
 }
 
 /* A block that is carved. */

@@ -61,27 +61,46 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     link_pool(heap, pool, bucket);
 }
 
-static void return_block(struct heap *heap, struct block *block)
+static struct parcel *parcel_for(struct heap *heap, const struct heap *destination)
 {
-    struct span *pool = page_map_find((uintptr_t)block);
-    if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
-        log_abort("free(): %p: double free", (void *)block);
-    pool_put(pool, block);
+    return &heap->parcels[destination->index % PARCELS];
+}
+
+/* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
+static struct block *return_run(struct heap *heap, struct block *first, int64_t *returned)
+{
+    struct span *pool = page_map_find((uintptr_t)first);
+    struct block *last, *next = first;
+    uint32_t count = 0;
+    struct heap *owner = pool == NULL ? NULL : load_rlx(&pool->heap);
+    if (unlikely(owner == NULL))
+        log_abort("free(): %p: double free", (void *)first);
+    if (owner != heap) { /* it was borrowed */
+        next = first->next;
+        parcel_add(parcel_for(heap, owner), &owner->remote, first, pool->block_size);
+        return next;
+    }
+    uintptr_t start = pool->start, extent = pool->extent;
+    do {
+        last = next;
+        next = last->next;
+        count++;
+    } while ((uintptr_t)next - start < extent);
+    pool_put(pool, first, last, count);
+    *returned += count;
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
+    return next;
 }
 
 static void return_chain(struct heap *heap, struct block *block)
 {
-    int64_t count = 0;
-    for (; block != NULL; count++) {
-        struct block *next = block->next;
-        return_block(heap, block);
-        block = next;
-    }
-    if (heap->objects && count != 0)
-        watch_add(-count);
+    int64_t returned = 0;
+    while (block != NULL)
+        block = return_run(heap, block, &returned);
+    if (heap->objects && returned != 0)
+        watch_add(-returned);
 }
 
 /* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
@@ -104,12 +123,14 @@ static struct span *find_pool(struct heap *heap, unsigned class)
         if (pool != NULL)
             return pool;
     }
-    bool zeroed;
-    struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
+    bool zeroed, growing = populate_worth(heap, class);
+    uint32_t slices = size_classes[class].slices;
+    struct span *pool = growing ? arena_claim_ahead(slices, &zeroed) : arena_claim(slices, 1, SPAN_POOL, &zeroed);
     if (pool != NULL) {
-        pool_init(pool, heap, class, heap->objects);
+        pool_init(pool, heap, class, heap->objects, zeroed);
         pool->bucket = BUCKET_NONE;
-        if (zeroed && populate_worth(heap, class))
+        page_map_set_bin(pool, class * BIN_BYTES);
+        if (growing && zeroed)
             pool_populate(pool);
     }
     return pool;
@@ -132,46 +153,54 @@ static bool has_remote(struct heap *heap)
     return heap->backlog != NULL || !remote_is_empty(&heap->remote);
 }
 
-/* A portion of them: to the bins while they have room, warm as they are. */
+/* A portion of them: to the bins while they have room, warm as they are.  Objects among them were counted off when
+ * they were sent. */
 static void take_remote(struct heap *heap)
 {
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog;
-    int64_t returned = 0;
-    for (unsigned i = 0; i < REMOTE_PORTION && block != NULL; i++) {
+    int64_t taken = 0;
+    for (; taken < REMOTE_PORTION && block != NULL; taken++) {
         struct block *next = block->next;
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
             log_abort("free(): %p: double free", (void *)block);
         struct bin *bin = &heap->bins[pool->size_class];
         if (bin->room > 0) {
-            block->next = bin->head;
-            bin->head = block;
-            bin->room--;
+            bin_push(bin, block);
             if (heap->objects)
                 store_rlx(&pool->young, true);
         } else {
-            return_block(heap, block);
-            returned++;
+            block->next = NULL;
+            return_chain(heap, block);
         }
         block = next;
     }
     heap->backlog = block;
-    if (heap->objects && returned != 0)
-        watch_add(-returned);
+    if (heap->objects && taken != 0)
+        watch_add(taken);
 }
 
 static struct block *pop(const struct heap *heap, struct bin *bin)
 {
-    struct block *block = bin->head;
-    if (block != NULL) {
-        bin->head = block->next;
-        bin->room++;
-        if (!heap->objects)
-            block->mark = 0;
-    }
+    struct block *block = bin_pop(bin);
+    if (block != NULL && !heap->objects)
+        block->mark = 0;
     return block;
+}
+
+/* An empty bin, from the free blocks of a pool. */
+static uint32_t bin_fill(struct bin *bin, struct span *pool)
+{
+    uint32_t taken = pool_take(pool, bin->batch, &bin->head);
+    bin->room = bin->limit - (int32_t)taken;
+    struct block *block = bin->head, *next = block->next, *after;
+    for (bin->second = next; next != NULL; block = next, next = after) {
+        after = next->next;
+        block->next = after;
+    }
+    return taken;
 }
 
 struct block *heap_refill(struct heap *heap, unsigned class)
@@ -186,8 +215,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
         return NULL;
-    uint32_t taken = pool_take(pool, bin->batch, &bin->head);
-    bin->room = bin->limit - (int32_t)taken;
+    uint32_t taken = bin_fill(bin, pool);
     if (heap->objects) {
         store_rlx(&pool->young, true);
         watch_add(taken);
@@ -198,6 +226,13 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     unsigned batch = bin->batch * 2u, most = size_classes[class].bin_limit / 2u;
     bin->batch = (uint16_t)(batch < most ? batch : most);
     return pop(heap, bin);
+}
+
+static void return_rest(struct heap *heap, struct block *last)
+{
+    struct block *rest = last->next;
+    last->next = NULL;
+    return_chain(heap, rest);
 }
 
 /* A bin that overflows again and again serves a program that frees in bursts: room for the burst costs less
@@ -223,75 +258,67 @@ void heap_flush(struct heap *heap, unsigned class)
     note_slow_op(heap);
     if (grow_bin(heap, bin, class))
         return;
-    uint32_t keep = bin_count(bin) / 2;
-    struct block *last = bin->head, *older;
-    for (uint32_t i = 1; i < keep; i++)
-        last = last->next;
-    older = last->next;
-    last->next = NULL;
-    bin->room = bin->limit - (int32_t)keep;
-    return_chain(heap, older);
+    uint32_t keep = bin_count(bin) / 4;
+    struct block *first = bin->head, *second = bin->second;
+    for (uint32_t i = 1; i < keep; i++) {
+        first = first->next;
+        second = second->next;
+    }
+    bin->room = bin->limit - 2 * (int32_t)keep;
+    return_rest(heap, first);
+    return_rest(heap, second);
 }
 
 void heap_put(struct heap *heap, struct span *pool, struct block *block)
 {
-    struct bin *bin = bin_at(heap, pool->bin_offset);
     if (heap->objects)
         store_rlx(&pool->young, true);
-    block->next = bin->head;
-    bin->head = block;
-    if (--bin->room < 0)
+    if (bin_push(&heap->bins[pool->size_class], block) < 0)
         heap_flush(heap, pool->size_class);
 }
 
 /* ---- remote frees ----------------------------------------------------------------------------- */
 
-static void parcel_leave(struct parcel *parcel)
+/* Blocks of objects that have left for other heaps, or wait to. */
+static void count_sent(struct heap *heap)
 {
-    if (parcel->destination != NULL)
-        remote_push(&parcel->destination->remote, parcel->first, parcel->last);
-    parcel->destination = NULL;
+    if (heap->sent != 0)
+        watch_add(-(int64_t)heap->sent);
+    heap->sent = 0;
 }
 
 bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
 {
-    struct parcel *parcel = &heap->parcels[destination->index % PARCELS];
-    if (parcel->destination != destination) {
-        parcel_leave(parcel);
-        parcel->destination = destination;
-        parcel->first = parcel->last = block;
-        parcel->count = parcel->bytes = 0;
-        block->next = NULL;
-    } else {
-        block->next = parcel->first;
-        parcel->first = block;
-    }
-    parcel->bytes += block_size;
-    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
-        return false;
-    parcel_leave(parcel);
-    note_slow_op(heap);
-    return true;
+    bool left = parcel_add(parcel_for(heap, destination), &destination->remote, block, block_size);
+    if (heap->objects && (++heap->sent == PARCEL_BLOCKS || left))
+        count_sent(heap);
+    if (left)
+        note_slow_op(heap);
+    return left;
 }
 
 void heap_push_remote(struct heap *heap, struct block *block)
 {
+    if (heap->objects)
+        watch_add(-1);
     remote_push(&heap->remote, block, block);
 }
 
 static void flush_bins(struct heap *heap)
 {
-    for (unsigned i = 0; i < PARCELS; i++)
-        parcel_leave(&heap->parcels[i]);
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         struct bin *bin = &heap->bins[class];
-        struct block *chain = bin->head;
-        bin->head = NULL;
+        struct block *head = bin->head, *second = bin->second;
+        bin->head = bin->second = NULL;
         bin->limit = size_classes[class].bin_limit;
         bin->room = bin->limit;
         bin->batch = 1;
-        return_chain(heap, chain);
+        return_chain(heap, head);
+        return_chain(heap, second);
     }
+    for (unsigned i = 0; i < PARCELS; i++)
+        parcel_leave(&heap->parcels[i]);
+    count_sent(heap);
     heap->grown_bytes = 0;
 }
 
@@ -300,29 +327,6 @@ bool heap_flush_all(struct heap *heap)
     for (flush_bins(heap); has_remote(heap) && !lock_is_wanted(&heap->lock); flush_bins(heap))
         take_remote(heap);
     return !has_remote(heap);
-}
-
-/* ---- large blocks of shared heaps --------------------------------------------------------------- */
-
-void heap_add_large(struct heap *heap, struct span *span)
-{
-    span->prev = NULL;
-    span->next = heap->large;
-    if (heap->large != NULL)
-        heap->large->prev = span;
-    heap->large = span;
-    store_rlx(&span->heap, heap);
-}
-
-void heap_remove_large(struct heap *heap, struct span *span)
-{
-    if (span->prev != NULL)
-        span->prev->next = span->next;
-    else
-        heap->large = span->next;
-    if (span->next != NULL)
-        span->next->prev = span->prev;
-    store_rlx(&span->heap, NULL);
 }
 
 /* ---- sweeping ----------------------------------------------------------------------------------- */
@@ -351,8 +355,10 @@ static size_t purge_batch(struct trim_batch *batch)
     size_t bytes = 0;
     if (batch->count == 0)
         return 0;
-    for (unsigned i = 0; i < batch->count; i++)
+    for (unsigned i = 0; i < batch->count; i++) {
         bytes += batch->ranges[i].bytes;
+        huge_page_break(&page_map_find((uintptr_t)batch->ranges[i].address)->arena->huge_pages, &batch->ranges[i]);
+    }
     /* A refusal costs nothing but the memory: uncarved pages promise no zeros. */
     bool done = os_purge_ranges(batch->ranges, batch->count);
     batch->count = 0;
@@ -420,18 +426,27 @@ bool heap_needs_sweep(struct heap *heap)
 
 /* ---- checks --------------------------------------------------------------------------------------- */
 
+static uint32_t check_chain(const struct heap *heap, const struct block *block, unsigned class)
+{
+    uint32_t count = 0;
+    for (; block != NULL; block = block->next, count++) {
+        const struct span *pool = page_map_find((uintptr_t)block);
+        bool marked = heap->objects || block->mark == block_mark(block);
+        const struct heap *owner = pool == NULL ? NULL : load_rlx(&pool->heap);
+        bool strict = heap->explicit_heap || heap->objects || owner == NULL || owner->explicit_heap || owner->objects;
+        if (!marked || (strict && owner != heap) || pool->size_class != class)
+            log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)block);
+    }
+    return count;
+}
+
 void heap_check(struct heap *heap)
 {
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
-        uint32_t count = 0;
-        for (const struct block *b = heap->bins[class].head; b != NULL; b = b->next, count++) {
-            const struct span *pool = page_map_find((uintptr_t)b);
-            if ((!heap->objects && b->mark != block_mark(b)) || pool == NULL || load_rlx(&pool->heap) != heap || pool->size_class != class)
-                log_abort("check: heap %u: block %p does not belong into its bin", heap->index, (const void *)b);
-        }
-        if (count != bin_count(&heap->bins[class]))
-            log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count,
-                      bin_count(&heap->bins[class]));
+        const struct bin *bin = &heap->bins[class];
+        uint32_t count = check_chain(heap, bin->head, class) + check_chain(heap, bin->second, class);
+        if (count != bin_count(bin))
+            log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count, bin_count(bin));
         for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {
             for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = pool->next) {
                 if (pool->bucket != bucket || load_rlx(&pool->heap) != heap || pool_has_room(pool) == (bucket == BUCKET_FULL))

@@ -1,7 +1,8 @@
 /*
  * A heap: the pools of one thread and the bins in front of them.
  *
- *   bin     a bounded LIFO list of free blocks of one class: what the fast paths touch, and all they touch
+ *   bin     a bounded LIFO list of free blocks of one class: what the fast paths touch, and all they touch; some may be
+ *           borrowed, that is from pools of other threads
  *   door    a thread's way to its heap, in its thread-local memory
  *   parked  taken from a thread that does not look, so that its memory can be swept
  *
@@ -39,8 +40,10 @@
 
 enum heap_state { HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHARED, HEAP_DEAD };
 
+/* A block's link leads to the block after the next: so the pops of a burst wait for two loads from memory at a
+ * time, not for one after the other. */
 struct bin {
-    struct block *head;
+    struct block *head, *second;
     int32_t room;   /* limit - blocks in it: one instruction counts and tests on the fast path */
     uint16_t limit; /* grows while its thread overflows it, shrinks back with a sweep */
     uint16_t batch; /* blocks of the next refill: doubles, so that small users stay small */
@@ -58,6 +61,7 @@ struct heap {
     struct bin bins[SIZE_CLASSES];
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     struct parcel parcels[PARCELS];
+    uint32_t sent;                /* blocks of objects to other heaps, not yet counted off */
     uint32_t grown_bytes;         /* by which bins have grown beyond their first limits */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */
@@ -86,6 +90,27 @@ extern struct heap heap_sentinel;
 ARCA_INLINE struct bin *bin_at(struct heap *heap, unsigned offset)
 {
     return (struct bin *)((char *)heap->bins + offset);
+}
+
+/* NULL when it is empty. */
+ARCA_INLINE struct block *bin_pop(struct bin *bin)
+{
+    struct block *block = bin->head;
+    if (likely(block != NULL)) {
+        bin->head = bin->second;
+        bin->second = block->next;
+        bin->room++;
+    }
+    return block;
+}
+
+/* Returns the room that is left; below 0 it has to be flushed. */
+ARCA_INLINE int32_t bin_push(struct bin *bin, struct block *block)
+{
+    block->next = bin->second;
+    bin->second = bin->head;
+    bin->head = block;
+    return --bin->room;
 }
 
 ARCA_INLINE uint32_t bin_count(const struct bin *bin)
@@ -128,6 +153,16 @@ struct block *heap_refill(struct heap *heap, unsigned class);
 void heap_put(struct heap *heap, struct span *pool, struct block *block);
 /* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
+/* A block of another heap, neither explicit nor of objects: into the bin, to be reused here, while there is room.  So
+ * a thread that inherits the blocks of another works with them and does not make both heaps grow. */
+ARCA_INLINE bool heap_borrow(struct heap *heap, const struct span *pool, struct block *block)
+{
+    struct bin *bin = &heap->bins[pool->size_class];
+    if (bin->room <= 0)
+        return false;
+    bin_push(bin, block);
+    return true;
+}
 /* A block of another heap: into a parcel, which leaves when it is full.  True when one left. */
 bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */

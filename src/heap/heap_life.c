@@ -166,10 +166,33 @@ struct heap *heap_create_shared(bool explicit_heap, bool objects)
     if (heap == NULL)
         heap = heap_create(HEAP_SHARED, objects);
     if (heap != NULL) {
+        lock_acquire(&heap->lock); /* the sweeper knows it already */
         heap->explicit_heap = explicit_heap;
         heap->objects = objects;
+        lock_release(&heap->lock);
     }
     return heap;
+}
+
+void heap_add_large(struct heap *heap, struct span *span)
+{
+    span->prev = NULL;
+    span->next = heap->large;
+    if (heap->large != NULL)
+        heap->large->prev = span;
+    heap->large = span;
+    store_rlx(&span->heap, heap);
+}
+
+void heap_remove_large(struct heap *heap, struct span *span)
+{
+    if (span->prev != NULL)
+        span->prev->next = span->next;
+    else
+        heap->large = span->next;
+    if (span->next != NULL)
+        span->next->prev = span->prev;
+    store_rlx(&span->heap, NULL);
 }
 
 static void destroy_pools(struct heap *heap)

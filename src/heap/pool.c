@@ -32,12 +32,11 @@ static void blocks_of_page(const struct span *pool, unsigned page, uint32_t *fir
         *last = pool->capacity - 1u;
 }
 
-void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects)
+void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects, bool clean)
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
     pool->block_size = info->block_size;
-    pool->bin_offset = (uint16_t)(class * BIN_BYTES);
     pool->size_class = (uint8_t)class;
     pool->pages = info->pages;
     pool->free_list = NULL;
@@ -45,8 +44,9 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     store_rlx(&pool->used, 0u);
     pool->capacity = info->capacity;
     pool->extent = (uint32_t)info->capacity * info->block_size;
-    pool->settled = true;
     pool->objects = objects;
+    pool->stained = !clean;
+    pool->settled = clean;
     store_rlx(&pool->uncarved, low_mask(info->pages));
     store_rlx(&pool->side, NULL);
     store_rlx(&pool->young, false);
@@ -54,30 +54,47 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
 
-/* Turns the lowest uncarved page, and as many after it as the first block needs, or all pages, into free blocks
- * in address order. */
+/* The block that is carved first.  Pools start at multiples of 64 KiB: if all began with their first blocks, the
+ * blocks in use of a program that uses few would fight for the same few sets of its caches. */
+static uint32_t first_carved(const struct span *pool)
+{
+    uint32_t mixed = (uint32_t)(pool->start >> SLICE_SHIFT) * 0x85ebca6bu; /* odd, and its multiples spread well */
+    return (uint32_t)((uint64_t)mixed * pool->capacity >> 32);
+}
+
+/* The blocks of [first, last] that overlap none of these pages, to the end of a list. */
+static struct block **carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block **link)
+{
+    for (uint32_t i = first; i <= last; i++) {
+        if (pages_of_block(pool, i) & uncarved)
+            continue;
+        struct block *block = pool_block(pool, i);
+        block_init(block, pool->objects);
+        *link = block;
+        link = &block->next;
+        pool->free_count++;
+    }
+    return link;
+}
+
+/* Turns the next uncarved page, and as many after it as the first block needs, or all pages, into free blocks
+ * in address order, round from the one that is carved first. */
 static void carve(struct span *pool, bool all)
 {
     struct block **link = &pool->free_list;
     uint64_t uncarved = load_rlx(&pool->uncarved);
+    uint32_t start = first_carved(pool);
+    uint64_t later = ~low_mask(start * pool->block_size / OS_PAGE_SIZE);
     assert(pool->free_list == NULL);
     while (uncarved != 0 && (all || pool->free_count == 0)) {
-        unsigned page = bits_lowest(uncarved);
+        unsigned page = bits_lowest((uncarved & later) != 0 ? uncarved & later : uncarved);
         uint32_t first, last;
-        uncarved &= uncarved - 1;
+        uncarved &= ~((uint64_t)1 << page);
         blocks_of_page(pool, page, &first, &last);
-        for (uint32_t i = first; i <= last; i++) {
-            if (i != first && i != last) {
-                /* lies within the page */
-            } else if (pages_of_block(pool, i) & uncarved) {
-                continue;
-            }
-            struct block *block = pool_block(pool, i);
-            block_init(block, pool->objects);
-            *link = block;
-            link = &block->next;
-            pool->free_count++;
-        }
+        uint32_t from = start > first && start <= last ? start : first;
+        link = carve_blocks(pool, from, last, uncarved, link);
+        if (from != first)
+            link = carve_blocks(pool, first, from - 1, uncarved, link);
     }
     *link = NULL;
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
@@ -92,6 +109,7 @@ void pool_populate(struct span *pool)
 {
     os_populate((void *)pool->start, pool->pages * OS_PAGE_SIZE);
     carve(pool, true);
+    pool->settled = false;
 }
 
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
@@ -115,18 +133,26 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
     return taken;
 }
 
-void pool_put(struct span *pool, struct block *block)
+/* Aborts where a block is on an uncarved page: it was freed twice. */
+ARCA_NOINLINE static void check_carved(const struct span *pool, const struct block *block, uint32_t count)
 {
-    if (unlikely(load_rlx(&pool->uncarved) != 0)) {
+    uint64_t uncarved = load_rlx(&pool->uncarved);
+    for (; count != 0; count--, block = block->next) {
         uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)block - pool->start));
-        if (unlikely(pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
-            log_abort("free(): %p: double free", (void *)block);
+        if (unlikely(pages_of_block(pool, index) & uncarved))
+            log_abort("free(): %p: double free", (const void *)block);
     }
-    block->next = pool->free_list;
-    pool->free_list = block;
-    pool->free_count++;
+}
+
+void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count)
+{
+    if (unlikely(load_rlx(&pool->uncarved) != 0))
+        check_carved(pool, first, count);
+    last->next = pool->free_list;
+    pool->free_list = first;
+    pool->free_count += count;
     pool->settled = false;
-    store_rlx(&pool->used, load_rlx(&pool->used) - 1);
+    store_rlx(&pool->used, load_rlx(&pool->used) - count);
 }
 
 /* One bit per block that is free or uncarved. */
@@ -191,7 +217,9 @@ void pool_trim(struct span *pool, struct trim_batch *batch)
     uint64_t free_bits[POOL_BLOCKS_MAX / 64];
     pool->settled = true;
     mark_free(pool, free_bits);
-    uint64_t pages = low_mask(pool->pages) & ~load_rlx(&pool->uncarved) & ~live_pages(pool, free_bits);
+    uint64_t gone = pool->stained ? 0 : load_rlx(&pool->uncarved);
+    uint64_t pages = low_mask(pool->pages) & ~gone & ~live_pages(pool, free_bits);
+    pool->stained = false;
     if (pages == 0)
         return;
     store_rlx(&pool->uncarved, load_rlx(&pool->uncarved) | pages);

@@ -11,7 +11,8 @@
 #include "base/os.h"
 #include "heap/block.h"
 
-void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects);
+/* clean: none of its pages is resident. */
+void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects, bool clean);
 
 /* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
 void pool_populate(struct span *pool);
@@ -39,8 +40,8 @@ bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index) 
 /* Moves up to count blocks into a chain that ends in NULL; returns how many. */
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);
 
-/* Takes one block back.  Aborts where it is on an uncarved page: it was freed twice. */
-void pool_put(struct span *pool, struct block *block);
+/* Takes a chain of blocks back.  Aborts where one is on an uncarved page: it was freed twice. */
+void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count);
 
 ARCA_INLINE bool pool_has_room(const struct span *pool)
 {
@@ -55,7 +56,7 @@ struct trim_batch {
 /* A pool can yield a range for every second page. */
 #define TRIM_RANGES_PER_POOL (POOL_SLICES_MAX * 16 / 2)
 
-/* Uncarves the pages that hold no live block and adds them to the batch, which must have room for
+/* Uncarves the pages that hold no live block and adds them (of a stained pool, all that are uncarved as well) to the batch, which must have room for
  * TRIM_RANGES_PER_POOL more.  The caller purges before the pool is used again. */
 void pool_trim(struct span *pool, struct trim_batch *batch);
 

@@ -14,22 +14,25 @@
 #include "base/atomic.h"
 #include "heap/block.h"
 
-struct heap;
-
 #define PARCELS 16
 #define PARCEL_BLOCKS 64
 #define PARCEL_BYTES (32u << 10)
 
+struct remote_list {
+    _Atomic(struct block *) head;
+};
+
 struct parcel {
-    struct heap *destination; /* NULL: empty */
+    struct remote_list *destination; /* NULL: empty */
     struct block *first, *last;
     uint32_t count;
     uint32_t bytes;
 };
 
-struct remote_list {
-    _Atomic(struct block *) head;
-};
+/* Sends what is in it. */
+void parcel_leave(struct parcel *parcel);
+/* What is in it for another destination leaves first, and all when it is full; true in the second case. */
+bool parcel_add(struct parcel *parcel, struct remote_list *destination, struct block *block, uint32_t block_size);
 
 void remote_push(struct remote_list *list, struct block *first, struct block *last);
 struct block *remote_drain(struct remote_list *list);

@@ -21,9 +21,9 @@ struct size_class {
     uint8_t bucket_shift; /* used >> bucket_shift is the fullness bucket */
 };
 
-/* By (size + 15) / 16: the class of a request, times 16, which is the place of its bin in a heap.  Filled by
+/* By (size + 15) / 16: the class of a request, times BIN_BYTES, which is the place of its bin in a heap.  Filled by
  * size_class_init(). */
-#define BIN_BYTES 16u
+#define BIN_BYTES 24u
 extern uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
 extern struct size_class size_classes[SIZE_CLASSES];
 

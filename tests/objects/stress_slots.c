@@ -154,11 +154,9 @@ static _Atomic bool moved_enough;
 
 static void *read_both(void *unused)
 {
-    size_t seen = 0;
     while (!atomic_load_explicit(&moved_enough, memory_order_relaxed)) {
         for (unsigned i = 0; i < ROOTS; i++) {
             struct node *left = checked(arca_slot_load(&roots[i]->left)), *right = checked(arca_slot_load(&roots[i]->right));
-            seen += left != NULL && right != NULL;
             arca_release(left);
             arca_release(right);
         }

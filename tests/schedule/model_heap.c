@@ -65,12 +65,6 @@ bool purge_has_work(void)
 
 /* ---- heaps ---------------------------------------------------------------------------------------------------- */
 
-void heap_remove_large(struct heap *heap, struct span *span)
-{
-    (void)heap;
-    (void)span;
-}
-
 bool heap_needs_sweep(struct heap *heap)
 {
     (void)heap;
@@ -84,9 +78,4 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
     (void)hold_ms;
     model_on_sweep(heap);
     return 0;
-}
-
-struct heap *object_heap_after_fork(struct heap *heap)
-{
-    return heap;
 }

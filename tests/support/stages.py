@@ -92,18 +92,19 @@ def without_aslr():
 
 
 STAGES = [
-    Stage("unit", "unit and stress tests, asserts on; interleavings", "dev", ctest("dev", "unit|stress|objects|schedule"), count_ctest, 8),
+    Stage("unit", "unit and stress tests, asserts on; interleavings", "dev", ctest("dev", "unit|stress|objects|cycles|schedule"), count_ctest, 8),
     Stage("text", "tower, headers, option table, pairs, exports", "dev", ctest("dev", "text"), count_ctest, 3),
-    Stage("check", "unit and stress tests, invariants walked", "check", ctest("check", "unit|stress|objects"), count_ctest, 8),
-    Stage("asan", "under AddressSanitizer and UBSan", "asan", ctest("asan", "unit|stress|objects"), count_ctest, 8),
-    Stage("tsan", "under ThreadSanitizer", "tsan", ctest("tsan", "unit|stress|objects", *without_aslr()), count_ctest, 10),
+    Stage("check", "unit and stress tests, invariants walked", "check", ctest("check", "unit|stress|objects|cycles"), count_ctest, 8),
+    Stage("asan", "under AddressSanitizer and UBSan", "asan", ctest("asan", "unit|stress|objects|cycles"), count_ctest, 8),
+    Stage("tsan", "under ThreadSanitizer", "tsan", ctest("tsan", "unit|stress|objects|cycles", *without_aslr()), count_ctest, 10),
     Stage("release", "the release build by gcc, its exports and package", "release",
-          ctest("release", "unit|stress|objects|text"), count_ctest, 6),
+          ctest("release", "unit|stress|objects|cycles|text"), count_ctest, 6),
     Stage("clang", "the release build by clang", "release-clang", ["true"], count_exit, 3),
     Stage("preload", "real programs and libc's promises", "release", ["tests/preload/run"], count_plain, 10),
     Stage("retained", "memory after a burst, a tenth of the size", "release",
           ["bench/retained/run", "--allocators", "arca", "--assert", "--scale", "0.1", "--margin", "1"], count_bars, 8),
     Stage("model", "the collector's protocol, searched by Spin", "dev", ["tests/model/run"], count_plain, 30, True),
+    Stage("mutants", "the collector without one step of its protocol", "dev", ["tests/cycles/mutants.py"], count_plain, 40, True),
 ]
 
 

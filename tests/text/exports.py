@@ -56,7 +56,7 @@ check_dynamic(library, {"libc.so.6"})
 library = build_dir() / "libarcagc.so"
 if library.exists():
     declared = set()
-    for header in ("object.h", "gc.h"):
+    for header in ("object.h", "gc.h", "containers.h"):
         text = (ROOT / "include" / "arca" / header).read_text()
         declared |= set(re.findall(r"^ARCA_API [^;(]*?\b(arca_\w+)\(", text, re.M))
     names = exported(library)

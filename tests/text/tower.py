@@ -17,7 +17,7 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 # Bottom up; inside a floor from left to right.  A module is a file's stem, or stands in MODULE_OF_FILE.
 FLOORS = {
     "src/base": "compiler poison atomic bits os log lock options stats",
-    "arenas": "span page_map bitmap meta arena large purge",
+    "arenas": "span page_map bitmap meta huge_page arena large purge",
     "src/heap": "size_class block remote pool watch retired heap",
     "src/front": "door background process thread supply objects explicit malloc report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",

@@ -5,6 +5,7 @@
 #include "arenas/arena.h"
 #include "arenas/page_map.h"
 #include "arenas/purge.h"
+#include "base/options.h"
 
 #include <stdlib.h>
 
@@ -435,6 +436,115 @@ static void scramble(struct arena *arena)
     arena->next = arena;
     arenas.lists[0][3] = arena;
     store_rlx(&arenas.used_slices, (size_t)77);
+}
+
+/* Makes the process large enough for huge pages; its slices stay untouched. */
+static void grow(void)
+{
+    claim(HALF);
+}
+
+TEST(arena, ahead_a_small_process_takes_only_what_it_asked_for)
+{
+    bool zeroed = false;
+    claim(1);
+    REQUIRE(arena_claim_ahead(2, &zeroed) != NULL);
+    CHECK(zeroed);
+    CHECK_EQ(used(), 3);
+    CHECK_EQ(dirty(), 0);
+}
+
+TEST(arena, ahead_the_rest_of_a_huge_page_is_dirty_and_serves_the_next)
+{
+    bool zeroed;
+    grow();
+    struct span *first = arena_claim_ahead(3, &zeroed);
+    REQUIRE(first != NULL);
+    CHECK_EQ(first->start % HUGE_PAGE_SIZE, 0);
+    CHECK_EQ(first->slices, 3);
+    CHECK_EQ(used(), HALF + 3);
+    CHECK_EQ(dirty(), HUGE_PAGE_SLICES - 3);
+    CHECK(page_map_find(first->start + 2 * SLICE_SIZE) == first);
+    CHECK(page_map_find(first->start + 3 * SLICE_SIZE) == NULL);
+    struct span *second = arena_claim_ahead(4, &zeroed);
+    CHECK_EQ(second->start, first->start + 3 * SLICE_SIZE);
+    CHECK_EQ(dirty(), HUGE_PAGE_SLICES - 7);
+    arena_check();
+}
+
+TEST(arena, ahead_dirty_slices_come_first)
+{
+    bool zeroed;
+    grow();
+    struct span *span = claim(4);
+    uintptr_t start = span->start;
+    claim(1);
+    arena_return(span, 0);
+    span = arena_claim_ahead(4, &zeroed);
+    CHECK_EQ(span->start, start);
+    CHECK(!zeroed);
+    CHECK_EQ(dirty(), 0);
+}
+
+TEST(arena, ahead_without_a_whole_clean_huge_page_small_ones_serve)
+{
+    bool zeroed = false;
+    grow();
+    for (unsigned i = 0; i < HALF / HUGE_PAGE_SLICES; i++) {
+        claim(1);
+        arena_extend(claim(1), HUGE_PAGE_SLICES - 2); /* one slice stays free */
+        claim(1);
+    }
+    size_t before = used();
+    REQUIRE(arena_claim_ahead(1, &zeroed) != NULL);
+    CHECK_EQ(used(), before + 1);
+    CHECK_EQ(dirty(), 0);
+}
+
+TEST(arena, ahead_after_a_dear_huge_page_small_ones_serve_for_longer_each_time)
+{
+    bool zeroed;
+    uint32_t served[3];
+    grow();
+    for (unsigned try = 0; try < 3; try++) {
+        huge_page_judge(true);
+        for (served[try] = 0; served[try] < 100000 && !huge_page_worth(used()); served[try] += 4)
+            REQUIRE(arena_claim_ahead(4, &zeroed) != NULL);
+        CHECK_EQ(dirty(), 0);
+    }
+    CHECK(served[0] > 0);
+    CHECK_EQ(served[1], 2 * served[0]);
+    CHECK_EQ(served[2], 4 * served[0]);
+    huge_page_judge(false);
+    huge_page_judge(true);
+    CHECK(!huge_page_worth(used()));
+    huge_page_pass(served[0]);
+    CHECK(huge_page_worth(used()));
+}
+
+TEST(arena, ahead_where_huge_pages_are_off_there_are_none)
+{
+    bool zeroed;
+    options.huge_pages = 0;
+    grow();
+    REQUIRE(arena_claim_ahead(1, &zeroed) != NULL);
+    CHECK_EQ(dirty(), 0);
+}
+
+TEST(arena, ahead_after_a_claim_that_passed_everything_adds_up)
+{
+    bool zeroed;
+    grow();
+    for (unsigned i = 0; i < 40; i++) {
+        struct span *span = arena_claim_ahead(1 + i % 4, &zeroed);
+        REQUIRE(span != NULL);
+        memset((void *)span->start, 0xee, span_bytes(span));
+        arena_check();
+        if (i % 3 == 0)
+            arena_return(span, 0);
+    }
+    purge_all();
+    arena_check();
 }
 
 TEST(arena, a_fork_in_the_middle_is_repaired_from_the_spans)

@@ -29,15 +29,12 @@ static struct heap *attach(struct heap_door *door)
 static struct block *take_size(struct heap *heap, size_t size)
 {
     unsigned class = size_class_of(size);
-    struct bin *bin = &heap->bins[class];
-    struct block *block = bin->head;
+    struct block *block = bin_pop(&heap->bins[class]);
     if (block == NULL) {
         block = heap_refill(heap, class);
         REQUIRE(block != NULL);
         return block;
     }
-    bin->head = block->next;
-    bin->room++;
     block->mark = 0;
     return block;
 }
@@ -45,11 +42,8 @@ static struct block *take_size(struct heap *heap, size_t size)
 static void give(struct heap *heap, struct block *block)
 {
     unsigned class = page_map_find((uintptr_t)block)->size_class;
-    struct bin *bin = &heap->bins[class];
     block->mark = block_mark(block);
-    block->next = bin->head;
-    bin->head = block;
-    if (--bin->room < 0)
+    if (bin_push(&heap->bins[class], block) < 0)
         heap_flush(heap, class);
 }
 
@@ -377,6 +371,46 @@ TEST(heap, a_parcel_makes_way_for_another_destination)
     send(away, other, take(other));
     CHECK(!remote_is_empty(&first->remote));
     CHECK(remote_is_empty(&other->remote));
+}
+
+TEST(heap, a_borrowed_block_is_reused_and_goes_home_with_the_flush)
+{
+    struct heap_door door, other_door;
+    struct heap *owner = attach(&door), *heap = attach(&other_door);
+    struct block *block = take(owner);
+    struct span *pool = page_map_find((uintptr_t)block);
+    for (unsigned i = 0; i < 2; i++) {
+        block->mark = block_mark(block);
+        REQUIRE(heap_borrow(heap, pool, block));
+        CHECK_EQ(bin_count(&heap->bins[class_of_test()]), 1);
+        heap_check(heap);
+        if (i == 0)
+            CHECK_EQ(take(heap), block);
+    }
+    uint32_t ops = load_rlx(&heap->slow_ops);
+    heap_flush_all(heap);
+    CHECK_EQ(load_rlx(&heap->slow_ops), ops); /* a sweep is no sign of life */
+    CHECK_EQ(bin_count(&heap->bins[class_of_test()]), 0);
+    CHECK_EQ(load_rlx(&owner->remote.head), block);
+    heap_flush_all(owner);
+    CHECK(owner->remote.head == NULL);
+    heap_check(owner);
+}
+
+TEST(heap, nothing_is_borrowed_beyond_the_limit_of_a_bin)
+{
+    struct heap_door door, other_door;
+    struct heap *owner = attach(&door), *heap = attach(&other_door);
+    struct bin *bin = &heap->bins[class_of_test()];
+    uint32_t limit = bin->limit;
+    for (uint32_t i = 0; i <= limit; i++) {
+        struct block *block = take(owner);
+        block->mark = block_mark(block);
+        bool borrowed = heap_borrow(heap, page_map_find((uintptr_t)block), block);
+        CHECK_EQ(borrowed, i < limit);
+    }
+    CHECK_EQ(bin_count(bin), limit);
+    CHECK_EQ(bin->limit, limit);
 }
 
 TEST(heap, a_refill_takes_what_others_returned)

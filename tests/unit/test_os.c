@@ -182,9 +182,24 @@ TEST(os, populated_pages_keep_their_contents)
 {
     unsigned char *bytes = map_filled();
     os_populate(bytes, PAGES * OS_PAGE_SIZE);
-    os_huge_pages(bytes, PAGES * OS_PAGE_SIZE, true);
-    os_huge_pages(bytes, PAGES * OS_PAGE_SIZE, false);
+    os_forbid_huge_pages(bytes, PAGES * OS_PAGE_SIZE);
+    os_populate_huge(bytes, PAGES * OS_PAGE_SIZE);
     CHECK_EQ(bytes[5 * OS_PAGE_SIZE], 0xa5);
+}
+
+TEST(os, a_huge_page_that_is_broken_up_keeps_its_contents)
+{
+    size_t huge = (size_t)2 << 20;
+    unsigned char *bytes = os_map(huge, huge);
+    REQUIRE(bytes != NULL);
+    os_forbid_huge_pages(bytes, huge);
+    os_populate_huge(bytes, huge);
+    memset(bytes, 0xa5, huge);
+    os_break_huge_page(bytes);
+    CHECK(os_purge(bytes + OS_PAGE_SIZE, OS_PAGE_SIZE));
+    CHECK_EQ(bytes[0], 0xa5);
+    CHECK_EQ(bytes[OS_PAGE_SIZE], 0);
+    CHECK_EQ(bytes[huge - 1], 0xa5);
 }
 
 TEST(os, the_clock_does_not_run_backwards)

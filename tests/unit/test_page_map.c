@@ -90,10 +90,21 @@ TEST(page_map, addresses_beyond_the_map_are_refused)
 
 TEST(page_map, without_memory_for_a_leaf_nothing_is_reserved)
 {
+    REQUIRE(page_map_reserve(HOME + LEAF_BYTES, SLICE_SIZE)); /* the first region needs none */
     os_fault_after(1, false);
     CHECK(!page_map_reserve(HOME, SLICE_SIZE));
     CHECK(page_map_find(HOME) == NULL);
     CHECK(page_map_reserve(HOME, SLICE_SIZE));
+}
+
+TEST(page_map, the_first_region_needs_no_memory_for_its_leaf)
+{
+    os_fault_after(1, true);
+    REQUIRE(page_map_reserve(HOME, SLICE_SIZE));
+    CHECK(!page_map_reserve(HOME + LEAF_BYTES, SLICE_SIZE));
+    page_map_set(HOME, 1, &spans[0]);
+    CHECK_EQ(page_map_find(HOME), &spans[0]);
+    CHECK(page_map_find(HOME + LEAF_BYTES) == NULL);
 }
 
 TEST(page_map, a_leaf_that_exists_costs_no_memory)

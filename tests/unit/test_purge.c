@@ -94,6 +94,57 @@ TEST(purge, a_slice_that_was_used_in_between_starts_its_hold_anew)
     CHECK_EQ(purge_free_slices(HOLD + 600, HOLD), 2 * SLICE_SIZE);
 }
 
+/* A pool's span at the start of a huge page, the rest of which is dirty as of now. */
+static struct span *claim_huge_page(uint32_t slices)
+{
+    bool zeroed;
+    claim(HALF);
+    struct span *span = arena_claim_ahead(slices, &zeroed);
+    REQUIRE(span != NULL && load_rlx(&span->arena->huge_pages.whole) != 0);
+    memset((void *)span->start, 0xee, span_bytes(span));
+    return span;
+}
+
+TEST(purge, a_free_huge_page_waits_for_its_youngest_slice)
+{
+    uint32_t now_ms = os_now_ms();
+    struct span *span = claim_huge_page(2);
+    uintptr_t start = span->start;
+    arena_return(span, now_ms + 10 * HOLD);
+    CHECK_EQ(purge_free_slices(now_ms + 2 * HOLD, HOLD), 0);
+    CHECK_EQ(resident_pages(start, HUGE_PAGE_SIZE), HUGE_PAGE_SIZE / OS_PAGE_SIZE);
+    CHECK_EQ(purge_free_slices(now_ms + 11 * HOLD, HOLD), HUGE_PAGE_SIZE);
+    CHECK_EQ(resident_pages(start, HUGE_PAGE_SIZE), 0);
+    arena_check();
+}
+
+TEST(purge, a_huge_page_in_use_is_broken_up_for_its_free_slices)
+{
+    uint32_t now_ms = os_now_ms();
+    struct span *span = claim_huge_page(2);
+    struct arena *arena = span->arena;
+    CHECK_EQ(purge_free_slices(now_ms + 2 * HOLD, HOLD), HUGE_PAGE_SIZE - 2 * SLICE_SIZE);
+    CHECK_EQ(load_rlx(&arena->huge_pages.whole), 0);
+    CHECK_EQ(resident_pages(span->start, HUGE_PAGE_SIZE), 2 * SLICE_SIZE / OS_PAGE_SIZE);
+    for (size_t i = 0; i < span_bytes(span); i++)
+        REQUIRE(((unsigned char *)span->start)[i] == 0xee);
+    arena_return(span, now_ms);
+    CHECK_EQ(purge_free_slices(now_ms + 2 * HOLD, HOLD), 2 * SLICE_SIZE);
+}
+
+TEST(purge, a_range_over_several_huge_pages_breaks_those_at_its_ends)
+{
+    struct huge_pages pages = { .base = 4 * HUGE_PAGE_SIZE };
+    struct os_range range = { (void *)(5 * HUGE_PAGE_SIZE), 2 * HUGE_PAGE_SIZE };
+    store_rlx(&pages.whole, 0x1fu);
+    huge_page_break(&pages, &range);
+    CHECK_EQ(load_rlx(&pages.whole), 0x19);
+    range.address = (void *)(7 * HUGE_PAGE_SIZE + OS_PAGE_SIZE);
+    range.bytes = HUGE_PAGE_SIZE;
+    huge_page_break(&pages, &range);
+    CHECK_EQ(load_rlx(&pages.whole), 0x01);
+}
+
 TEST(purge, slices_in_use_keep_their_contents)
 {
     struct span *a = claim_filled(2), *b = claim_filled(2), *c = claim_filled(2);

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""Leaves one step of the protocol out after the other, in a copy of the sources, and expects the tests of the collector
+to fail.  `mutants.py NAME…` tries only those.  A line that is not found is a failure, too: the list is kept in step.
+
+Ends with "N passed, N failed": a mutant passes when it is caught.
+"""
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ["test_protocol", "stress_gc_weak", "stress_graph"]
+SECONDS = 100
+RUNS = 2  # of each, with seeds of their own
+
+Mutant = namedtuple("Mutant", "name edits programs", defaults=(PROGRAMS,))
+
+# Where a window is too narrow for chance, a sleep widens it; that alone must not fail (the first mutant).
+NAP = "usleep(200);"
+WIDER_UPGRADE = ("gc/objects/weak.c",
+                 "    bool alive = object != NULL && word_try_retain(object);",
+                 f"    {NAP}\n    bool alive = object != NULL && word_try_retain(object);\n    {NAP}")
+UPGRADE_UNISTD = ("gc/objects/weak.c", '#include "gc/objects/epoch.h"', '#include "gc/objects/epoch.h"\n#include <unistd.h>')
+WIDER_LOAD = ("gc/objects/slot.c",
+              "        bool alive = word_try_retain(object);",
+              "        if ((uintptr_t)object >> 6 & 1)\n            sched_yield();\n        bool alive = word_try_retain(object);")
+LOAD_SCHED = ("gc/objects/slot.c", '#include "gc/objects/epoch.h"', '#include "gc/objects/epoch.h"\n#include <sched.h>')
+
+MUTANTS = [
+    Mutant("nothing but naps", [WIDER_UPGRADE, UPGRADE_UNISTD, WIDER_LOAD, LOAD_SCHED]),
+    Mutant("no touch in take", [("gc/objects/slot.c", "        word_touch(old);", "        (void)old;")]),
+    Mutant("no version in retain", [("include/arca/object.h",
+                                     "            __atomic_fetch_add(word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
+                                     "            __atomic_fetch_add(word, ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);")]),
+    Mutant("no version in try_retain", [("gc/objects/header.h",
+                                         "    } while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));",
+                                         "    } while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_ONE)));")]),
+    Mutant("no grace period", [("gc/cycles/certifier.c",
+                                "    epoch_wait();                    /* 5 */", "")]),
+    Mutant("words read after the scan", [("gc/cycles/certifier.c",
+                                          "    balance(set, &stacked, held);\n    if (set->members == 0)",
+                                          "    for (size_t i = 0; i < set->size; i++)\n"
+                                          "        set->words[i] = load_acq(word_of(set->objects[i]));\n"
+                                          "    balance(set, &stacked, held);\n    if (set->members == 0)"),
+                                         ("gc/cycles/certifier.c",
+                                          "        if (type != NULL && word == set->words[i])",
+                                          "        if (type != NULL)")]),
+    Mutant("words not read again", [("gc/cycles/certifier.c",
+                                     "        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
+                                     "        if (false) {")]),
+    Mutant("certifying not set", [("gc/cycles/certifier.c", "    store_rlx(&weak_certifying, 1u); /* 4 */", ""),
+                                  WIDER_UPGRADE, UPGRADE_UNISTD], ["stress_gc_weak"]),
+    Mutant("words of cells not read again under the lock", [("gc/cycles/certifier.c",
+                                                             "        drop_changed_cells(set, stacked);", ""),
+                                                            ("gc/cycles/certifier.c",
+                                                             "    bool room = reserve_cells(set);",
+                                                             "    bool room = reserve_cells(set);\n    usleep(1000);"),
+                                                            ("gc/cycles/certifier.c", "#include <string.h>",
+                                                             "#include <string.h>\n#include <unistd.h>")], ["stress_gc_weak"]),
+    Mutant("upgrade does not look at the cell again", [("gc/objects/weak.c",
+                                                        "        there = load_acq(&cell->target) == object;",
+                                                        "        there = true;"), WIDER_UPGRADE, UPGRADE_UNISTD],
+           ["stress_gc_weak", "stress_graph"]),
+    Mutant("load does not look at the slot again", [("gc/objects/slot.c",
+                                                     "        bool there = load_acq(slot_word(slot)) == object;",
+                                                     "        bool there = alive || load_acq(slot_word(slot)) == object;"),
+                                                    WIDER_LOAD, LOAD_SCHED], ["stress_graph"]),
+    Mutant("the dead are freed at once", [("gc/objects/death.c", "    if (unlikely(limbo_is_active()))", "    if (false)")]),
+    Mutant("limbo drained inside an object", [("gc/cycles/finder.c",
+                                               "    int32_t *counter = object != NULL ? scope_counter(finder->scope, object) : NULL;\n"
+                                               "    if (counter != NULL && (counter = counter_ahead",
+                                               "    finder_drain(finder->scope);\n"
+                                               "    int32_t *counter = object != NULL ? scope_counter(finder->scope, object) : NULL;\n"
+                                               "    if (counter != NULL && (counter = counter_ahead")]),
+    Mutant("pages are purged in the window", [("gc/cycles/certifier.c",
+                                               "    lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */",
+                                               ""),
+                                              ("gc/cycles/certifier.c", "    lock_release(&retired_window);", "")]),
+    Mutant("dropped members keep their edges", [("gc/cycles/certifier.c",
+                                                 "            set->internal[to]--;\n", "")]),
+    Mutant("cells are not cut off", [("gc/cycles/certifier.c", "        cut_cells(set);", "")]),
+]
+
+
+def patch(copy, edits):
+    """The first edit whose line is not there exactly once, or None."""
+    for name, old, new in edits:
+        path = copy / name
+        text = path.read_text()
+        if text.count(old) != 1:
+            return f"{name}: {text.count(old)} times: {old.strip()}"
+        path.write_text(text.replace(old, new))
+    return None
+
+
+def restore(copy, edits):
+    for name in {name for name, _, _ in edits}:
+        shutil.copy(ROOT / name, copy / name)
+        (copy / name).touch()
+
+
+def succeeds(copy, *command, seconds=600):
+    try:
+        run = subprocess.run(command, cwd=copy, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
+                             errors="replace")
+    except subprocess.TimeoutExpired:
+        return False, "timed out"
+    return run.returncode == 0, run.stdout
+
+
+def caught_by(copy, mutant):
+    """The program that fails and how, or None."""
+    for program in mutant.programs:
+        for _ in range(RUNS):
+            passed, said = succeeds(copy, f"build/dev/tests/cycles/{program}", seconds=SECONDS)
+            if not passed:
+                why = re.search(r"check failed: (.*)|Unexpected signal.*|(\w+.*CRASH.*)|released too often", said)
+                return f"{program}: {why[0] if why else said.strip().splitlines()[-1]}"
+    return None
+
+
+def main(names):
+    copy = Path(tempfile.mkdtemp(prefix="mutants-"))
+    passed = failed = 0
+    try:
+        files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+        for name in files:
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+        succeeds(copy, "cmake", "--preset", "dev", "-DARCA_INTERPOSE=OFF")
+        for mutant in MUTANTS:
+            if names and mutant.name not in names:
+                continue
+            missing = patch(copy, mutant.edits)
+            built, said = (False, missing) if missing else \
+                succeeds(copy, "cmake", "--build", "--preset", "dev", "-j2", "--target", *PROGRAMS)
+            by = caught_by(copy, mutant) if built else None
+            good = built and (by is None) == (mutant is MUTANTS[0])
+            passed, failed = passed + good, failed + (not good)
+            told = f"caught by {by}" if by else "not caught" if built else f"does not build: {said[-500:]}"
+            print(f"{'ok  ' if good else 'FAIL'} {mutant.name}: {told}", flush=True)
+            restore(copy, mutant.edits)
+    finally:
+        shutil.rmtree(copy)
+    print(f"{passed} passed, {failed} failed")
+    return failed != 0
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,216 @@
+/* A million objects of every shape, on a stack on which nothing recurses; and their memory. */
+#include "graph.h"
+
+#include "heap/watch.h"
+
+#define MANY STEPS((size_t)1000000)
+
+static void collect_all_of(size_t count)
+{
+    CHECK_EQ(nodes_alive(), count);
+    CHECK_EQ(arca_gc_collect(2), count);
+    CHECK_EQ(nodes_alive(), 0);
+}
+
+static void *ring(void *unused)
+{
+    arca_release(ring_new(MANY));
+    collect_all_of(MANY);
+    return unused;
+}
+
+/* The same, held: marking follows it. */
+static void *held_ring(void *unused)
+{
+    struct node *first = ring_new(MANY);
+    CHECK_EQ(arca_gc_collect(0), 0);
+    CHECK_EQ(arca_gc_collect(2), 0);
+    arca_release(first);
+    collect_all_of(MANY);
+    return unused;
+}
+
+static void *random_graph(void *unused)
+{
+    struct node **nodes = malloc(MANY * sizeof *nodes);
+    uint64_t chance = harness_seed();
+    for (size_t i = 0; i < MANY; i++)
+        nodes[i] = node_new();
+    for (size_t i = 0; i < MANY; i++) {
+        for (unsigned s = 0; s < 3; s++)
+            node_link(nodes[i], s, nodes[harness_random(&chance) % MANY]);
+        node_link(nodes[i], 3, nodes[(i + 1) % MANY]);
+    }
+    for (size_t i = 1; i < MANY; i++)
+        arca_release(nodes[i]);
+    CHECK_EQ(arca_gc_collect(2), 0); /* all hang on the first */
+    arca_release(nodes[0]);
+    collect_all_of(MANY);
+    free(nodes);
+    return unused;
+}
+
+/* All refer to one, and it to all: the stack of marking is far too small for it. */
+struct hub {
+    arca_var_object head;
+    arca_slot items[];
+};
+
+static void *hub(void *held)
+{
+    static arca_type type = {
+        .name = "hub", .size = sizeof(struct hub), .item_size = sizeof(arca_slot), .flags = ARCA_TYPE_ITEM_SLOTS
+    };
+    struct hub *center = arca_new_var(&type, MANY);
+    REQUIRE(center != NULL);
+    for (size_t i = 0; i < MANY; i++) {
+        struct node *spoke = node_new();
+        node_link(spoke, 0, center);
+        arca_slot_put(&center->items[i], spoke);
+    }
+    if (held != NULL)
+        CHECK_EQ(arca_gc_collect(2), 0);
+    arca_release(center);
+    CHECK_EQ(arca_gc_collect(2), MANY + 1);
+    CHECK_EQ(nodes_alive(), 0);
+    return NULL;
+}
+
+/* Children hold their parents. */
+static void *tree(void *unused)
+{
+    struct node **nodes = malloc(MANY * sizeof *nodes);
+    for (size_t i = 0; i < MANY; i++) {
+        nodes[i] = node_new();
+        if (i != 0) {
+            node_link(nodes[i], 3, nodes[(i - 1) / 2]);
+            node_link(nodes[(i - 1) / 2], (unsigned)((i - 1) % 2), nodes[i]);
+        }
+    }
+    for (size_t i = 0; i < MANY - 1; i++)
+        arca_release(nodes[i]);
+    CHECK_EQ(arca_gc_collect(2), 0); /* a leaf is held, and so all are */
+    arca_release(nodes[MANY - 1]);
+    collect_all_of(MANY);
+    free(nodes);
+    return unused;
+}
+
+/* What the collector does not look at dies in a loop of its own. */
+static void *acyclic_tail(void *unused)
+{
+    static arca_type type = NODE_TYPE("link", .flags = ARCA_TYPE_ACYCLIC);
+    struct node *ring = ring_new(2), *chain = NULL;
+    for (size_t i = 0; i < MANY; i++) {
+        struct node *link = node_of(&type);
+        arca_slot_put(&link->slots[0], chain);
+        chain = link;
+    }
+    arca_slot_put(&ring->slots[1], chain);
+    arca_release(ring);
+    CHECK_EQ(arca_gc_collect(2), 2);
+    CHECK_EQ(nodes_alive(), 0);
+    return unused;
+}
+
+TEST(shapes, a_ring)
+{
+    manual();
+    run_on_a_small_stack(ring, NULL);
+}
+
+TEST(shapes, a_ring_in_use)
+{
+    manual();
+    run_on_a_small_stack(held_ring, NULL);
+}
+
+TEST(shapes, a_random_graph)
+{
+    manual();
+    harness_seed();
+    run_on_a_small_stack(random_graph, NULL);
+}
+
+TEST(shapes, a_hub)
+{
+    manual();
+    run_on_a_small_stack(hub, NULL);
+}
+
+TEST(shapes, a_hub_in_use)
+{
+    manual();
+    run_on_a_small_stack(hub, &nodes_born);
+}
+
+TEST(shapes, a_tree_whose_leaf_is_held)
+{
+    manual();
+    run_on_a_small_stack(tree, NULL);
+}
+
+TEST(shapes, a_cycle_with_a_long_tail_of_acyclic_objects)
+{
+    manual();
+    run_on_a_small_stack(acyclic_tail, NULL);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------- */
+
+static size_t memory_in_use(void)
+{
+    struct arca_stats stats = { .size = sizeof stats };
+    CHECK_EQ(arca_stats_get(&stats), 0);
+    return stats.live + stats.free;
+}
+
+/* A part of the garbage is old, as it is in a program that lives on. */
+TEST(shapes, memory_comes_back_by_itself)
+{
+    size_t before = memory_in_use();
+    struct node *kept = ring_new(MANY / 2);
+    size_t peak = memory_in_use();
+    litter(MANY / 4, 2);
+    arca_release(kept);
+    litter(1000, 2);
+    WAIT_UNTIL(nodes_alive() < MANY / 2 + 1400);
+    arca_gc_collect(2);
+    CHECK_EQ(nodes_alive(), 0);
+    size_t now = memory_in_use();
+    for (unsigned waited = 0; now > before + (peak - before) / 20 && waited < 10000; waited += 5) {
+        wait_ms(5);
+        now = memory_in_use();
+    }
+    CHECK(now <= before + (peak - before) / 20);
+}
+
+/* Caches of threads are emptied by the sweep. */
+TEST(shapes, the_count_of_blocks_comes_back_to_nothing)
+{
+    litter(STEPS(100000), 3);
+    for (unsigned i = 0; i < 1000; i++) {
+        struct node *node = node_new();
+        arca_release(arca_weak_bind(node, NULL, NULL));
+        arca_release(node);
+    }
+    arca_gc_collect(2);
+    CHECK_EQ(nodes_alive(), 0);
+    WAIT_UNTIL(load_rlx(&watch_blocks) == 0);
+}
+
+TEST(shapes, a_young_collection_looks_at_the_young)
+{
+    manual();
+    struct node *old = ring_new(MANY);
+    arca_gc_collect(2);
+    arca_gc_set_debug(0);
+    /* What it costs shows in the clock only; that it proposes nothing old, in the figures. */
+    arca_release(old);
+    uint64_t found = stats_now().generations[0].found;
+    litter(5, 2);
+    CHECK_EQ(arca_gc_collect(0), 10);
+    CHECK_EQ(stats_now().generations[0].found - found, 10);
+    CHECK_EQ(nodes_alive(), MANY);
+    CHECK_EQ(arca_gc_collect(2), MANY);
+}
