@@ -7,16 +7,19 @@ import subprocess
 from allocators import ROOT
 
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]
+OUTPUT = "{output}"
 RETAINED = os.path.join(ROOT, "bench", "retained")
 
 
 def made(target, inputs, command):
-    """The path build/bench/TARGET; command makes it, with -o FILE behind it."""
+    """The path build/bench/TARGET; command makes it, with -o FILE behind it or where it says OUTPUT."""
     target = os.path.join(ROOT, "build", "bench", target)
     if not os.path.exists(target) or os.path.getmtime(target) < max(map(os.path.getmtime, inputs)):
         os.makedirs(os.path.dirname(target), exist_ok=True)
         fresh = f"{target}.{os.getpid()}"  # renamed when complete: two drivers may build at once
-        subprocess.run([*command, "-o", fresh], check=True)
+        if not any(OUTPUT in argument for argument in command):
+            command = [*command, "-o", fresh]
+        subprocess.run([argument.replace(OUTPUT, fresh) for argument in command], check=True)
         os.replace(fresh, target)
     return target
 
