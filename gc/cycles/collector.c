@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "base/os.h"
 #include "gc/cycles/events.h"
 #include "gc/cycles/finder.h"
 #include "gc/cycles/teardown.h"
@@ -15,9 +16,10 @@
 /* In a larger heap than this generation 0 may grow in proportion. */
 #define SMALL_HEAP 70000
 
-/* A birth sleeps once in so many while the backlog is full, the more often the fuller it is. */
-#define WAIT_EVERY 256
-#define WAIT_NANOSECONDS 50000
+/* A birth in so many sleeps while the backlog is full, more often the fuller it is: seldom enough for the ten-thousandth
+ * slowest birth, short enough for the slowest. */
+#define WAIT_EVERY 16384
+#define WAIT_NANOSECONDS 300000
 
 /* Who changes a setting and then the limits must not be outrun by who read the setting before. */
 static struct lock limits_lock;
@@ -217,6 +219,36 @@ static unsigned generation_due(void)
     return load_rlx(&collector.runs[1]) > load_rlx(&collector.thresholds[1]) ? 1 : 0;
 }
 
+/* Garbage that no birth follows must not wait for one: a full collection is planned some time after whatever happens to
+ * objects.  One that finds nothing is followed by another after twice the time (a thread that releases the last way to a
+ * cycle leaves no sign), and after some of these by none until something happens.  They take a bounded share of a
+ * processor. */
+#define PLAN_FIRST_MS 500
+#define PLAN_LAST_MS 60000
+#define PLAN_SHARE 25 /* of the time at most one part in so many */
+
+static struct {
+    uint32_t turns, delay_ms, at_ms;
+} plan;
+
+static void follow_plan(void)
+{
+    uint32_t now_ms = os_now_ms(), turns = load_rlx(&watch_turns);
+    if (turns != plan.turns && plan.delay_ms != PLAN_FIRST_MS) {
+        plan.delay_ms = PLAN_FIRST_MS;
+        plan.at_ms = now_ms + PLAN_FIRST_MS;
+    }
+    plan.turns = turns;
+    if (plan.delay_ms > PLAN_LAST_MS || (int32_t)(now_ms - plan.at_ms) < 0 || !load_rlx(&collector.enabled) ||
+        load_rlx(&collector.thresholds[0]) == 0)
+        return;
+    long collected = collector_collect(GENERATIONS - 1);
+    uint32_t end_ms = os_now_ms(), least_ms = PLAN_SHARE * (end_ms - now_ms);
+    plan.delay_ms = collected > 0 ? PLAN_FIRST_MS : 2 * plan.delay_ms;
+    plan.at_ms = end_ms + (plan.delay_ms > least_ms ? plan.delay_ms : least_ms);
+    plan.turns = load_rlx(&watch_turns);
+}
+
 static void collector_work(void)
 {
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
@@ -224,14 +256,23 @@ static void collector_work(void)
         collector_collect(generation_due());
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
         count_from(INT64_MAX);
+    follow_plan();
+}
+
+static uint32_t collector_pause_ms(void)
+{
+    if (plan.delay_ms > PLAN_LAST_MS || !load_rlx(&collector.enabled) || load_rlx(&collector.thresholds[0]) == 0)
+        return OS_FOREVER;
+    int32_t left_ms = (int32_t)(plan.at_ms - os_now_ms());
+    return left_ms > 1 ? (uint32_t)left_ms : 1;
 }
 
 static void collector_wait(void)
 {
     static ARCA_TLS uint32_t births;
     int64_t ahead = load_rlx(&watch_blocks) - load_rlx(&watch_full);
-    int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0);
-    if (++births % WAIT_EVERY >= (times < WAIT_EVERY ? times : WAIT_EVERY))
+    int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0), every = WAIT_EVERY / (times * times);
+    if (!load_rlx(&collector.enabled) || ++births % (every > 0 ? (uint32_t)every : 1) != 0)
         return;
     add_rlx(&collector.waits, 1u);
     nanosleep(&(struct timespec){ .tv_nsec = WAIT_NANOSECONDS }, NULL);
@@ -251,7 +292,7 @@ static void collector_fork_child(void)
     store_rlx(&collector.old_pending, SIZE_MAX);
 }
 
-static const struct keeper_work work = { collector_work, collector_wait, collector_fork_child };
+static const struct keeper_work work = { collector_work, collector_wait, collector_pause_ms, collector_fork_child };
 
 __attribute__((constructor(102))) static void collector_construct(void)
 {

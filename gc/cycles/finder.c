@@ -100,10 +100,14 @@ static void count_span(struct finder *finder, struct span *span, int32_t *counte
         uint64_t word;
         if (uncarved != 0 && !pool_is_carved(uncarved, span, i))
             continue;
+        if (load_rlx(&side->ages[i]) > finder->scope->generation) { /* its death would have cleared it */
+            alive++;
+            continue;
+        }
         void *block = span_block(span, i);
         const arca_type *type = scope_look(block, &word);
         alive += word_count(word) != 0;
-        if (type == NULL || load_rlx(&side->ages[i]) > finder->scope->generation)
+        if (type == NULL)
             continue;
         counters[i] += IN_SCOPE + bounded_count(word);
         finder->found->tracked++;

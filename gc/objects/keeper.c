@@ -74,21 +74,26 @@ bool keeper_exclusively(void (*job)(void *context), void *context)
     return true;
 }
 
+/* Until the bell rings, or the time has come for what is planned.  Asleep for good, the next birth or death rings. */
+static void sleep_until_wanted(uint32_t bell)
+{
+    uint32_t pause_ms = registered != NULL ? registered->pause_ms() : OS_FOREVER;
+    store_rlx(&watch_asleep, pause_ms == OS_FOREVER);
+    os_wait(&watch_bell, bell, pause_ms);
+}
+
 static void *keeper_main(void *unused)
 {
     static _Atomic uint32_t never;
     setpriority(PRIO_PROCESS, 0, PRIORITY); /* of this thread, on Linux */
-    for (uint32_t seen = load_acq(&watch_bell) - 1;;) {
+    for (;;) {
         uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
-        if (bell == seen) {
-            os_wait(&watch_bell, bell, OS_FOREVER);
-            continue;
-        }
-        seen = bell;
         lock_acquire(&work_lock);
         work_locked();
         if (load_rlx(&retired_count) != 0)
             os_wait(&never, 0, GATHER_MS);
+        else
+            sleep_until_wanted(bell);
     }
     return unused;
 }

@@ -125,7 +125,9 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     }
     bool zeroed, growing = populate_worth(heap, class);
     uint32_t slices = size_classes[class].slices;
-    struct span *pool = growing ? arena_claim_ahead(slices, &zeroed) : arena_claim(slices, 1, SPAN_POOL, &zeroed);
+    /* A huge page at once takes a thread milliseconds: too long for one that makes objects. */
+    bool ahead = growing && !heap->objects;
+    struct span *pool = ahead ? arena_claim_ahead(slices, &zeroed) : arena_claim(slices, 1, SPAN_POOL, &zeroed);
     if (pool != NULL) {
         pool_init(pool, heap, class, heap->objects, zeroed);
         pool->bucket = BUCKET_NONE;

@@ -8,6 +8,8 @@ _Atomic int64_t watch_blocks;
 _Atomic int64_t watch_limit = INT64_MAX;
 _Atomic int64_t watch_full = INT64_MAX;
 _Atomic uint32_t watch_call = WATCH_CALL_START;
+_Atomic uint32_t watch_turns;
+_Atomic bool watch_asleep;
 
 void watch_ring(void)
 {
@@ -18,7 +20,9 @@ void watch_ring(void)
 void watch_add(int64_t blocks)
 {
     int64_t before = add_rlx(&watch_blocks, blocks), limit = load_rlx(&watch_limit);
-    if (unlikely(before < limit && before + blocks >= limit))
+    add_rlx(&watch_turns, 1u);
+    if (unlikely(before < limit && before + blocks >= limit) ||
+        (unlikely(load_rlx(&watch_asleep)) && exchange_rlx(&watch_asleep, false)))
         watch_ring();
     bool full = before + blocks >= load_rlx(&watch_full);
     if (unlikely(full != ((load_rlx(&watch_call) & WATCH_CALL_WAIT) != 0)))

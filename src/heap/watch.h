@@ -24,6 +24,11 @@ extern _Atomic uint32_t watch_call ARCA_SHARED(watch_call);
 /* Looks at watch_full again, after it was changed. */
 void watch_judge(void) ARCA_SHARED(watch_judge);
 
+/* Changes with each batch of births or deaths. */
+extern _Atomic uint32_t watch_turns ARCA_SHARED(watch_turns);
+/* Set by who goes to sleep for as long as nothing happens: the next batch rings. */
+extern _Atomic bool watch_asleep ARCA_SHARED(watch_asleep);
+
 void watch_ring(void) ARCA_SHARED(watch_ring);
 
 /* By whole batches: once a refill, once a flush. */

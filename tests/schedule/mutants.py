@@ -186,7 +186,7 @@ MUTANTS = [
         "    store_rlx(&weak_certifying, 1u); /* 4 */\n    epoch_wait();                    /* 5 */\n",
         "    epoch_wait();\n    store_rlx(&weak_certifying, 1u);\n"),
     row("gc/cycles/certifier.c", "the words are not read under the lock of upgrades", "certify/an_upgrade_or_the_verdict",
-        "        drop_changed_cells(set, stacked);\n", ""),
+        "        drop_upgraded(set, stacked);\n", ""),
     row("gc/cycles/certifier.c", "weak cells are looked for before the words are read", "certify/a_cell_that_comes_meanwhile",
         "    read_words(set, &stacked);\n",
         "    size_t with_cell = 0;\n    for (size_t i = 0; i < set->size; i++)\n"
