@@ -90,7 +90,6 @@ static void check_nothing_is_freed(void)
 /* When all units are given back, the rest is garbage and goes. */
 static void check_all_goes(void)
 {
-    b->script = c->script = a->script = NULL;
     arca_release(hand);
     arca_release(other_hand);
     arca_gc_collect(2);
@@ -400,7 +399,6 @@ TEST(protocol, a_cell_that_is_made_during_the_scan_is_cut_off)
     c->script = get_hold_of_a;
     b->script = bind_in_scan;
     arca_gc_collect(2);
-    b->script = c->script = NULL;
     arca_gc_collect(2);
     CHECK_EQ(nodes_alive(), 0);
     CHECK(arca_weak_upgrade(late_weak) == NULL);
