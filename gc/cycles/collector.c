@@ -288,8 +288,6 @@ static void collector_fork_child(void)
     lock_reset(&limits_lock);
     events_fork_child();
     count_from(INT64_MAX);
-    store_rlx(&collector.runs[2], UINT32_MAX); /* counters may be left over: the next one looks at all */
-    store_rlx(&collector.old_pending, SIZE_MAX);
 }
 
 static const struct keeper_work work = { collector_work, collector_wait, collector_pause_ms, collector_fork_child };

@@ -181,9 +181,9 @@ static void *make_nest(struct thing *guest)
     arca_slot_put(&b->node.slots[2], arca_slot_take(&a->node.slots[0]));
     arca_slot_swap(&a->node.slots[1], &b->node.slots[2]);
     arca_edit_begin(a);
-    arca_slot first = a->node.slots[0];
-    a->node.slots[0] = a->node.slots[1];
-    a->node.slots[1] = first;
+    void *first = a->node.slots[0].arca_target; /* atomic for ThreadSanitizer: the collector may be looking */
+    __atomic_store_n(&a->node.slots[0].arca_target, a->node.slots[1].arca_target, __ATOMIC_RELAXED);
+    __atomic_store_n(&a->node.slots[1].arca_target, first, __ATOMIC_RELAXED);
     arca_edit_end(a);
     arca_slot_store(&b->node.slots[3], a);
     arca_slot_put(&a->node.slots[3], b);

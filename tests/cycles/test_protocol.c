@@ -17,7 +17,7 @@ enum { COUNT = 1, SCAN = 2 };
 
 struct actor {
     struct node node;
-    unsigned looks;
+    _Atomic unsigned looks;
     void (*script)(struct actor *self); /* before its slots are visited */
     void (*after)(struct actor *self);
 };
