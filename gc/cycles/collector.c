@@ -229,23 +229,30 @@ static unsigned generation_due(void)
 
 static struct {
     uint32_t turns, delay_ms, at_ms;
-} plan;
+    uint32_t earliest_ms; /* by the share */
+} plan = { .delay_ms = UINT32_MAX }; /* beyond the last: nothing is planned */
+
+static void plan_after(uint32_t now_ms, uint32_t delay_ms)
+{
+    plan.delay_ms = delay_ms;
+    plan.at_ms = now_ms + delay_ms;
+    if ((int32_t)(plan.earliest_ms - plan.at_ms) > 0)
+        plan.at_ms = plan.earliest_ms;
+}
 
 static void follow_plan(void)
 {
     uint32_t now_ms = os_now_ms(), turns = load_rlx(&watch_turns);
-    if (turns != plan.turns && plan.delay_ms != PLAN_FIRST_MS) {
-        plan.delay_ms = PLAN_FIRST_MS;
-        plan.at_ms = now_ms + PLAN_FIRST_MS;
-    }
+    if (turns != plan.turns && plan.delay_ms != PLAN_FIRST_MS)
+        plan_after(now_ms, PLAN_FIRST_MS);
     plan.turns = turns;
     if (plan.delay_ms > PLAN_LAST_MS || (int32_t)(now_ms - plan.at_ms) < 0 || !load_rlx(&collector.enabled) ||
         load_rlx(&collector.thresholds[0]) == 0)
         return;
     long collected = collector_collect(GENERATIONS - 1);
-    uint32_t end_ms = os_now_ms(), least_ms = PLAN_SHARE * (end_ms - now_ms);
-    plan.delay_ms = collected > 0 ? PLAN_FIRST_MS : 2 * plan.delay_ms;
-    plan.at_ms = end_ms + (plan.delay_ms > least_ms ? plan.delay_ms : least_ms);
+    uint32_t end_ms = os_now_ms();
+    plan.earliest_ms = end_ms + PLAN_SHARE * (end_ms - now_ms);
+    plan_after(end_ms, collected > 0 ? PLAN_FIRST_MS : 2 * plan.delay_ms);
     plan.turns = load_rlx(&watch_turns);
 }
 
