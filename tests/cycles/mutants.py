@@ -80,7 +80,7 @@ MUTANTS = [
                                               ("gc/cycles/certifier.c", "    lock_release(&retired_window);", "")]),
     Mutant("dropped members keep their edges", [("gc/cycles/certifier.c",
                                                  "            set->internal[to]--;\n", "")]),
-    Mutant("cells are not cut off", [("gc/cycles/certifier.c", "        cut_cells(set);", "")]),
+    Mutant("cells are not cut off", [("gc/cycles/certifier.c", "        cut_cells(set);", "        (void)cut_cells;")]),
 ]
 
 
