@@ -116,7 +116,7 @@ static uint8_t age_of(const void *object)
 
 bool arca_gc_is_tracked(const void *object)
 {
-    return age_of(object) != UINT8_MAX;
+    return object != NULL && age_of(object) != UINT8_MAX;
 }
 
 int arca_gc_generation(const void *object)

@@ -1,6 +1,7 @@
 /* Certifying.  The numbers are the protocol's steps. */
 #include "gc/cycles/certifier.h"
 
+#include "base/os.h"
 #include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/epoch.h"
@@ -8,6 +9,9 @@
 #include "heap/retired.h"
 
 #include <string.h>
+
+/* A word could come round to an old value in 2^32 touches, which take more than twice as long: then nothing is proved. */
+#define WINDOW_MAX_MS 5000
 
 /* Members between two looks at the limbo. */
 #define DRAIN_EVERY 4096
@@ -207,9 +211,9 @@ static void cut_cells(struct set *set)
 }
 
 /* 7: upgrades that did not see weak_certifying are over, and seen; the others wait, or have been seen. */
-static bool decide_cells(struct set *set, size_t *stacked, uint32_t held)
+static bool decide_cells(struct set *set, size_t *stacked, uint32_t held, bool in_time)
 {
-    bool room = reserve_cells(set);
+    bool room = in_time && reserve_cells(set);
     lock_acquire(&weak_lock);
     if (set->with_cell != 0 && room) {
         drop_upgraded(set, stacked);
@@ -223,6 +227,7 @@ static bool decide_cells(struct set *set, size_t *stacked, uint32_t held)
 
 static bool certify_locked(struct set *set, uint32_t held)
 {
+    uint32_t start_ms = os_now_ms();
     size_t stacked = 0;
     read_words(set, &stacked);
     stacked = 0; /* they have no edges yet */
@@ -235,7 +240,7 @@ static bool certify_locked(struct set *set, uint32_t held)
     epoch_wait();                    /* 5 */
     drop_changed(set, &stacked);
     take_back_edges(set, &stacked, held);
-    return decide_cells(set, &stacked, held);
+    return decide_cells(set, &stacked, held, os_now_ms() - start_ms < WINDOW_MAX_MS);
 }
 
 bool certifier_run(struct set *set, uint32_t held)

@@ -74,8 +74,8 @@ typedef struct arca_type {
     size_t slot_count;
     size_t item_size; /* bytes of an item of the variable part, which begins at size; 0: none */
     /* Instead of offsets, for layouts that they can not tell: calls visit once for each slot of the object.  Runs
-     * while other threads use the object: it may read what does not change while the object lives, and nothing
-     * else.  Slots are cleared through it, too. */
+     * while other threads use the object, and while it dies: it may read what never changes in the object's own memory,
+     * and nothing else.  Slots are cleared through it, too. */
     void (*traverse)(void *object, arca_visit *visit, void *context);
     /* Once, before the object dies of either cause, with all its slots as they were.  It may resurrect the object by
      * retaining it. */

@@ -191,7 +191,7 @@ MUTANTS = [
         "    read_words(set, &stacked);\n",
         "    size_t with_cell = 0;\n    for (size_t i = 0; i < set->size; i++)\n"
         "        with_cell += kind_is_cell(load_acq(kind_of(set->objects[i])));\n    read_words(set, &stacked);\n",
-        "    return decide_cells(set, &stacked, held);", "    set->with_cell = with_cell;\n    return decide_cells(set, &stacked, held);"),
+        "    return decide_cells(set, &stacked, held, ", "    set->with_cell = with_cell;\n    return decide_cells(set, &stacked, held, "),
     row("gc/cycles/certifier.c", "counts are not compared", "certify/what_is_loaded_from_the_ring collect/a_ring_that_is_held",
         "        if (!set->dropped[i] && word_count(set->words[i]) != set->internal[i] + held)\n", "        if (false)\n",
         "            if (word_count(set->words[to]) != set->internal[to] + held)\n", "            if (false)\n"),
