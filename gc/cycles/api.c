@@ -223,7 +223,7 @@ static void freeze_span(struct span *span, void *context)
     if (side == NULL) {
         if (freezing->to != AGE_PERMANENT || (side = arca_calloc(blocks, sizeof side->ages[0])) == NULL)
             return;
-        store_rlx(&span->side, side);
+        store_rel(&span->side, side); /* P:side release: its ages, to object_free */
     }
     bool pool = load_rlx(&span->kind) == SPAN_POOL;
     uint64_t uncarved = pool ? pool_uncarved(span) : 0;

@@ -30,7 +30,7 @@ static void visit_span(struct span *span, void *context)
             scope->incomplete = true;
             return;
         }
-        store_rlx(&span->side, side);
+        store_rel(&span->side, side); /* P:side release: its ages, to object_free */
     }
     if (add_span(scope, span))
         scope->blocks += blocks;

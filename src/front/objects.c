@@ -165,7 +165,7 @@ void object_free(void *address)
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
     poison_body(pool, block);
-    struct span_side *side = load_rlx(&pool->side);
+    struct span_side *side = load_acq(&pool->side); /* P:side acquire: with who makes it */
     if (side != NULL)
         store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)address - pool->start))], 0);
     /* A large object's span has no heap, and the sentinel owns nothing. */
