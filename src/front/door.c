@@ -1,6 +1,8 @@
 /* The thread-local doors. */
 #include "front/door.h"
 
+size_t malloc_fast_max = SMALL_MAX;
+
 ARCA_TLS struct heap_door thread_door = { .heap = &heap_sentinel };
 ARCA_TLS struct heap_door object_door = { .heap = &heap_sentinel };
 

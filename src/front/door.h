@@ -9,6 +9,10 @@ extern ARCA_TLS struct heap_door thread_door;
 /* To the heap of the thread's objects; only libarcagc opens it. */
 extern ARCA_TLS struct heap_door object_door;
 
+/* Larger requests leave the fast path: SMALL_MAX, or 0 where every block is to be looked at (malloc_slow).  Set before
+ * the second thread exists. */
+extern size_t malloc_fast_max;
+
 /* For blocks that the fast path does not have; the door is left. */
 void *malloc_slow(size_t size);
 /* For blocks that the fast path does not know; the door is left. */
@@ -26,7 +30,7 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
            !(load_rlx(&pool->uncarved) >> (offset / OS_PAGE_SIZE) % 64 & 1);
 }
 
-/* NULL when the bin is empty; size <= SMALL_MAX. */
+/* NULL when the bin is empty; size <= malloc_fast_max. */
 ARCA_INLINE void *small_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
@@ -39,7 +43,7 @@ ARCA_INLINE void *small_pop(size_t size)
 
 ARCA_INLINE void *malloc_fast(size_t size)
 {
-    if (likely(size <= SMALL_MAX)) {
+    if (likely(size <= malloc_fast_max)) {
         void *block = small_pop(size);
         if (likely(block != NULL))
             return block;

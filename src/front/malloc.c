@@ -285,7 +285,7 @@ void *arca_memalign(size_t alignment, size_t size)
 
 int arca_posix_memalign(void **block, size_t alignment, size_t size)
 {
-    if (likely(size <= alignment && alignment <= SMALL_MAX && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
+    if (likely(size <= alignment && alignment <= malloc_fast_max && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
         void *warm = small_pop(alignment); /* a power of two is a class of its own */
         if (likely(warm != NULL)) {
             *block = warm;

@@ -23,8 +23,10 @@ CRITERION = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: 
 PLAIN = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 HARNESS_SKIP = re.compile(r"^\S+:\d+: SKIPPED: ")
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-TELLING = re.compile(r"\[FAIL\]|\[SKIP\]|^FAIL|^SKIP|SKIPPED|check failed|error:|Error \d|ERROR|WARNING: ThreadSan|\*\*\*|"
-                     r"must .*MISSED|Unexpected|CRASH|CMake Error|Assertion|runtime error|TEST_SEED|^Traceback|^\w+Error")
+FAULT = re.compile(r"\[FAIL\]|^FAIL|check failed|error:|Error \d|ERROR|WARNING: ThreadSan|\*\*\*|"
+                   r"must .*MISSED|Unexpected|CRASH|CMake Error|Assertion|runtime error|^Traceback|^\w+Error")
+SEED = re.compile(r"TEST_SEED")
+SKIP = re.compile(r"\[SKIP\]|^SKIP|SKIPPED")
 
 
 def add(*counts):
@@ -158,8 +160,14 @@ def run(command, log, live, deadline):
 
 
 def show_why(path, text):
-    telling = [line for line in text.splitlines() if TELLING.search(re.sub(r"^\d+: ", "", line))]
-    for line in (telling or text.splitlines()[-LINES_SHOWN:])[:LINES_SHOWN]:
+    """What failed first, with the seeds of the programs that did; then what was skipped."""
+    lines = text.splitlines()
+    failed = {match[1] for line in lines if (match := re.match(r"^\s*\d+/\d+ Test\s+#(\d+): \S+ \.*\s*\*\*\*", line))}
+    bare = [(match[1], match[2]) if (match := re.match(r"^(\d+): (.*)$", line)) else (None, line) for line in lines]
+    faults = [f"{test}: {said}" if test else said for test, said in bare
+              if FAULT.search(said) or (test in failed and SEED.search(said))]
+    skips = [f"{test}: {said}" if test else said for test, said in bare if SKIP.search(said)]
+    for line in ((faults + skips) or lines[-LINES_SHOWN:])[:LINES_SHOWN]:
         print("   ", line)
     print(f"    (log: {path.relative_to(ROOT)})", flush=True)
 
