@@ -408,10 +408,6 @@ int arca_trim(size_t keep)
     (void)keep;
     process_start();
     process_after_fork();
-    struct heap *heap = thread_enter(&thread_door);
-    if (heap != NULL) {
-        heap_flush_all(heap);
-        door_leave(&thread_door);
-    }
+    supply_give_up_own();
     return background_round(0) != 0;
 }

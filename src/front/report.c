@@ -77,15 +77,30 @@ int arca_stats_get(struct arca_stats *out)
     return 0;
 }
 
-void report_print(void)
+void report_write(void (*line)(void *context, const char *text), void *context)
 {
+    char text[200];
     struct report report;
     report_collect(&report);
-    log_line("live %zu, free in pools %zu, dirty %zu, meta %zu, mapped %zu bytes", report.live_bytes, report.free_bytes,
-             report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
-#define COUNTER(name, unit, sentence) log_line(#name " %lu (" sentence ")", stats_read(name));
+    log_format(text, sizeof text, "live %zu, free in pools %zu, dirty %zu, meta %zu, mapped %zu bytes", report.live_bytes,
+               report.free_bytes, report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
+    line(context, text);
+#define COUNTER(name, unit, sentence)                                                      \
+    log_format(text, sizeof text, #name " %lu (" sentence ")", stats_read(name)); \
+    line(context, text);
 #include "base/stats.def"
 #undef COUNTER
+}
+
+static void print_line(void *unused, const char *text)
+{
+    (void)unused;
+    log_line("%s", text);
+}
+
+void report_print(void)
+{
+    report_write(print_line, NULL);
 }
 
 /* After the program's own destructors, so that the figures are final. */

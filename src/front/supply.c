@@ -4,13 +4,18 @@
 #include "front/background.h"
 #include "front/thread.h"
 
-ARCA_COLD void supply_reclaim(void)
+void supply_give_up_own(void)
 {
     struct heap *heap = thread_enter(&thread_door);
     if (heap != NULL) {
         heap_flush_all(heap);
         door_leave(&thread_door);
     }
+}
+
+ARCA_COLD void supply_reclaim(void)
+{
+    supply_give_up_own();
     background_round(0);
 }
 

@@ -91,11 +91,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server(command, port, directory):
+def server(command, port, directory, **settings):
     """A server in the foreground, waited for until it accepts connections, and killed with its children whatever happens."""
     log = directory / "server.log"
     with open(log, "w") as output:
-        process = subprocess.Popen([str(word) for word in command], env=environment(), cwd=directory, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([str(word) for word in command], env=environment(**settings), cwd=directory, stdin=subprocess.DEVNULL,
                                    stdout=output, stderr=output, start_new_session=True)
         try:
             wait_for_port(port, process, log)
