@@ -36,6 +36,7 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
+    pool->start_bound = info->start_bound;
     pool->block_size = info->block_size;
     pool->size_class = (uint8_t)class;
     pool->pages = info->pages;
@@ -234,7 +235,7 @@ void pool_check(const struct span *pool)
     for (struct block *b = pool->free_list; b != NULL; b = b->next, listed++) {
         uint32_t offset = (uint32_t)((uintptr_t)b - pool->start);
         uint32_t index = pool_index(pool, offset);
-        if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
+        if (offset * pool->divider >= pool->start_bound || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
         if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);
