@@ -61,12 +61,17 @@ static size_t usable_bytes(const struct span *span)
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
-static void *small_try(size_t size)
+/* The heap of the thread, of one without since it does so little, or NULL. */
+static struct heap *thread_enter_earned(void)
 {
     struct heap *heap = thread_enter(&thread_door);
+    return heap == NULL && thread_earn_heap() ? thread_enter(&thread_door) : heap;
+}
+
+static void *small_try(size_t size)
+{
+    struct heap *heap = thread_enter_earned();
     struct block *block;
-    if (heap == NULL && thread_earn_heap())
-        heap = thread_enter(&thread_door);
     if (likely(heap != NULL)) {
         block = supply_block(heap, size_class_of(size));
         door_leave(&thread_door);
@@ -173,7 +178,7 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
     process_after_fork();
     if (owner->explicit_heap) {
         shared_free(owner, pool, block);
-    } else if ((heap = thread_enter(&thread_door)) == NULL) { /* a thread without a heap */
+    } else if ((heap = thread_enter_earned()) == NULL) {
         heap_push_remote(owner, block);
     } else if (heap == owner) { /* our own, swept meanwhile */
         heap_put(heap, pool, block);

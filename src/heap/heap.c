@@ -155,15 +155,15 @@ static bool has_remote(struct heap *heap)
     return heap->backlog != NULL || !remote_is_empty(&heap->remote);
 }
 
-/* A portion of them: to the bins while they have room, warm as they are.  Objects among them were counted off when
- * they were sent. */
-static void take_remote(struct heap *heap)
+/* A portion of them, or what fills the bin that is wanted: to the bins while they have room, warm as they are.
+ * Objects among them were counted off when they were sent. */
+static void take_remote(struct heap *heap, const struct bin *wanted)
 {
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
-    struct block *block = heap->backlog;
+    struct block *block = heap->backlog, *rest = NULL;
     int64_t taken = 0;
-    for (; taken < REMOTE_PORTION && block != NULL; taken++) {
+    for (; taken < REMOTE_PORTION && block != NULL && (wanted == NULL || wanted->room > 0); taken++) {
         struct block *next = block->next;
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
@@ -174,12 +174,13 @@ static void take_remote(struct heap *heap)
             if (heap->objects)
                 store_rlx(&pool->young, true);
         } else {
-            block->next = NULL;
-            return_chain(heap, block);
+            block->next = rest;
+            rest = block;
         }
         block = next;
     }
     heap->backlog = block;
+    return_chain(heap, rest);
     if (heap->objects && taken != 0)
         watch_add(taken);
 }
@@ -210,7 +211,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct bin *bin = &heap->bins[class];
     note_slow_op(heap);
     if (has_remote(heap)) {
-        take_remote(heap);
+        take_remote(heap, bin);
         if (bin->head != NULL)
             return pop(heap, bin);
     }
@@ -327,7 +328,7 @@ static void flush_bins(struct heap *heap)
 bool heap_flush_all(struct heap *heap)
 {
     for (flush_bins(heap); has_remote(heap) && !lock_is_wanted(&heap->lock); flush_bins(heap))
-        take_remote(heap);
+        take_remote(heap, NULL);
     return !has_remote(heap);
 }
 
@@ -407,7 +408,7 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
         pending |= !heap_flush_all(heap);
     else /* a thread that never refills does not look at what others return */
         while (has_remote(heap) && !lock_is_wanted(&heap->lock))
-            take_remote(heap);
+            take_remote(heap, NULL);
     size_t bytes = 0;
     if (!heap->objects) {
         bytes = trim_pools(heap, now_ms, hold_ms, &pending);

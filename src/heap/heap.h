@@ -69,12 +69,13 @@ struct heap {
     uint32_t seen_slow_ops;       /* sweeper: value when it last judged, at seen_ms, whether the thread is idle */
     uint32_t seen_ms;
     bool idle;
-    uint32_t index;               /* among all heaps */
     struct span *large;           /* HEAP_SHARED: its large blocks */
+
+    /* What others read who free a block of ours, and what hardly ever changes. */
+    uint32_t index ARCA_ALIGNED(ARCA_CACHE_LINE); /* among all heaps */
     bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
     bool objects;                 /* of libarcagc: header words survive, emptied pools are retired first */
-
-    struct lock lock ARCA_ALIGNED(ARCA_CACHE_LINE);
+    struct lock lock;
     _Atomic uint8_t state;
     _Atomic bool swept;           /* nothing is cached and no pool has pages to give */
     struct heap_door *door;

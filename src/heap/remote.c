@@ -24,21 +24,8 @@ void parcel_leave(struct parcel *parcel)
     parcel->destination = NULL;
 }
 
-bool parcel_add(struct parcel *parcel, struct remote_list *destination, struct block *block, uint32_t block_size)
+void parcel_open(struct parcel *parcel, struct remote_list *destination, struct block *last)
 {
-    if (parcel->destination != destination) {
-        parcel_leave(parcel);
-        parcel->destination = destination;
-        parcel->first = parcel->last = block;
-        parcel->count = parcel->bytes = 0;
-        block->next = NULL;
-    } else {
-        block->next = parcel->first;
-        parcel->first = block;
-    }
-    parcel->bytes += block_size;
-    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
-        return false;
     parcel_leave(parcel);
-    return true;
+    *parcel = (struct parcel){ .destination = destination, .last = last, .room = PARCEL_BYTES };
 }
