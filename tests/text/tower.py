@@ -25,7 +25,8 @@ FLOORS = {
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap",
-                  "interpose_mallctl": "interpose", "interpose_mallocx": "interpose"}
+                  "interpose_dlopen": "interpose", "interpose_mallctl": "interpose",
+                  "interpose_mallocx": "interpose"}
 
 RANK = {}
 for floor, folder in enumerate(FLOOR_FOLDERS):
