@@ -33,9 +33,7 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 ARCA_INLINE void *small_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
-    if (likely(block != NULL))
-        block->mark = 0;
+    struct block *block = bin_take(bin_at(heap, bin_offset_of(size)));
     door_leave(&thread_door);
     return block;
 }
@@ -59,12 +57,13 @@ ARCA_INLINE void free_fast(void *address)
     struct block *block = address;
     /* The start bound of a large block is 0, so that nothing is a block of it here. */
     if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(!block_is_marked(block))) {
-        block->mark = block_mark(block);
+        uintptr_t mark = block_mark(block);
+        block->mark = mark;
         if (unlikely(load_rlx(&pool->heap) != heap)) {
             free_remote(heap, pool, block);
             return;
         }
-        if (unlikely(bin_push(bin_at(heap, load_rlx(&leaf->bin_offsets[slice])), block) < 0)) {
+        if (unlikely(bin_push_link(bin_at(heap, load_rlx(&leaf->bin_offsets[slice])), block, mark) < 0)) {
             free_flush(heap, pool->size_class);
             return;
         }

@@ -36,7 +36,7 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
         log_abort("%s(): %p: %zu bytes inside the block %p of %u bytes", function, address, (size_t)into,
                   (void *)((uintptr_t)address - into), span->block_size);
     }
-    log_abort("%s(): %p: double free", function, address);
+    log_abort("%s(): %p: %s", function, address, strcmp(function, "free") == 0 ? "double free" : "freed before");
 }
 
 /* The span of a live block; aborts for anything else that can be told apart without a walk. */
@@ -48,7 +48,7 @@ static struct span *checked_span(const char *function, const void *address)
     if (load_rlx(&span->kind) != SPAN_POOL) {
         if (unlikely(span->start != (uintptr_t)address || load_rlx(&span->kind) == SPAN_OBJECT))
             bad_pointer(function, address);
-    } else if (unlikely(!pool_is_block(span, (uintptr_t)address) || span->objects)) {
+    } else if (unlikely(!pool_is_block(span, (uintptr_t)address) || span->objects || block_is_marked(address))) {
         bad_pointer(function, address);
     }
     return span;
@@ -353,8 +353,6 @@ void *arca_realloc(void *block, size_t size)
     }
     process_after_fork();
     struct span *span = checked_span("realloc", block);
-    if (load_rlx(&span->kind) == SPAN_POOL && unlikely(((struct block *)block)->mark == block_mark(block)))
-        bad_pointer("realloc", block);
     void *same = resize_in_place(span, block, size);
     if (same != NULL)
         return same;
@@ -393,18 +391,29 @@ size_t arca_good_size(size_t size)
     return size > PTRDIFF_MAX ? size : bits_round_up(size, OS_PAGE_SIZE);
 }
 
+/* A block that realloc() has left in place is up to twice as large as it need be, and that of an alignment as large
+ * as that. */
+static void check_size(const char *function, const void *block, size_t align, size_t size)
+{
+    if (block == NULL)
+        return;
+    size_t usable = usable_bytes(checked_span(function, block));
+    size_t least = usable > SMALL_MAX ? SMALL_MAX + 1 : usable > BLOCK_ALIGN ? usable / 2 + 1 : 0;
+    if (unlikely(size > usable || (size < least && align < usable / 2)))
+        log_abort("%s(): %p: a block of %zu bytes, not of %zu", function, block, usable, size);
+}
+
 void arca_free_sized(void *block, size_t size)
 {
-    (void)size;
-    assert(block == NULL || size <= arca_malloc_usable_size(block));
+    check_size("free_sized", block, 1, size);
     free_fast(block);
 }
 
 void arca_free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
-    assert(block == NULL || ((uintptr_t)block % alignment == 0 && size <= arca_malloc_usable_size(block)));
+    check_size("free_aligned_sized", block, alignment, size);
+    if (unlikely(((uintptr_t)block & (alignment - 1)) != 0))
+        log_abort("free_aligned_sized(): %p: not aligned to %zu bytes", block, alignment);
     free_fast(block);
 }
 

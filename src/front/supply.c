@@ -21,12 +21,8 @@ ARCA_COLD void supply_reclaim(void)
 
 struct block *supply_block(struct heap *heap, unsigned class)
 {
-    struct block *block = bin_pop(&heap->bins[class]);
-    if (block == NULL)
-        return heap_refill(heap, class);
-    if (!heap->objects)
-        block->mark = 0;
-    return block;
+    struct block *block = heap_pop(heap, class);
+    return block != NULL ? block : heap_refill(heap, class);
 }
 
 size_t supply_aligned_size(size_t align, size_t size)

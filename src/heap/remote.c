@@ -5,7 +5,7 @@ void remote_push(struct remote_list *list, struct block *first, struct block *la
 {
     struct block *head = load_rlx(&list->head);
     do {
-        last->next = head;
+        block_set_next(last, head);
     } while (!cas_weak_rel(&list->head, &head, first)); /* P:remote release: the blocks' words, to remote_drain */
 }
 
@@ -20,7 +20,7 @@ struct block *remote_drain(struct remote_list *list)
 void parcel_leave(struct parcel *parcel)
 {
     if (parcel->destination != NULL)
-        remote_push(parcel->destination, parcel->first, parcel->last);
+        remote_push(parcel->destination, block_at(parcel->first), parcel->last);
     parcel->destination = NULL;
 }
 

@@ -24,7 +24,8 @@ struct remote_list {
 
 struct parcel {
     struct remote_list *destination; /* NULL: empty */
-    struct block *first, *last;
+    uintptr_t first; /* a link */
+    struct block *last;
     int32_t room; /* bytes until it is full; a small block takes its share of PARCEL_BLOCKS */
 };
 
@@ -39,8 +40,8 @@ ARCA_INLINE bool parcel_add(struct parcel *parcel, struct remote_list *destinati
     int32_t share = PARCEL_BYTES / PARCEL_BLOCKS;
     if (unlikely(parcel->destination != destination))
         parcel_open(parcel, destination, block);
-    block->next = parcel->first;
-    parcel->first = block;
+    block->link = parcel->first;
+    parcel->first = block_mark(block);
     parcel->room -= (int32_t)block_size > share ? (int32_t)block_size : share;
     if (likely(parcel->room > 0))
         return false;
