@@ -94,7 +94,7 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
     if (arena == NULL)
         return NULL;
     bool huge = slices > ARENA_SLICES / 2;
-    uint32_t size = huge ? slices : ARENA_SLICES;
+    uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT), size = huge || slices > reserved ? slices : reserved;
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
         uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;

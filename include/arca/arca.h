@@ -84,9 +84,17 @@ ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t
 
 /* ---- settings and figures -------------------------------------------------------------------------- */
 
+/* Options of the program's own, "key=value,key=value": a program that needs some defines this variable (one that gets
+ * Arca by preload must export it, as by -rdynamic).  /etc/arca.conf is weaker, the environment stronger. */
+extern ARCA_API const char *arca_conf;
+
 /* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1; UINT64_MAX is `never`).
- * False for an unknown name. */
+ * False for an unknown name, and for an option whose value is a text. */
 ARCA_API bool arca_option_get(const char *name, uint64_t *value);
+/* The same as text, as it would be written.  False for an unknown name, and where capacity is too small. */
+ARCA_API bool arca_option_text(const char *name, char *text, size_t capacity);
+/* Who set it: "/etc/arca.conf:3" (a line), "arca_conf", "ARCA_CONF", "ARCA_PURGE"; or "default".  NULL for an unknown name. */
+ARCA_API const char *arca_option_source(const char *name);
 
 struct arca_stats {
     size_t size; /* of this struct, set by the caller: later versions append */
