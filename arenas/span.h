@@ -62,11 +62,15 @@ struct span {
      * thread reads it, and the bit of a live block's page was clear before the block was handed out. */
     _Atomic uint64_t uncarved;
 
-    struct block *free_list;
+    union {
+        struct block *free_list;
+        size_t sampled_bytes; /* of a sample: as requested */
+    };
     struct span *next, *prev;
     struct arena *arena;
     _Atomic size_t large_size; /* bytes of a large block that its owner may use */
     uint32_t slices;   /* of the span; set at its first slice only */
+    uint32_t site;     /* of a large block: where it was sampled, or SITE_NONE */
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
     uint32_t extent;     /* of a pool: bytes that its blocks take, capacity * block_size */
     uint16_t pages;      /* of a pool, that overlap a block */

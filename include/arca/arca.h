@@ -121,6 +121,19 @@ ARCA_API void arca_stats_print(void);
  * of ended threads.  Aborts with a line where one is broken.  Returns the number of heaps that were walked. */
 ARCA_API int arca_heap_check(void);
 
+/* ---- heap profile -------------------------------------------------------------------------------------- */
+
+/* With the option `profile` a sample of the blocks, one in so many bytes, is remembered with the call stack that
+ * allocated it, which is walked by frame pointers: compile with -fno-omit-frame-pointer to see whole stacks. */
+enum arca_profile_view {
+    ARCA_PROFILE_LIVE, /* blocks that live now; at the end of a program, those that it did not free */
+    ARCA_PROFILE_PEAK, /* those that lived when they were most */
+};
+
+/* Writes the profile to a new or emptied file, in the form that google-pprof reads.  -1 with errno: ENOTSUP without the
+ * option, EIO when the file can not be made, ENOMEM. */
+ARCA_API int arca_profile_dump(const char *path, enum arca_profile_view view);
+
 #ifdef __cplusplus
 }
 #endif

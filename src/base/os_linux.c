@@ -304,6 +304,15 @@ void os_wake(_Atomic uint32_t *word, int count)
     errno = saved;
 }
 
+/* The kernel reads the set before it looks at the request, which does not exist. */
+bool os_readable(const void *address)
+{
+    int saved = errno;
+    bool readable = syscall(SYS_rt_sigprocmask, ~0, address, NULL, sizeof(uint64_t)) < 0 && errno != EFAULT;
+    errno = saved;
+    return readable;
+}
+
 /* libc's open, read, write and close may end the thread (pthread_cancel), and with it whatever lock is held. */
 void os_write(int fd, const char *text, size_t length)
 {
@@ -356,6 +365,18 @@ long os_read_file(const char *path, char *buf, size_t capacity)
     long n = fd < 0 ? -1 : read_raw(fd, buf, capacity);
     errno = saved;
     return n;
+}
+
+void os_copy_file(int to, const char *path)
+{
+    int saved = errno, fd = open_raw(path);
+    char buf[4096];
+    long n;
+    while (fd >= 0 && (n = syscall(SYS_read, fd, buf, sizeof buf)) > 0)
+        os_write(to, buf, (size_t)n);
+    if (fd >= 0)
+        os_close(fd);
+    errno = saved;
 }
 
 static bool is_trusted(int fd)

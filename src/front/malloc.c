@@ -9,6 +9,7 @@
 #include "front/door.h"
 #include "front/supply.h"
 #include "front/process.h"
+#include "front/profile.h"
 #include "front/thread.h"
 
 #include <errno.h>
@@ -94,7 +95,8 @@ static void *large_try(size_t size, size_t align, bool *zeroed)
     return span == NULL ? NULL : (void *)span->start;
 }
 
-ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
+/* frame: of the function that the program called. */
+ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, const void *frame)
 {
     void *block = large_try(size, align, zeroed);
     if (unlikely(block == NULL) && size <= PTRDIFF_MAX) {
@@ -103,15 +105,48 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
     }
     if (unlikely(block == NULL))
         errno = ENOMEM;
+    else if (unlikely(options.profile != 0) && profile_is_due(size))
+        profile_take(block, size, frame);
     background_poke();
     return block;
+}
+
+/* NULL when it is not to be sampled, or can not be. */
+static void *sampled_alloc(size_t size, const void *frame)
+{
+    bool zeroed;
+    if (!profile_is_due(size))
+        return NULL;
+    process_after_fork();
+    size_t usable = size_classes[size_class_of(size)].block_size; /* as any block of this size has */
+    void *block = large_try(usable, 1, &zeroed);
+    if (block != NULL) {
+        store_rlx(&page_map_find((uintptr_t)block)->large_size, usable);
+        profile_take(block, size, frame);
+    }
+    background_poke();
+    return block;
+}
+
+/* The fast path is closed: what it would have served is looked at here, and then goes its way. */
+static void *watched_alloc(size_t size, const void *frame)
+{
+    void *block = NULL;
+    if (options.profile != 0)
+        block = sampled_alloc(size, frame);
+    return block != NULL ? block : small_pop(size);
 }
 
 void *malloc_slow(size_t size)
 {
     bool zeroed;
     if (size > SMALL_MAX)
-        return large_alloc(size, 1, &zeroed);
+        return large_alloc(size, 1, &zeroed, ARCA_FRAME());
+    if (size > malloc_fast_max) {
+        void *watched = watched_alloc(size, ARCA_FRAME());
+        if (watched != NULL)
+            return watched;
+    }
     process_after_fork();
     void *block = small_try(size);
     if (unlikely(block == NULL)) {
@@ -234,22 +269,30 @@ void *arca_malloc(size_t size)
 
 /* ---- calloc, alignment ------------------------------------------------------------------------------ */
 
+/* With a frame of its own, so that its caller is not lost between its caller's caller and malloc_slow(). */
+ARCA_NOINLINE static void *calloc_slow(size_t bytes)
+{
+    bool zeroed = false;
+    ARCA_KEEP_FRAME();
+    void *block = bytes <= SMALL_MAX ? malloc_slow(bytes) : large_alloc(bytes, 1, &zeroed, ARCA_FRAME());
+    if (block != NULL && !zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
 void *arca_calloc(size_t count, size_t size)
 {
     size_t bytes;
-    bool zeroed = false;
     if (unlikely(__builtin_mul_overflow(count, size, &bytes))) {
         errno = ENOMEM;
         return NULL;
     }
-    if (likely(bytes <= SMALL_MAX)) {
-        void *block = malloc_fast(bytes);
-        return likely(block != NULL) ? memset(block, 0, bytes) : NULL;
+    if (likely(bytes <= malloc_fast_max)) {
+        void *block = small_pop(bytes);
+        if (likely(block != NULL))
+            return memset(block, 0, bytes);
     }
-    void *block = large_alloc(bytes, 1, &zeroed);
-    if (block != NULL && !zeroed)
-        memset(block, 0, bytes);
-    return block;
+    return calloc_slow(bytes);
 }
 
 static void *aligned_alloc_any(size_t align, size_t size)
@@ -267,7 +310,7 @@ static void *aligned_alloc_any(size_t align, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return large_alloc(size != 0 ? size : 1, align, &zeroed);
+    return large_alloc(size != 0 ? size : 1, align, &zeroed, ARCA_FRAME());
 }
 
 void *arca_aligned_alloc(size_t alignment, size_t size)
@@ -288,6 +331,18 @@ void *arca_memalign(size_t alignment, size_t size)
     return aligned_alloc_any(bits_next_pow2(alignment), size);
 }
 
+ARCA_NOINLINE static int posix_memalign_slow(void **block, size_t alignment, size_t size)
+{
+    int saved = errno;
+    ARCA_KEEP_FRAME();
+    void *fresh = aligned_alloc_any(alignment, size);
+    errno = saved;
+    if (fresh == NULL)
+        return ENOMEM;
+    *block = fresh;
+    return 0;
+}
+
 int arca_posix_memalign(void **block, size_t alignment, size_t size)
 {
     if (likely(size <= alignment && alignment <= malloc_fast_max && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
@@ -299,13 +354,7 @@ int arca_posix_memalign(void **block, size_t alignment, size_t size)
     }
     if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
-    void *fresh = aligned_alloc_any(alignment, size);
-    errno = saved;
-    if (fresh == NULL)
-        return ENOMEM;
-    *block = fresh;
-    return 0;
+    return posix_memalign_slow(block, alignment, size);
 }
 
 void *arca_valloc(size_t size)
@@ -325,8 +374,8 @@ void *arca_pvalloc(size_t size)
 
 /* ---- realloc ------------------------------------------------------------------------------------------- */
 
-/* In place, or NULL. */
-static void *resize_in_place(struct span *span, void *block, size_t size)
+/* In place, or NULL.  frame: of the function that the program called. */
+static void *resize_in_place(struct span *span, void *block, size_t size, const void *frame)
 {
     if (load_rlx(&span->kind) == SPAN_LARGE) {
         if (size <= SMALL_MAX)
@@ -337,6 +386,8 @@ static void *resize_in_place(struct span *span, void *block, size_t size)
         if (heap != NULL && span->arena->huge)
             return NULL; /* a move would have to be seen by its heap's list */
         span = large_resize(span, size, os_now_ms());
+        if (unlikely(options.profile != 0) && span != NULL)
+            profile_resize(span, size, frame);
         return span == NULL ? NULL : (void *)span->start;
     }
     bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
@@ -353,7 +404,7 @@ void *arca_realloc(void *block, size_t size)
     }
     process_after_fork();
     struct span *span = checked_span("realloc", block);
-    void *same = resize_in_place(span, block, size);
+    void *same = resize_in_place(span, block, size, ARCA_FRAME());
     if (same != NULL)
         return same;
     size_t old = usable_bytes(span);

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "base/stats.h"
 #include "front/process.h"
+#include "front/profile.h"
 #include "front/thread.h"
 
 #include <errno.h>
@@ -109,6 +110,7 @@ __attribute__((destructor(101))) static void report_at_exit(void)
 {
     if (options.stats != STATS_OFF)
         report_exit();
+    profile_exit();
 }
 
 void arca_stats_print(void)
