@@ -16,67 +16,113 @@
 /* Members between two looks at the limbo. */
 #define DRAIN_EVERY 4096
 
-bool set_open(struct set *set, const struct scope *scope, void **objects, size_t size)
+/* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
+#define AHEAD 16
+
+/* The tables are written at one pace.  From the same place in their pages on, they would drive each other from the first
+ * level of the cache, and the stores into one hold up the loads from another. */
+#define TABLE_STEP 640
+
+/* A part of the one block that the tables are. */
+static void *take_table(size_t *taken, char *tables, size_t bytes)
 {
-    *set = (struct set){ .scope = scope, .objects = objects, .size = size, .members = size, .edge_capacity = 2 * size };
-    set->words = arca_malloc(size * sizeof *set->words);
-    set->internal = arca_malloc(size * sizeof *set->internal);
-    set->first_edge = arca_malloc((size + 1) * sizeof *set->first_edge);
-    set->edges = arca_malloc(set->edge_capacity * sizeof *set->edges);
-    set->dropping = arca_malloc(size * sizeof *set->dropping);
-    set->dropped = arca_calloc(size, sizeof *set->dropped);
-    if (size < UINT32_MAX / 4 && set->words != NULL && set->internal != NULL && set->first_edge != NULL &&
-        set->edges != NULL && set->dropping != NULL && set->dropped != NULL) {
-        for (size_t i = 0; i < size; i++)
-            *scope_counter(scope, objects[i]) = MEMBER + (int32_t)i;
-        return true;
+    void *table = (void *)((uintptr_t)tables + *taken);
+    *taken += bits_round_up(bytes, bytes < OS_PAGE_SIZE ? ARCA_CACHE_LINE : OS_PAGE_SIZE) + TABLE_STEP;
+    return table;
+}
+
+/* How many bytes they take, when tables is NULL. */
+static size_t lay_tables(struct set *set, char *tables)
+{
+    size_t taken = 0;
+    set->objects = take_table(&taken, tables, set->size * sizeof *set->objects);
+    set->words = take_table(&taken, tables, set->size * sizeof *set->words);
+    set->internal = take_table(&taken, tables, set->size * sizeof *set->internal);
+    set->first_edge = take_table(&taken, tables, (set->size + 1) * sizeof *set->first_edge);
+    set->dropped = take_table(&taken, tables, set->size * sizeof *set->dropped);
+    set->lost = take_table(&taken, tables, (set->scope->indices / 64 + 1) * sizeof *set->lost);
+    set->ranks = take_table(&taken, tables, (set->scope->indices / 64 + 1) * sizeof *set->ranks);
+    return taken;
+}
+
+static void enter_objects(struct set *set)
+{
+    const struct scope *scope = set->scope;
+    uint32_t rank = 0, index = 0;
+    for (size_t s = 0; s < scope->count; s++) {
+        const struct span *span = scope->spans[s];
+        uint32_t first = index, end = first + span_indices(span);
+        for (; index < end; index += 64) {
+            set->ranks[index / 64] = rank;
+            for (uint64_t bits = scope->bits[index / 64].found; bits != 0; bits &= bits - 1)
+                set->objects[rank++] = span_block(span, index + bits_lowest(bits) - first);
+        }
     }
-    set_close(set);
-    return false;
+}
+
+bool set_open(struct set *set, const struct scope *scope)
+{
+    *set = (struct set){ .scope = scope };
+    for (uint32_t index = 0; index < scope->indices; index += 64)
+        set->size += bits_count(scope->bits[index / 64].found);
+    set->members = set->size;
+    if (set->size == 0 || set->size >= UINT32_MAX / 4)
+        return set->size == 0;
+    set->edge_capacity = 2 * set->size;
+    set->tables = arca_malloc(lay_tables(set, NULL));
+    set->edges = arca_malloc(set->edge_capacity * sizeof *set->edges);
+    if (set->tables == NULL || set->edges == NULL) {
+        set_close(set);
+        return false;
+    }
+    lay_tables(set, set->tables);
+    memset(set->dropped, false, set->size);
+    enter_objects(set);
+    return true;
 }
 
 void set_close(struct set *set)
 {
-    arca_free(set->words);
-    arca_free(set->internal);
-    arca_free(set->first_edge);
+    arca_free(set->tables);
     arca_free(set->edges);
-    arca_free(set->dropping);
-    arca_free(set->dropped);
     arca_free(set->cells);
 }
 
-/* Of a member, or of what was one; UINT32_MAX for the rest.  A look at `dropped` would cost as much again as the counter,
- * and an edge to what was dropped does no harm. */
-ARCA_INLINE uint32_t proposed_index(const struct set *set, const void *object)
+/* Of a member, or of what was one; NO_INDEX for the rest.  A look at `dropped` would cost as much again, and an edge to
+ * what was dropped does no harm. */
+ARCA_INLINE uint32_t proposed_rank(const struct set *set, const void *object)
 {
-    const int32_t *counter = object != NULL ? scope_counter(set->scope, object) : NULL;
-    return counter == NULL || *counter < MEMBER ? UINT32_MAX : (uint32_t)(*counter - MEMBER);
+    uint32_t index = scope_index(set->scope, object);
+    if (index == NO_INDEX)
+        return NO_INDEX;
+    uint64_t found = set->scope->bits[index / 64].found, bit = index_bit(index);
+    return found & bit ? set->ranks[index / 64] + bits_count(found & (bit - 1)) : NO_INDEX;
 }
 
-bool set_has(const struct set *set, const void *object)
+ARCA_INLINE void ask_ahead(const struct set *set, size_t i)
 {
-    uint32_t index = proposed_index(set, object);
-    return index != UINT32_MAX && !set->dropped[index];
+    __builtin_prefetch(set->objects[i + AHEAD < set->size ? i + AHEAD : i]);
 }
 
-static void drop(struct set *set, size_t *stacked, uint32_t index)
+static void drop(struct set *set, uint32_t rank)
 {
-    if (set->dropped[index])
+    if (set->dropped[rank])
         return;
-    set->dropped[index] = true;
+    set->dropped[rank] = true;
     set->members--;
-    set->dropping[(*stacked)++] = index;
+    set->words[rank] = set->last_dropped;
+    set->last_dropped = rank;
 }
 
 /* ---- 1: all words, before any slot ------------------------------------------------------------------ */
 
-static void read_words(struct set *set, size_t *stacked)
+static void read_words(struct set *set)
 {
     for (size_t i = 0; i < set->size; i++) {
+        ask_ahead(set, i);
         set->internal[i] = 0;
         if (!set->dropped[i] && scope_look(set->objects[i], &set->words[i]) == NULL)
-            drop(set, stacked, (uint32_t)i);
+            drop(set, (uint32_t)i);
     }
 }
 
@@ -91,8 +137,8 @@ ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
 {
     struct scan *scan = context;
     struct set *set = scan->set;
-    uint32_t index = proposed_index(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
-    if (index == UINT32_MAX)
+    uint32_t rank = proposed_rank(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
+    if (rank == NO_INDEX)
         return;
     if (set->edge_count == set->edge_capacity) {
         size_t capacity = 2 * set->edge_capacity;
@@ -104,16 +150,25 @@ ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
         set->edges = edges;
         set->edge_capacity = capacity;
     }
-    set->edges[set->edge_count++] = index;
-    set->internal[index]++;
+    __builtin_prefetch(&set->internal[rank], 1);
+    set->edges[set->edge_count++] = rank;
+    if (set->edge_count > AHEAD)
+        set->internal[set->edges[set->edge_count - 1 - AHEAD]]++;
 }
 
-static bool scan_slots(struct set *set, size_t *stacked)
+static void count_last_edges(struct set *set)
+{
+    for (size_t e = set->edge_count > AHEAD ? set->edge_count - AHEAD : 0; e < set->edge_count; e++)
+        set->internal[set->edges[e]]++;
+}
+
+static bool scan_slots(struct set *set)
 {
     struct scan scan = { set, false };
     set->edge_count = 0;
     for (size_t i = 0; i < set->size; i++) {
         uint64_t word;
+        ask_ahead(set, i);
         set->first_edge[i] = (uint32_t)set->edge_count;
         if (set->dropped[i])
             continue;
@@ -121,52 +176,55 @@ static bool scan_slots(struct set *set, size_t *stacked)
         if (type != NULL && word == set->words[i])
             type_visit(type, set->objects[i], scan_slot, &scan);
         else
-            drop(set, stacked, (uint32_t)i);
+            drop(set, (uint32_t)i);
         if (i % DRAIN_EVERY == 0)
-            finder_drain(set->scope);
+            finder_drain(NULL); /* a member that is born anew will be seen to have changed */
     }
     set->first_edge[set->size] = (uint32_t)set->edge_count;
+    count_last_edges(set);
     return !scan.failed;
 }
 
 /* ---- 3: the largest subset whose counts its own edges explain ------------------------------------------ */
 
-static void take_back_edges(struct set *set, size_t *stacked, uint32_t held)
+static void take_back_edges(struct set *set, uint32_t held)
 {
-    while (*stacked != 0) {
-        uint32_t from = set->dropping[--*stacked];
+    while (set->last_dropped != NO_INDEX) {
+        uint32_t from = set->last_dropped;
+        set->last_dropped = (uint32_t)set->words[from];
         for (uint32_t e = set->first_edge[from]; e < set->first_edge[from + 1]; e++) {
             uint32_t to = set->edges[e];
             set->internal[to]--;
-            if (word_count(set->words[to]) != set->internal[to] + held)
-                drop(set, stacked, to);
+            if (!set->dropped[to] && word_count(set->words[to]) != set->internal[to] + held)
+                drop(set, to);
         }
     }
 }
 
-static void balance(struct set *set, size_t *stacked, uint32_t held)
+static void balance(struct set *set, uint32_t held)
 {
     for (size_t i = 0; i < set->size; i++) {
         if (!set->dropped[i] && word_count(set->words[i]) != set->internal[i] + held)
-            drop(set, stacked, (uint32_t)i);
+            drop(set, (uint32_t)i);
     }
-    take_back_edges(set, stacked, held);
+    take_back_edges(set, held);
 }
 
 /* ---- 6, 7: nothing has changed; weak cells ---------------------------------------------------------------- */
 
 /* After the grace period only an upgrade can still get a unit: of who has a cell now. */
-static void drop_changed(struct set *set, size_t *stacked)
+static void drop_changed(struct set *set)
 {
     set->with_cell = 0;
     set->finalize_due = false;
     for (size_t i = 0; i < set->size; i++) {
+        ask_ahead(set, i);
         if (set->dropped[i])
             continue;
         const void *object = set->objects[i];
         uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
         if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */
-            drop(set, stacked, (uint32_t)i);
+            drop(set, (uint32_t)i);
             continue;
         }
         /* It was alive when its kind was read: an upgrade may still get it, and even its death, until the lock is held. */
@@ -177,11 +235,11 @@ static void drop_changed(struct set *set, size_t *stacked)
 }
 
 /* All of them: who was upgraded, and has died since, has no cell any more. */
-static void drop_upgraded(struct set *set, size_t *stacked)
+static void drop_upgraded(struct set *set)
 {
     for (size_t i = 0; i < set->size; i++) {
         if (!set->dropped[i] && load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with the upgrades */
-            drop(set, stacked, (uint32_t)i);
+            drop(set, (uint32_t)i);
     }
 }
 
@@ -211,13 +269,13 @@ static void cut_cells(struct set *set)
 }
 
 /* 7: upgrades that did not see weak_certifying are over, and seen; the others wait, or have been seen. */
-static bool decide_cells(struct set *set, size_t *stacked, uint32_t held, bool in_time)
+static bool decide_cells(struct set *set, uint32_t held, bool in_time)
 {
     bool room = in_time && reserve_cells(set);
     lock_acquire(&weak_lock);
     if (set->with_cell != 0 && room) {
-        drop_upgraded(set, stacked);
-        take_back_edges(set, stacked, held);
+        drop_upgraded(set);
+        take_back_edges(set, held);
         cut_cells(set);
     }
     store_rel(&weak_certifying, 0u); /* P:certifying release: the cells that were cut off, to arca_weak_upgrade */
@@ -228,19 +286,31 @@ static bool decide_cells(struct set *set, size_t *stacked, uint32_t held, bool i
 static bool certify_locked(struct set *set, uint32_t held)
 {
     uint32_t start_ms = os_now_ms();
-    size_t stacked = 0;
-    read_words(set, &stacked);
-    stacked = 0; /* they have no edges yet */
-    if (!scan_slots(set, &stacked))
+    set->last_dropped = NO_INDEX;
+    read_words(set);
+    if (!scan_slots(set))
         return false;
-    balance(set, &stacked, held);
+    balance(set, held);
     if (set->members == 0)
         return true;
     store_rlx(&weak_certifying, 1u); /* 4 */
     epoch_wait();                    /* 5 */
-    drop_changed(set, &stacked);
-    take_back_edges(set, &stacked, held);
-    return decide_cells(set, &stacked, held, os_now_ms() - start_ms < WINDOW_MAX_MS);
+    drop_changed(set);
+    take_back_edges(set, held);
+    return decide_cells(set, held, os_now_ms() - start_ms < WINDOW_MAX_MS);
+}
+
+static void enter_lost(struct set *set)
+{
+    const struct scope_bits *bits = set->scope->bits;
+    for (uint32_t index = 0, rank = 0; index < set->scope->indices; index += 64) {
+        uint64_t lost = bits[index / 64].found;
+        for (uint64_t left = lost; left != 0; left &= left - 1) {
+            if (set->dropped[rank++])
+                lost &= ~(left & -left);
+        }
+        set->lost[index / 64] = lost;
+    }
 }
 
 bool certifier_run(struct set *set, uint32_t held)
@@ -248,6 +318,7 @@ bool certifier_run(struct set *set, uint32_t held)
     lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
     bool done = certify_locked(set, held);
     set->held = held;
+    enter_lost(set);
     lock_release(&retired_window);
     return done;
 }

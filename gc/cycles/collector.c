@@ -24,7 +24,7 @@
 /* Who changes a setting and then the limits must not be outrun by who read the setting before. */
 static struct lock limits_lock;
 
-struct collector collector = { .enabled = true };
+struct collector collector = { .enabled = true, .thresholds = { 700, 10, 10 } };
 
 static uint64_t now_microseconds(void)
 {
@@ -86,15 +86,15 @@ bool collector_has_lost(const void *object)
     return lost != NULL && set_has(lost, object);
 }
 
-static void collect_found(const struct scope *scope, const struct found *found, struct outcome *outcome)
+static void collect_found(const struct scope *scope, struct outcome *outcome)
 {
     struct set set;
-    if (!set_open(&set, scope, found->objects, found->count)) {
+    if (!set_open(&set, scope)) {
         outcome->failed = true;
         return;
     }
-    outcome->found = found->count;
-    if (certifier_run(&set, 0))
+    outcome->found = set.size;
+    if (set.size == 0 || certifier_run(&set, 0))
         dispose(&set, outcome);
     else
         outcome->failed = true;
@@ -104,16 +104,16 @@ static void collect_found(const struct scope *scope, const struct found *found, 
 static void collect_active(unsigned generation, struct outcome *outcome)
 {
     struct scope scope;
-    struct found found;
     if (!scope_open(&scope, generation)) {
         outcome->failed = true;
         return;
     }
-    outcome->failed = !finder_run(&scope, &found) || scope.incomplete;
-    outcome->tracked = found.tracked;
-    if (found.count != 0)
-        collect_found(&scope, &found, outcome);
-    arca_free(found.objects);
+    outcome->failed = scope.incomplete;
+    if (finder_run(&scope))
+        collect_found(&scope, outcome);
+    else
+        outcome->failed = true;
+    outcome->tracked = scope.tracked;
     scope_close(&scope);
 }
 
@@ -302,9 +302,6 @@ static const struct keeper_work work = { collector_work, collector_wait, collect
 __attribute__((constructor(102))) static void collector_construct(void)
 {
     store_rlx(&collector.enabled, options.collector != COLLECTOR_OFF);
-    store_rlx(&collector.thresholds[0], (uint32_t)options.threshold0);
-    store_rlx(&collector.thresholds[1], (uint32_t)options.threshold1);
-    store_rlx(&collector.thresholds[2], (uint32_t)options.threshold2);
     collector_set_limits();
     keeper_set_work(&work);
 }

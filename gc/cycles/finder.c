@@ -1,59 +1,52 @@
-/* Counting, marking, proposing. */
+/* Counting, marking. */
 #include "gc/cycles/finder.h"
 
+#include "gc/cycles/carry.h"
 #include "gc/objects/limbo.h"
 
 /* Objects between two looks at the limbo. */
 #define DRAIN_EVERY 4096
 
-/* Reached objects whose slots wait; beyond it they are found again by a pass over the counters. */
-#define STACK_OBJECTS 32768
-
-/* Counters and objects lie anywhere: each is asked for so many steps before it is used. */
+/* Units and objects lie anywhere: each is asked for so many steps before it is used. */
 #define AHEAD 16
 
-/* What waits: objects whose slots are to be looked at, and objects whose counters are. */
-struct waiting_counter {
-    void *object;
-    int32_t *counter;
-};
+/* Reached objects are looked at in passes over the bitmap, that is in the order of their addresses: the order of the
+ * references would cost a miss of the caches and of the address translation for each.  Where a pass would find less than
+ * one in so many, as along a chain, the order is that of the references, with a stack, until that overflows. */
+#define PASS_SHARE 1024
+#define STACK_OBJECTS 4096
 
 struct finder {
     struct scope *scope;
-    struct found *found;
+    struct carries carries;
     unsigned turn;
-    unsigned counter_at, object_at;
-    struct waiting_counter counters[AHEAD];
-    void *objects[AHEAD];
-    size_t stacked;
-    bool overflowed;
+    unsigned index_at;
+    uint32_t indices[AHEAD]; /* of what is referred to */
+    unsigned object_at, objects_waiting;
+    void *objects[AHEAD]; /* whose slots are to be looked at, the first to come first */
+    size_t set;           /* bits of scope->waiting since the pass began */
+    size_t stacked, stack_limit;
     void *stack[STACK_OBJECTS];
 };
 
-/* Puts one in and gets back the one that came so many steps before. */
-ARCA_INLINE struct waiting_counter counter_ahead(struct finder *finder, void *object, int32_t *counter)
+/* Puts one in, and gets back the one that came so many steps before. */
+ARCA_INLINE uint32_t index_ahead(struct finder *finder, uint32_t index)
 {
-    struct waiting_counter *place = &finder->counters[finder->counter_at++ % AHEAD], before = *place;
-    __builtin_prefetch(counter, 1);
-    *place = (struct waiting_counter){ object, counter };
+    uint32_t *place = &finder->indices[finder->index_at++ % AHEAD], before = *place;
+    *place = index;
     return before;
 }
 
-ARCA_INLINE void *object_ahead(struct finder *finder, void *object)
-{
-    void **place = &finder->objects[finder->object_at++ % AHEAD], *before = *place;
-    __builtin_prefetch(object);
-    *place = object;
-    return before;
-}
-
-void finder_drain(const struct scope *scope)
+void finder_drain(struct scope *scope)
 {
     for (void *object = limbo_drain(), *next; object != NULL; object = next) {
-        int32_t *counter = scope != NULL ? scope_counter(scope, object) : NULL;
+        uint32_t index = scope != NULL ? scope_index(scope, object) : NO_INDEX;
         next = limbo_next(object);
-        if (counter != NULL)
-            *counter = 0; /* the block's next life is not of this collection */
+        if (index != NO_INDEX) {
+            scope->units[index] = UNITS_NONE;
+            scope->bits[index / 64].found &= ~index_bit(index);
+            scope->bits[index / 64].waiting &= ~index_bit(index);
+        }
         object_free(object);
     }
 }
@@ -64,35 +57,40 @@ static void drain_sometimes(struct finder *finder)
         finder_drain(finder->scope);
 }
 
-/* ---- counting: after it, a counter of the scope is what of the count the scope does not account for ------- */
+/* ---- counting: after it, an object's units are what of its count the scope does not account for ----------- */
+
+ARCA_INLINE void count_off(struct finder *finder, uint32_t index)
+{
+    uint8_t *units = &finder->scope->units[index];
+    if (unlikely(*units == 0))
+        *units = carry_units(&finder->carries, index, 0);
+    --*units;
+}
 
 ARCA_INLINE void count_slot(arca_slot *slot, void *context)
 {
     struct finder *finder = context;
     void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
-    int32_t *counter = object != NULL ? scope_counter(finder->scope, object) : NULL;
-    if (counter != NULL && (counter = counter_ahead(finder, object, counter).counter) != NULL)
-        --*counter;
+    uint32_t index = scope_index(finder->scope, object);
+    if (index == NO_INDEX)
+        return;
+    __builtin_prefetch(&finder->scope->units[index], 1);
+    count_off(finder, index_ahead(finder, index));
 }
 
-static void count_ahead(struct finder *finder)
+ARCA_INLINE void count_units(struct finder *finder, uint32_t index, uint32_t count)
 {
-    for (unsigned i = 0; i < AHEAD; i++) {
-        int32_t *counter = counter_ahead(finder, NULL, NULL).counter;
-        if (counter != NULL)
-            --*counter;
-    }
+    uint8_t *units = &finder->scope->units[index];
+    int64_t sum = (int64_t)*units + count;
+    *units = likely(sum <= UINT8_MAX) ? (uint8_t)sum : carry_units(&finder->carries, index, sum);
 }
 
-static int32_t bounded_count(uint64_t word)
+static void count_span(struct finder *finder, struct span *span, uint32_t first)
 {
-    return (int32_t)(word_count(word) < (uint32_t)IN_SCOPE_MARGIN ? word_count(word) : (uint32_t)IN_SCOPE_MARGIN - 1);
-}
-
-static void count_span(struct finder *finder, struct span *span, int32_t *counters)
-{
+    struct scope *scope = finder->scope;
     struct span_side *side = load_rlx(&span->side);
     uint32_t blocks = span_blocks(span), alive = 0;
+    uint8_t older = scope->generation + 1 < GENERATIONS ? (uint8_t)(scope->generation + 1) : GENERATIONS - 1;
     bool pool = load_rlx(&span->kind) == SPAN_POOL;
     uint64_t uncarved = pool ? pool_uncarved(span) : 0;
     store_rlx(&span->young, false);
@@ -100,7 +98,8 @@ static void count_span(struct finder *finder, struct span *span, int32_t *counte
         uint64_t word;
         if (uncarved != 0 && !pool_is_carved(uncarved, span, i))
             continue;
-        if (load_rlx(&side->ages[i]) > finder->scope->generation) { /* its death would have cleared it */
+        uint8_t age = load_rlx(&side->ages[i]);
+        if (age > scope->generation) { /* its death would have cleared it */
             alive++;
             continue;
         }
@@ -109,8 +108,11 @@ static void count_span(struct finder *finder, struct span *span, int32_t *counte
         alive += word_count(word) != 0;
         if (type == NULL)
             continue;
-        counters[i] += IN_SCOPE + bounded_count(word);
-        finder->found->tracked++;
+        if (age < older) /* if it lives on, it does so older */
+            store_rlx(&side->ages[i], older);
+        count_units(finder, first + i, word_count(word));
+        scope->bits[(first + i) / 64].found |= index_bit(first + i);
+        scope->tracked++;
         type_visit(type, block, count_slot, finder);
         drain_sometimes(finder);
     }
@@ -119,153 +121,169 @@ static void count_span(struct finder *finder, struct span *span, int32_t *counte
         store_rlx(&span->young, true);
 }
 
+static void count(struct finder *finder)
+{
+    uint32_t first = 0;
+    for (size_t s = 0; s < finder->scope->count; s++) {
+        struct span *span = finder->scope->spans[s];
+        count_span(finder, span, first);
+        first += span_indices(span);
+    }
+    for (unsigned i = 0; i < AHEAD; i++)
+        count_off(finder, index_ahead(finder, finder->scope->indices));
+    carry_settle(&finder->carries, finder->scope->units);
+}
+
 /* ---- marking: what is kept alive from outside, and what that keeps alive ------------------------------------ */
 
-ARCA_INLINE void reach(struct finder *finder, void *object, int32_t *counter)
+ARCA_INLINE void wait(struct finder *finder, uint32_t index)
 {
-    if (likely(finder->stacked < STACK_OBJECTS)) {
-        *counter = REACHED;
-        finder->stack[finder->stacked++] = object;
-    } else {
-        *counter = REACHED_LATER;
-        finder->overflowed = true;
+    finder->scope->bits[index / 64].waiting |= index_bit(index);
+    finder->set++;
+}
+
+/* What has units that the scope does not account for. */
+static void mark_roots(struct finder *finder)
+{
+    struct scope *scope = finder->scope;
+    for (uint32_t base = 0; base < scope->indices; base += 64) {
+        for (uint64_t bits = scope->bits[base / 64].found; bits != 0; bits &= bits - 1) {
+            uint32_t index = base + bits_lowest(bits);
+            if (scope->units[index] != UNITS_NONE) {
+                scope->bits[base / 64].found &= ~index_bit(index);
+                wait(finder, index);
+            }
+        }
     }
 }
 
-ARCA_INLINE void mark_waiting(struct finder *finder, struct waiting_counter waiting)
+/* There is more to reach than the stack holds: the rest of the pass goes by addresses. */
+ARCA_COLD static void unload_stack(struct finder *finder)
 {
-    if (waiting.counter != NULL && counter_in_scope(*waiting.counter))
-        reach(finder, waiting.object, waiting.counter);
+    while (finder->stacked != 0) {
+        uint32_t index = scope_index(finder->scope, finder->stack[--finder->stacked]);
+        if (index != NO_INDEX)
+            wait(finder, index);
+    }
+    finder->stack_limit = 0;
 }
 
+/* By references. */
+ARCA_INLINE void stack_slot(arca_slot *slot, void *context)
+{
+    struct finder *finder = context;
+    void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
+    uint32_t index = scope_index(finder->scope, object);
+    if (index == NO_INDEX || !(finder->scope->bits[index / 64].found & index_bit(index)))
+        return;
+    finder->scope->bits[index / 64].found &= ~index_bit(index);
+    if (finder->stacked == finder->stack_limit)
+        unload_stack(finder);
+    if (finder->stacked < finder->stack_limit)
+        finder->stack[finder->stacked++] = object;
+    else
+        wait(finder, index);
+}
+
+/* Whether something was reached before is as good as random: a branch would be mispredicted. */
+ARCA_INLINE void mark_index(struct finder *finder, uint32_t index)
+{
+    struct scope_bits *bits = &finder->scope->bits[index / 64];
+    uint64_t bit = bits->found & index_bit(index);
+    bits->found ^= bit;
+    bits->waiting |= bit;
+    finder->set += bit != 0;
+}
+
+/* By addresses. */
 ARCA_INLINE void mark_slot(arca_slot *slot, void *context)
 {
     struct finder *finder = context;
     void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
-    int32_t *counter = object != NULL ? scope_counter(finder->scope, object) : NULL;
-    if (counter != NULL)
-        mark_waiting(finder, counter_ahead(finder, object, counter));
+    uint32_t index = scope_index(finder->scope, object);
+    if (index == NO_INDEX)
+        return;
+    __builtin_prefetch(&finder->scope->bits[index / 64], 1);
+    mark_index(finder, index_ahead(finder, index));
 }
 
-static void mark_slots(struct finder *finder, void *object)
+static void mark_first_object(struct finder *finder)
 {
     uint64_t word;
-    const arca_type *type = object != NULL ? scope_look(object, &word) : NULL;
-    if (type != NULL)
+    void *object = finder->objects[finder->object_at++ % AHEAD];
+    const arca_type *type = scope_look(object, &word);
+    finder->objects_waiting--;
+    if (type != NULL && finder->stack_limit != 0)
+        type_visit(type, object, stack_slot, finder);
+    else if (type != NULL)
         type_visit(type, object, mark_slot, finder);
     drain_sometimes(finder);
 }
 
-/* What waited while the stack ran empty; false when that was nothing. */
-static bool mark_rest(struct finder *finder)
+ARCA_INLINE void mark_object_later(struct finder *finder, void *object)
 {
-    bool any = false;
-    for (unsigned i = 0; i < AHEAD; i++) {
-        struct waiting_counter waiting = counter_ahead(finder, NULL, NULL);
-        any |= waiting.counter != NULL;
-        mark_waiting(finder, waiting);
-    }
-    for (unsigned i = 0; i < AHEAD; i++) {
-        void *object = object_ahead(finder, NULL);
-        any |= object != NULL;
-        mark_slots(finder, object);
-    }
-    return any;
+    if (finder->objects_waiting == AHEAD)
+        mark_first_object(finder);
+    __builtin_prefetch(object);
+    __builtin_prefetch((char *)object + ARCA_CACHE_LINE / 2); /* its first slots */
+    finder->objects[(finder->object_at + finder->objects_waiting++) % AHEAD] = object;
 }
 
 static void mark_stack(struct finder *finder)
 {
-    do {
-        while (finder->stacked != 0)
-            mark_slots(finder, object_ahead(finder, finder->stack[--finder->stacked]));
-    } while (mark_rest(finder));
+    while (finder->stacked + finder->objects_waiting != 0) {
+        while (finder->stacked != 0 && finder->objects_waiting < AHEAD)
+            mark_object_later(finder, finder->stack[--finder->stacked]);
+        mark_first_object(finder);
+    }
 }
 
-/* Everything whose counter passes, and what it reaches. */
-static void mark_from(struct finder *finder, bool later)
+/* What waits, and what begins to before it is passed by. */
+static void mark_pass(struct finder *finder)
 {
-    int32_t *counters = finder->scope->counters;
+    struct scope_bits *bits = finder->scope->bits;
+    uint32_t first = 0;
     for (size_t s = 0; s < finder->scope->count; s++) {
         struct span *span = finder->scope->spans[s];
-        uint32_t blocks = span_blocks(span);
-        for (uint32_t i = 0; i < blocks; i++) {
-            bool root = later ? counters[i] == REACHED_LATER : counter_in_scope(counters[i]) && counters[i] != IN_SCOPE;
-            if (root)
-                reach(finder, span_block(span, i), &counters[i]);
+        uint32_t end = first + span_indices(span);
+        for (uint32_t base = first; base < end; base += 64) {
+            while (bits[base / 64].waiting != 0) {
+                uint32_t index = base + bits_lowest(bits[base / 64].waiting);
+                bits[base / 64].waiting &= ~index_bit(index);
+                mark_object_later(finder, span_block(span, index - first));
+                if (finder->stack_limit != 0)
+                    mark_stack(finder);
+            }
         }
-        counters += blocks;
-        if (finder->stacked != 0)
-            mark_stack(finder);
+        first = end;
     }
+    mark_stack(finder);
+    for (unsigned i = 0; i < AHEAD; i++)
+        mark_index(finder, index_ahead(finder, finder->scope->indices));
 }
 
 static void mark(struct finder *finder)
 {
-    mark_from(finder, false);
-    while (finder->overflowed) {
-        finder->overflowed = false;
-        mark_from(finder, true);
+    mark_roots(finder);
+    while (finder->set != 0) {
+        finder->stack_limit = finder->set < AHEAD + finder->scope->indices / PASS_SHARE ? STACK_OBJECTS : 0;
+        finder->set = 0;
+        mark_pass(finder);
     }
 }
 
-/* ---- proposing ------------------------------------------------------------------------------------------------- */
-
-static void grow_old(struct finder *finder, struct span_side *side, uint32_t index)
+bool finder_run(struct scope *scope)
 {
-    uint8_t age = finder->scope->generation + 1 < GENERATIONS ? (uint8_t)(finder->scope->generation + 1) : GENERATIONS - 1;
-    if (load_rlx(&side->ages[index]) < age)
-        store_rlx(&side->ages[index], age);
-}
-
-static bool propose(struct finder *finder)
-{
-    const struct scope *scope = finder->scope;
-    struct found *found = finder->found;
-    const int32_t *counters = scope->counters;
-    size_t proposed = 0;
-    for (size_t s = 0; s < scope->count; s++) {
-        struct span_side *side = load_rlx(&scope->spans[s]->side);
-        uint32_t blocks = span_blocks(scope->spans[s]);
-        for (uint32_t i = 0; i < blocks; i++) {
-            if (counters[i] == REACHED || counters[i] == IN_SCOPE) /* if it lives on, it does so older */
-                grow_old(finder, side, i);
-            proposed += counters[i] == IN_SCOPE;
-        }
-        counters += blocks;
-    }
-    if (proposed == 0)
-        return true;
-    found->objects = arca_malloc(proposed * sizeof *found->objects);
-    if (found->objects == NULL)
-        return false;
-    counters = scope->counters;
-    for (size_t s = 0; s < scope->count; s++) {
-        uint32_t blocks = span_blocks(scope->spans[s]);
-        for (uint32_t i = 0; i < blocks; i++) {
-            if (counters[i] == IN_SCOPE)
-                found->objects[found->count++] = span_block(scope->spans[s], i);
-        }
-        counters += blocks;
-    }
-    return true;
-}
-
-bool finder_run(struct scope *scope, struct found *found)
-{
-    *found = (struct found){ .objects = NULL };
     struct finder *finder = arca_calloc(1, sizeof *finder);
     if (finder == NULL)
         return false;
     finder->scope = scope;
-    finder->found = found;
-    int32_t *counters = scope->counters;
-    for (size_t s = 0; s < scope->count; s++) {
-        count_span(finder, scope->spans[s], counters);
-        counters += span_blocks(scope->spans[s]);
-    }
-    count_ahead(finder);
+    for (unsigned i = 0; i < AHEAD; i++)
+        finder->indices[i] = scope->indices; /* nobody's */
+    count(finder);
     mark(finder);
-    bool done = propose(finder);
+    bool done = !finder->carries.failed;
+    carry_close(&finder->carries);
     arca_free(finder);
     return done;
 }

@@ -9,16 +9,11 @@
 
 #include "gc/cycles/scope.h"
 
-struct found {
-    void **objects;
-    size_t count;
-    size_t tracked; /* objects of the scope */
-};
+/* What it proposes is left in scope->found.  False without memory. */
+bool finder_run(struct scope *scope);
 
-/* False without memory; found->objects is the caller's to free. */
-bool finder_run(struct scope *scope, struct found *found);
-
-/* Blocks that died are kept readable while a collection lasts; freed here, between two objects.  NULL: of no scope. */
-void finder_drain(const struct scope *scope);
+/* Blocks that died are kept readable while a collection lasts; freed here, between two objects.  scope: while something
+ * is being found, so that the blocks' next lives are not of this collection; else NULL. */
+void finder_drain(struct scope *scope);
 
 #endif

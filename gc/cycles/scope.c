@@ -1,7 +1,12 @@
 /* Opening and closing a scope. */
 #include "gc/cycles/scope.h"
 
+#include "gc/cycles/carry.h"
+#include "heap/size_class.h"
+
 #include <string.h>
+
+_Static_assert(SIZE_CLASSES < UINT8_MAX, "a size class is a byte, and large objects have one of their own");
 
 static bool add_span(struct scope *scope, struct span *span)
 {
@@ -32,35 +37,65 @@ static void visit_span(struct span *span, void *context)
         }
         store_rel(&span->side, side); /* P:side release: its ages, to object_free */
     }
-    if (add_span(scope, span))
-        scope->blocks += blocks;
+    uint32_t indices = span_indices(span);
+    if (indices < NO_INDEX - scope->indices && add_span(scope, span))
+        scope->indices += indices;
     else
         scope->incomplete = true;
 }
 
-/* At most half full. */
-static bool make_slices(struct scope *scope)
+static uint32_t region_of(uintptr_t address)
 {
-    size_t slices = 1;
-    for (size_t i = 0; i < scope->count; i++)
-        slices += scope->spans[i]->slices;
-    unsigned bits = bits_width(2 * slices);
-    scope->slices_shift = 64 - bits;
-    scope->slices = arca_calloc((size_t)1 << bits, sizeof *scope->slices);
-    return scope->slices != NULL;
+    return (uint32_t)(address >> (SLICE_SHIFT + REGION_SHIFT));
 }
 
-static void add_slices(struct scope *scope, const struct span *span, int32_t *counters)
+static bool make_regions(struct scope *scope)
+{
+    uint32_t first = UINT32_MAX, last = 0;
+    for (size_t i = 0; i < scope->count; i++) {
+        const struct span *span = scope->spans[i];
+        uint32_t from = region_of(span->start), to = region_of(span->start + span_bytes(span) - 1);
+        first = from < first ? from : first;
+        last = to > last ? to : last;
+    }
+    scope->first_region = first;
+    scope->region_count = scope->count != 0 ? last - first + 1 : 0;
+    scope->regions = arca_calloc((size_t)scope->region_count + 1, sizeof scope->regions[0]);
+    return scope->regions != NULL;
+}
+
+static struct scope_slice *enter_slice(struct scope *scope, uintptr_t address)
+{
+    struct scope_slice **region = &scope->regions[region_of(address) - scope->first_region];
+    if (*region == NULL)
+        *region = arca_calloc(REGION_SLICES, sizeof **region);
+    return *region != NULL ? &(*region)[address >> SLICE_SHIFT & (REGION_SLICES - 1)] : NULL;
+}
+
+/* Every slice of a pool, the first one of a large object. */
+static bool enter_span(struct scope *scope, const struct span *span, uint32_t index)
 {
     bool pool = load_rlx(&span->kind) == SPAN_POOL;
-    size_t mask = ((size_t)1 << (64 - scope->slices_shift)) - 1;
-    uint32_t first = (uint32_t)(span->start >> SLICE_SHIFT);
-    for (uint32_t slice = first; slice < first + (pool ? span->slices : 1); slice++) {
-        size_t at = scope_hash(scope, slice);
-        while (scope->slices[at].slice != 0)
-            at = (at + 1) & mask;
-        scope->slices[at] = (struct scope_slice){ slice, span_blocks(span), span->start, pool ? span->divider : 0, counters };
+    uint8_t size_class = pool ? span->size_class : UINT8_MAX;
+    scope->dividers[size_class] = pool ? span->divider : 0;
+    for (uint32_t i = 0; i < (pool ? span->slices : 1); i++) {
+        struct scope_slice *slice = enter_slice(scope, span->start + i * SLICE_SIZE);
+        if (slice == NULL)
+            return false;
+        *slice = (struct scope_slice){ index, (uint16_t)span_blocks(span), size_class, (uint8_t)i };
     }
+    return true;
+}
+
+static bool enter_spans(struct scope *scope)
+{
+    uint32_t index = 0;
+    for (size_t i = 0; i < scope->count; i++) {
+        if (!enter_span(scope, scope->spans[i], index))
+            return false;
+        index += span_indices(scope->spans[i]);
+    }
+    return true;
 }
 
 bool scope_open(struct scope *scope, unsigned generation)
@@ -68,22 +103,22 @@ bool scope_open(struct scope *scope, unsigned generation)
     memset(scope, 0, sizeof *scope);
     scope->generation = generation;
     object_walk(visit_span, scope);
-    scope->counters = arca_calloc(scope->blocks != 0 ? scope->blocks : 1, sizeof *scope->counters);
-    if (scope->counters == NULL || !make_slices(scope)) {
+    scope->units = arca_malloc((size_t)scope->indices + 1);
+    scope->bits = arca_calloc(scope->indices / 64 + 1, sizeof *scope->bits);
+    if (scope->units == NULL || scope->bits == NULL || !make_regions(scope) || !enter_spans(scope)) {
         scope_close(scope);
         return false;
     }
-    int32_t *counters = scope->counters;
-    for (size_t i = 0; i < scope->count; i++) {
-        add_slices(scope, scope->spans[i], counters);
-        counters += span_blocks(scope->spans[i]);
-    }
+    memset(scope->units, UNITS_NONE, (size_t)scope->indices + 1);
     return true;
 }
 
 void scope_close(struct scope *scope)
 {
-    arca_free(scope->slices);
-    arca_free(scope->counters);
+    for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++)
+        arca_free(scope->regions[i]);
+    arca_free(scope->regions);
+    arca_free(scope->units);
+    arca_free(scope->bits);
     arca_free(scope->spans);
 }

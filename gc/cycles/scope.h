@@ -1,18 +1,20 @@
 /*
- * The objects that a collection looks at, and a counter for each, beside their spans.
+ * The objects that a collection looks at, and what it knows of each, beside their spans.
  *
- *   scope     the tracked objects whose age is at most the generation that is collected
- *   age       0 young, 1, 2 old, AGE_PERMANENT frozen; a byte a block, beside the span
- *   counter   what the finder and the certifier know of a block while a collection lasts:
+ *   scope    the tracked objects whose age is at most the generation that is collected
+ *   age      0 young, 1, 2 old, AGE_PERMANENT frozen; a byte a block, beside the span
+ *   index    of a block: those of a span from a multiple of 64 on, so that a word of a bitmap is of one span
  *
- *     0               not in the scope (or not met yet; then less than 0 by the references met)
- *     IN_SCOPE + n    in the scope, n units of it unaccounted for
- *     REACHED         something outside the scope keeps it alive
- *     REACHED_LATER   the same, and its slots are still to be looked at
- *     MEMBER + i      the i-th of the set that is to be certified
+ * By index, while a collection lasts:
  *
- * Only the collector touches counters.  Ages are hints: a block that is freed and born anew meanwhile may get one
- * that is not its own, and is then looked at a collection later.
+ *   units    of the object's count, what no slot in the scope accounts for (of a block outside the scope: less than 0
+ *            by what was met): UNITS_NONE for none (carry.h)
+ *   found    in the scope, and nothing outside is known to keep it alive
+ *   waiting  something does, and its slots are still to be looked at
+ *
+ * A byte and two bits: they are read and written in the order of the references, that is in none, and the fewer they
+ * are, the more of them is in the caches.  Only the collector touches them.  Ages are hints: a block that is freed and
+ * born anew meanwhile may get one that is not its own, and is then looked at a collection later.
  */
 #ifndef ARCA_GC_SCOPE_H
 #define ARCA_GC_SCOPE_H
@@ -25,29 +27,34 @@
 #define GENERATIONS 3
 #define AGE_PERMANENT 3
 
-#define IN_SCOPE ((int32_t)1 << 29)
-#define IN_SCOPE_MARGIN ((int32_t)1 << 28)
-#define MEMBER ((int32_t)1 << 30)
-#define REACHED (-((int32_t)1 << 30))
-#define REACHED_LATER (REACHED - 1)
+#define NO_INDEX UINT32_MAX
 
-/* What is needed to get from an address to its counter, in half a cache line. */
+/* What is needed to get from an address in a slice to the index of its block.  Small: it is read for each reference. */
 struct scope_slice {
-    uint32_t slice; /* address >> SLICE_SHIFT; 0: empty */
-    uint32_t blocks;
-    uintptr_t start;
-    uint64_t divider;
-    int32_t *counters;
+    uint32_t first; /* index in the span */
+    uint16_t blocks;
+    uint8_t size_class;
+    uint8_t before; /* slices of the span */
+};
+
+#define REGION_SHIFT 10 /* 64 MiB, as an arena */
+#define REGION_SLICES ((uint32_t)1 << REGION_SHIFT)
+
+struct scope_bits {
+    uint64_t found, waiting;
 };
 
 struct scope {
     struct span **spans;
     size_t count, capacity;
-    struct scope_slice *slices; /* a hash table: of every slice of a pool, of the first of a large object */
-    unsigned slices_shift;      /* 64 - bits of its size */
-    int32_t *counters;          /* of all spans */
-    size_t blocks;
+    struct scope_slice **regions; /* from the first with a span on; NULL: without; REGION_SLICES each */
+    uint32_t first_region, region_count;
+    uint64_t dividers[UINT8_MAX + 1]; /* by size class */
+    uint32_t indices;
+    uint8_t *units; /* one more than there are indices: of nobody */
+    struct scope_bits *bits; /* of 64 indices each */
     unsigned generation;
+    size_t tracked;  /* objects that were counted */
     bool incomplete; /* memory was short for some spans */
 };
 
@@ -60,35 +67,31 @@ ARCA_INLINE uint32_t span_blocks(const struct span *span)
     return load_rlx(&span->kind) == SPAN_OBJECT ? 1 : span->capacity;
 }
 
+ARCA_INLINE uint32_t span_indices(const struct span *span)
+{
+    return (uint32_t)bits_round_up(span_blocks(span), 64);
+}
+
 ARCA_INLINE void *span_block(const struct span *span, uint32_t index)
 {
     return (void *)(span->start + (uintptr_t)index * span->block_size);
 }
 
-ARCA_INLINE size_t scope_hash(const struct scope *scope, uint32_t slice)
+/* The index of an object, or NO_INDEX for what the scope does not cover; any value is allowed. */
+ARCA_INLINE uint32_t scope_index(const struct scope *scope, const void *object)
 {
-    return (size_t)(slice * UINT64_C(0x9e3779b97f4a7c15) >> scope->slices_shift);
+    uint32_t region = (uint32_t)((uintptr_t)object >> (SLICE_SHIFT + REGION_SHIFT)) - scope->first_region;
+    if (region >= scope->region_count || scope->regions[region] == NULL)
+        return NO_INDEX;
+    const struct scope_slice *slice = &scope->regions[region][(uintptr_t)object >> SLICE_SHIFT & (REGION_SLICES - 1)];
+    uint64_t offset = ((uintptr_t)object & (SLICE_SIZE - 1)) + ((uint64_t)slice->before << SLICE_SHIFT);
+    uint32_t index = (uint32_t)(((unsigned __int128)offset * scope->dividers[slice->size_class]) >> 64);
+    return likely(index < slice->blocks) ? slice->first + index : NO_INDEX;
 }
 
-/* The counter of an object, or NULL for what the scope does not cover; any value is allowed. */
-ARCA_INLINE int32_t *scope_counter(const struct scope *scope, const void *object)
+ARCA_INLINE uint64_t index_bit(uint32_t index)
 {
-    uint32_t slice = (uint32_t)((uintptr_t)object >> SLICE_SHIFT);
-    size_t mask = ((size_t)1 << (64 - scope->slices_shift)) - 1;
-    for (size_t at = scope_hash(scope, slice);; at = (at + 1) & mask) {
-        const struct scope_slice *entry = &scope->slices[at];
-        if (likely(entry->slice == slice)) {
-            uint64_t index = (uint64_t)(((unsigned __int128)((uintptr_t)object - entry->start) * entry->divider) >> 64);
-            return likely(index < entry->blocks) ? &entry->counters[index] : NULL;
-        }
-        if (entry->slice == 0)
-            return NULL;
-    }
-}
-
-ARCA_INLINE bool counter_in_scope(int32_t counter)
-{
-    return counter >= IN_SCOPE - IN_SCOPE_MARGIN && counter < IN_SCOPE + IN_SCOPE_MARGIN;
+    return (uint64_t)1 << index % 64;
 }
 
 /* A tracked object that was alive when it was looked at, with its type and word; NULL for the rest.  Its slots may be

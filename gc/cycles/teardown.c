@@ -50,36 +50,23 @@ void teardown_call_back(struct set *set)
     }
 }
 
-struct clearing {
-    const struct set *set;
-    uint32_t edge, end; /* of the member whose slots are cleared: what it refers to inside the set */
-};
-
-/* The slots stand still since they were scanned, and so come in the order of the edges. */
-ARCA_INLINE void clear_member_slot(arca_slot *slot, void *context)
+ARCA_INLINE void clear_member_slot(arca_slot *slot, void *set)
 {
-    struct clearing *clearing = context;
-    const struct set *set = clearing->set;
     void *object = load_rlx(slot_word(slot));
-    bool inside = false;
     if (object == NULL)
         return;
     store_rlx(slot_word(slot), NULL);
-    if (clearing->edge < clearing->end && set->objects[set->edges[clearing->edge]] == object)
-        inside = !set->dropped[set->edges[clearing->edge++]];
-    if (!inside)
+    if (!set_has(set, object))
         arca_release(object);
 }
 
-static void clear_member(const struct set *set, size_t index)
+static void clear_member(struct set *set, size_t index)
 {
     void *object = set->objects[index];
-    const arca_type *type = type_of(object);
-    struct clearing clearing = { set, set->first_edge[index], set->first_edge[index + 1] };
-    type_visit(type, object, clear_member_slot, &clearing);
+    type_visit(type_of(object), object, clear_member_slot, set);
 }
 
-static void free_member(void *object)
+static void free_member(void *object, struct object_batch *batch)
 {
     const arca_type *type = type_of(object);
     if (type->destroy != NULL)
@@ -88,7 +75,7 @@ static void free_member(void *object)
     if (unlikely(debug_is_on()))
         debug_free_late(object);
     else
-        object_free(object);
+        object_batch_free(batch, object);
 }
 
 /* All slots before any destroy: what a fork catches in between looks held for ever to the child, and is not destroyed
@@ -99,9 +86,11 @@ size_t teardown_free(struct set *set)
         if (!set->dropped[i])
             clear_member(set, i);
     }
+    struct object_batch batch = { .count = 0 };
     for (size_t i = 0; i < set->size; i++) {
         if (!set->dropped[i])
-            free_member(set->objects[i]);
+            free_member(set->objects[i], &batch);
     }
+    object_batch_end(&batch);
     return set->members;
 }

@@ -20,6 +20,15 @@ ARCA_INLINE unsigned bits_lowest(uint64_t word)
     return (unsigned)__builtin_ctzll(word);
 }
 
+/* Number of bits set; without an instruction of its own, which not all processors have, and without a call. */
+ARCA_INLINE unsigned bits_count(uint64_t word)
+{
+    const uint64_t one_of_2 = UINT64_MAX / 3, two_of_4 = UINT64_MAX / 5, four_of_8 = UINT64_MAX / 17;
+    word -= word >> 1 & one_of_2;
+    word = (word & two_of_4) + (word >> 2 & two_of_4);
+    return (unsigned)(((word + (word >> 4)) & four_of_8) * (UINT64_MAX / 255) >> 56);
+}
+
 /* Number of bits needed to write n; 0 for 0. */
 ARCA_INLINE unsigned bits_width(uint64_t n)
 {

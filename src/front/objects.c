@@ -126,6 +126,13 @@ ARCA_INLINE void poison_body(const struct span *span, struct block *block)
     poison(block + 1, bytes - sizeof *block);
 }
 
+ARCA_INLINE void forget_age(struct span *span, const struct block *block)
+{
+    struct span_side *side = load_acq(&span->side); /* P:side acquire: with who makes it */
+    if (side != NULL)
+        store_rlx(&side->ages[pool_index(span, (uint32_t)((uintptr_t)block - span->start))], 0);
+}
+
 static void object_own_free(struct heap *heap, struct span *pool, struct block *block)
 {
     lock_acquire(&heap->lock);
@@ -165,9 +172,7 @@ void object_free(void *address)
     struct span *pool = page_map_find((uintptr_t)address);
     struct block *block = address;
     poison_body(pool, block);
-    struct span_side *side = load_acq(&pool->side); /* P:side acquire: with who makes it */
-    if (side != NULL)
-        store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)address - pool->start))], 0);
+    forget_age(pool, block);
     /* A large object's span has no heap, and the sentinel owns nothing. */
     if (likely(load_rlx(&pool->heap) == heap)) {
         struct bin *bin = &heap->bins[pool->size_class];
@@ -181,6 +186,58 @@ void object_free(void *address)
     }
     door_leave(&object_door);
     object_free_slow(pool, block);
+}
+
+/* ---- free, many at a time ------------------------------------------------------------------------------ */
+
+static void object_own_put_run(struct heap *heap, struct block *first)
+{
+    lock_acquire(&heap->lock);
+    if (load_rlx(&heap->state) == HEAP_SHARED) {
+        heap_put_run(heap, first);
+        store_rlx(&heap->swept, false);
+    }
+    lock_release(&heap->lock);
+}
+
+void object_batch_end(struct object_batch *batch)
+{
+    if (batch->count == 0)
+        return;
+    process_after_fork();
+    struct heap *owner = load_rlx(&batch->pool->heap);
+    struct heap *heap = owner->explicit_heap ? NULL : thread_enter(&object_door);
+    batch->last->next = NULL;
+    store_rlx(&batch->pool->young, true);
+    if (owner->explicit_heap)
+        object_own_put_run(owner, batch->first);
+    else if (heap == owner)
+        heap_put_run(heap, batch->first);
+    else
+        heap_push_remote_run(owner, batch->first, batch->last, batch->count);
+    if (heap != NULL)
+        door_leave(&object_door);
+    batch->count = 0;
+    background_poke();
+}
+
+void object_batch_free(struct object_batch *batch, void *address)
+{
+    struct block *block = address;
+    if (batch->count == 0 || (uintptr_t)block - batch->pool->start >= batch->pool->extent) {
+        struct span *pool = page_map_find((uintptr_t)block);
+        object_batch_end(batch);
+        if (load_rlx(&pool->kind) != SPAN_POOL) {
+            object_free(block);
+            return;
+        }
+        *batch = (struct object_batch){ pool, block, block, 0 };
+    }
+    poison_body(batch->pool, block);
+    forget_age(batch->pool, block);
+    batch->last->next = block;
+    batch->last = block;
+    batch->count++;
 }
 
 void object_return_retired(struct span *list)

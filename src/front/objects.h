@@ -16,6 +16,16 @@ void *object_alloc(size_t size) ARCA_SHARED(object_alloc);
 /* A block that object_alloc or object_alloc_own made.  The header word is as its next owner shall find it. */
 void object_free(void *block) ARCA_SHARED(object_free);
 
+/* Blocks that come in the order of their addresses: those of one pool go home in one piece, past the bins. */
+struct object_batch {
+    struct span *pool;
+    struct block *first, *last;
+    uint32_t count; /* starts as 0 */
+};
+
+void object_batch_free(struct object_batch *batch, void *block) ARCA_SHARED(object_batch_free);
+void object_batch_end(struct object_batch *batch) ARCA_SHARED(object_batch_end);
+
 /* Blocks of one type: their memory never goes to another while the type has any.  NULL without memory. */
 struct heap *object_heap_create(void) ARCA_SHARED(object_heap_create);
 void *object_alloc_own(struct heap *heap, size_t size) ARCA_SHARED(object_alloc_own);

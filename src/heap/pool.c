@@ -36,7 +36,6 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
-    pool->start_bound = info->start_bound;
     pool->block_size = info->block_size;
     pool->size_class = (uint8_t)class;
     pool->pages = info->pages;
@@ -63,35 +62,26 @@ static uint32_t first_carved(const struct span *pool)
     return (uint32_t)((uint64_t)mixed * pool->capacity >> 32);
 }
 
-/* To the end of the free list, which is NULL as long as that is empty; the list stays open. */
-static void append(struct span *pool, struct block *end, struct block *block)
-{
-    if (end != NULL)
-        block_set_next(end, block);
-    else
-        pool->free_list = block;
-}
-
 /* The blocks of [first, last] that overlap none of these pages, to the end of a list. */
-static struct block *carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block *end)
+static struct block **carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block **link)
 {
     for (uint32_t i = first; i <= last; i++) {
         if (pages_of_block(pool, i) & uncarved)
             continue;
         struct block *block = pool_block(pool, i);
         block_init(block, pool->objects);
-        append(pool, end, block);
-        end = block;
+        *link = block;
+        link = &block->next;
         pool->free_count++;
     }
-    return end;
+    return link;
 }
 
 /* Turns the next uncarved page, and as many after it as the first block needs, or all pages, into free blocks
  * in address order, round from the one that is carved first. */
 static void carve(struct span *pool, bool all)
 {
-    struct block *end = NULL;
+    struct block **link = &pool->free_list;
     uint64_t uncarved = load_rlx(&pool->uncarved);
     uint32_t start = first_carved(pool);
     uint64_t later = ~low_mask(start * pool->block_size / OS_PAGE_SIZE);
@@ -102,12 +92,11 @@ static void carve(struct span *pool, bool all)
         uncarved &= ~((uint64_t)1 << page);
         blocks_of_page(pool, page, &first, &last);
         uint32_t from = start > first && start <= last ? start : first;
-        end = carve_blocks(pool, from, last, uncarved, end);
+        link = carve_blocks(pool, from, last, uncarved, link);
         if (from != first)
-            end = carve_blocks(pool, first, from - 1, uncarved, end);
+            link = carve_blocks(pool, first, from - 1, uncarved, link);
     }
-    if (end != NULL)
-        block_set_next(end, NULL);
+    *link = NULL;
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
 
@@ -135,9 +124,9 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
         pool->free_list = NULL;
     } else {
         for (taken = 1; taken < count; taken++)
-            block = block_next(block);
-        pool->free_list = block_next(block);
-        block_set_next(block, NULL);
+            block = block->next;
+        pool->free_list = block->next;
+        block->next = NULL;
     }
     pool->free_count -= taken;
     store_rlx(&pool->used, load_rlx(&pool->used) + taken);
@@ -148,9 +137,7 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
 ARCA_NOINLINE static void check_carved(const struct span *pool, const struct block *block, uint32_t count)
 {
     uint64_t uncarved = load_rlx(&pool->uncarved);
-    for (uint32_t i = 0; i < count; i++) {
-        if (i != 0)
-            block = block_next(block);
+    for (; count != 0; count--, block = block->next) {
         uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)block - pool->start));
         if (unlikely(pages_of_block(pool, index) & uncarved))
             log_abort("free(): %p: double free", (const void *)block);
@@ -161,7 +148,7 @@ void pool_put(struct span *pool, struct block *first, struct block *last, uint32
 {
     if (unlikely(load_rlx(&pool->uncarved) != 0))
         check_carved(pool, first, count);
-    block_set_next(last, pool->free_list);
+    last->next = pool->free_list;
     pool->free_list = first;
     pool->free_count += count;
     pool->settled = false;
@@ -172,7 +159,7 @@ void pool_put(struct span *pool, struct block *first, struct block *last, uint32
 static void mark_free(const struct span *pool, uint64_t *bits)
 {
     memset(bits, 0, (pool->capacity + 63u) / 64 * sizeof *bits);
-    for (struct block *b = pool->free_list; b != NULL; b = block_next(b)) {
+    for (struct block *b = pool->free_list; b != NULL; b = b->next) {
         uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)b - pool->start));
         bits[index / 64] |= (uint64_t)1 << index % 64;
     }
@@ -198,21 +185,19 @@ static uint64_t live_pages(const struct span *pool, const uint64_t *free_bits)
 /* The free list anew, in address order, without the blocks of uncarved pages. */
 static void rebuild_free_list(struct span *pool, const uint64_t *free_bits)
 {
-    struct block *end = NULL;
-    pool->free_list = NULL;
+    struct block **link = &pool->free_list;
     pool->free_count = 0;
     for (uint32_t base = 0; base < pool->capacity; base += 64) {
         for (uint64_t word = free_bits[base / 64]; word != 0; word &= word - 1) {
             uint32_t index = base + bits_lowest(word);
             if (pages_of_block(pool, index) & load_rlx(&pool->uncarved))
                 continue;
-            append(pool, end, pool_block(pool, index));
-            end = pool_block(pool, index);
+            *link = pool_block(pool, index);
+            link = &(*link)->next;
             pool->free_count++;
         }
     }
-    if (end != NULL)
-        block_set_next(end, NULL);
+    *link = NULL;
 }
 
 static void add_ranges(const struct span *pool, uint64_t pages, struct trim_batch *batch)
@@ -246,10 +231,10 @@ void pool_check(const struct span *pool)
 {
     uint64_t free_bits[POOL_BLOCKS_MAX / 64];
     uint32_t listed = 0, idle = 0;
-    for (struct block *b = pool->free_list; b != NULL; b = block_next(b), listed++) {
+    for (struct block *b = pool->free_list; b != NULL; b = b->next, listed++) {
         uint32_t offset = (uint32_t)((uintptr_t)b - pool->start);
         uint32_t index = pool_index(pool, offset);
-        if (offset * pool->divider >= pool->start_bound || listed >= pool->capacity)
+        if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
         if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);

@@ -42,10 +42,10 @@ MUTANTS = [
     Mutant("no grace period", [("gc/cycles/certifier.c",
                                 "    epoch_wait();                    /* 5 */", "")]),
     Mutant("words read after the scan", [("gc/cycles/certifier.c",
-                                          "    balance(set, &stacked, held);\n    if (set->members == 0)",
+                                          "    balance(set, held);\n    if (set->members == 0)",
                                           "    for (size_t i = 0; i < set->size; i++)\n"
                                           "        set->words[i] = load_acq(word_of(set->objects[i]));\n"
-                                          "    balance(set, &stacked, held);\n    if (set->members == 0)"),
+                                          "    balance(set, held);\n    if (set->members == 0)"),
                                          ("gc/cycles/certifier.c",
                                           "        if (type != NULL && word == set->words[i])",
                                           "        if (type != NULL)")]),
@@ -53,11 +53,11 @@ MUTANTS = [
                                      "        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
                                      "        if (false) {"),
                                     ("gc/cycles/certifier.c",
-                                     "        drop_upgraded(set, stacked);", "        (void)drop_upgraded;")]),
+                                     "        drop_upgraded(set);", "        (void)drop_upgraded;")]),
     Mutant("certifying not set", [("gc/cycles/certifier.c", "    store_rlx(&weak_certifying, 1u); /* 4 */", ""),
                                   WIDER_UPGRADE, UPGRADE_UNISTD], ["stress_gc_weak"]),
     Mutant("words not read again under the lock", [("gc/cycles/certifier.c",
-                                                    "        drop_upgraded(set, stacked);",
+                                                    "        drop_upgraded(set);",
                                                     "        (void)drop_upgraded;")]),
     Mutant("upgrade does not look at the cell again", [("gc/objects/weak.c",
                                                         "        there = load_acq(&cell->target) == object;",
@@ -69,11 +69,13 @@ MUTANTS = [
                                                     WIDER_LOAD, LOAD_SCHED], ["stress_graph"]),
     Mutant("the dead are freed at once", [("gc/objects/death.c", "    if (unlikely(limbo_is_active()))", "    if (false)")]),
     Mutant("limbo drained inside an object", [("gc/cycles/finder.c",
-                                               "    int32_t *counter = object != NULL ? scope_counter(finder->scope, object) : NULL;\n"
-                                               "    if (counter != NULL && (counter = counter_ahead",
+                                               "    uint32_t index = scope_index(finder->scope, object);\n"
+                                               "    if (index == NO_INDEX)\n        return;\n"
+                                               "    __builtin_prefetch(&finder->scope->units[index], 1);",
                                                "    finder_drain(finder->scope);\n"
-                                               "    int32_t *counter = object != NULL ? scope_counter(finder->scope, object) : NULL;\n"
-                                               "    if (counter != NULL && (counter = counter_ahead")]),
+                                               "    uint32_t index = scope_index(finder->scope, object);\n"
+                                               "    if (index == NO_INDEX)\n        return;\n"
+                                               "    __builtin_prefetch(&finder->scope->units[index], 1);")]),
     Mutant("pages are purged in the window", [("gc/cycles/certifier.c",
                                                "    lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */",
                                                ""),

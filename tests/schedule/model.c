@@ -22,7 +22,7 @@ enum block_state { BLOCK_FREE, BLOCK_USED, BLOCK_UNMAPPED };
 
 static struct {
     char bytes[BLOCK_BYTES];
-} blocks[BLOCKS] ARCA_ALIGNED(BLOCK_BYTES);
+} blocks[BLOCKS] ARCA_ALIGNED(SLICE_SIZE);
 static enum block_state states[BLOCKS];
 static unsigned free_blocks[BLOCKS], free_count;
 
@@ -76,6 +76,17 @@ void object_free(void *block)
     free_blocks[free_count++] = index;
 }
 
+void object_batch_free(struct object_batch *batch, void *block)
+{
+    (void)batch;
+    object_free(block);
+}
+
+void object_batch_end(struct object_batch *batch)
+{
+    (void)batch;
+}
+
 void model_free(void *object)
 {
     object_free(object);
@@ -112,7 +123,7 @@ static void clear_pool(void)
         side = calloc(POOL_BLOCKS, sizeof side->ages[0]);
     memset(side, 0, POOL_BLOCKS * sizeof side->ages[0]);
     pool = (struct span){ .start = (uintptr_t)blocks, .block_size = BLOCK_BYTES, .divider = UINT64_MAX / BLOCK_BYTES + 1,
-                          .capacity = POOL_BLOCKS, .slices = 2, .objects = true, .young = true, .side = side, .kind = SPAN_POOL };
+                          .capacity = POOL_BLOCKS, .slices = 1, .objects = true, .young = true, .side = side, .kind = SPAN_POOL };
 }
 
 void *object_find(uintptr_t address)

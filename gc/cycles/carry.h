@@ -1,0 +1,33 @@
+/*
+ * What a byte can not hold of a number of units, by index; of the few objects that many refer to.
+ *
+ * Law: a number of units = the byte - UNITS_NONE + what is carried of its index.
+ */
+#ifndef ARCA_GC_CARRY_H
+#define ARCA_GC_CARRY_H
+
+#include "base/compiler.h"
+
+#define UNITS_NONE 128
+
+struct carry {
+    uint32_t index;
+    int32_t units;
+    bool used;
+};
+
+struct carries {
+    struct carry *table; /* a hash table, half full at most; NULL before the first one */
+    uint32_t count;
+    unsigned bits; /* of its size */
+    bool failed;   /* memory was short: some are lost */
+};
+
+/* The byte of an index is to become so much, which it can not: the byte is returned. */
+uint8_t carry_units(struct carries *carries, uint32_t index, int64_t byte);
+
+/* Bytes of what is carried say no more than whether the number is 0. */
+void carry_settle(const struct carries *carries, uint8_t *bytes);
+void carry_close(struct carries *carries);
+
+#endif
