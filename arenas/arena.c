@@ -94,7 +94,7 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
     if (arena == NULL)
         return NULL;
     bool huge = slices > ARENA_SLICES / 2;
-    uint32_t size = huge ? slices : ARENA_SLICES;
+    uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT), size = huge || slices > reserved ? slices : reserved;
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
         uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;
@@ -171,7 +171,7 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     span->arena = arena;
     span->start = arena->base + ((uintptr_t)index << SLICE_SHIFT);
     span->slices = slices;
-    span->divider = 0;
+    span->start_bound = 0;
     store_rlx(&span->kind, (uint8_t)kind);
     take_slices_locked(arena, index, slices);
     return span;
@@ -214,7 +214,7 @@ static struct span *fill_huge_span(struct arena *arena, enum span_kind kind)
     span->arena = arena;
     span->start = arena->base;
     span->slices = arena->slices;
-    span->divider = 0;
+    span->start_bound = 0;
     store_rlx(&span->kind, (uint8_t)kind);
     return span;
 }

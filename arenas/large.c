@@ -3,6 +3,7 @@
 
 #include "arenas/arena.h"
 #include "arenas/page_map.h"
+#include "arenas/sample.h"
 
 /* Below half of its span a block had better move to a span that fits. */
 static bool worth_keeping(const struct span *span, uint32_t slices)
@@ -28,8 +29,10 @@ struct span *large_create(size_t bytes, size_t align, bool *zeroed)
         return NULL;
     uint32_t align_slices = align <= SLICE_SIZE ? 1 : (uint32_t)(align >> SLICE_SHIFT);
     struct span *span = arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
-    if (span != NULL)
+    if (span != NULL) {
         set_size(span, bytes);
+        span->site = SITE_NONE;
+    }
     return span;
 }
 
@@ -41,6 +44,8 @@ void large_make_object(struct span *span)
 
 void large_destroy(struct span *span, uint32_t now_ms)
 {
+    if (unlikely(span->site != SITE_NONE))
+        sample_drop(span);
     arena_return(span, now_ms);
 }
 

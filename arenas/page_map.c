@@ -4,15 +4,16 @@
 _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
 struct page_map_leaf page_map_first;
 
-#define NO_REGION UINTPTR_MAX
-_Atomic uintptr_t page_map_first_region = NO_REGION;
+/* Where no program's memory is: no address is in the region. */
+#define NO_BASE ((uintptr_t)1 << 63)
+_Atomic uintptr_t page_map_first_base = NO_BASE;
 
 #define LEAF_SHIFT (SLICE_SHIFT + PAGE_MAP_LEAF_BITS)
 
 static bool is_first_region(uintptr_t region)
 {
-    uintptr_t none = NO_REGION;
-    return cas_acq(&page_map_first_region, &none, region) || none == region;
+    uintptr_t base = region << LEAF_SHIFT, none = NO_BASE;
+    return cas_acq(&page_map_first_base, &none, base) || none == base;
 }
 
 bool page_map_reserve(uintptr_t address, size_t bytes)
@@ -36,15 +37,19 @@ bool page_map_reserve(uintptr_t address, size_t bytes)
 void page_map_set(uintptr_t address, uint32_t count, struct span *span)
 {
     for (uint32_t i = 0; i < count; i++, address += SLICE_SIZE) {
-        struct page_map_leaf *leaf = page_map_leaf_of(address);
+        size_t index;
+        struct page_map_leaf *leaf = page_map_leaf_of(address, &index);
         /* P:page map entry release: with page_map_find */
-        store_rel(&leaf->spans[page_map_index(address)], span);
+        store_rel(&leaf->spans[index], span);
     }
 }
 
 void page_map_set_bin(const struct span *pool, unsigned bin_offset)
 {
     uintptr_t address = pool->start;
-    for (uint32_t i = 0; i < pool->slices; i++, address += SLICE_SIZE)
-        store_rlx(&page_map_leaf_of(address)->bin_offsets[page_map_index(address)], (uint16_t)bin_offset);
+    for (uint32_t i = 0; i < pool->slices; i++, address += SLICE_SIZE) {
+        size_t index;
+        struct page_map_leaf *leaf = page_map_leaf_of(address, &index);
+        store_rlx(&leaf->bin_offsets[index], (uint16_t)bin_offset);
+    }
 }

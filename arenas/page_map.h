@@ -18,13 +18,14 @@
 
 #define PAGE_MAP_ADDRESS_BITS 47
 #define PAGE_MAP_LEAF_BITS 19 /* 32 GiB */
+#define PAGE_MAP_LEAF_SLICES ((size_t)1 << PAGE_MAP_LEAF_BITS)
 #define PAGE_MAP_ROOT_BITS (PAGE_MAP_ADDRESS_BITS - SLICE_SHIFT - PAGE_MAP_LEAF_BITS)
 
 struct page_map_leaf {
-    _Atomic(struct span *) spans[1u << PAGE_MAP_LEAF_BITS];
+    _Atomic(struct span *) spans[PAGE_MAP_LEAF_SLICES];
     /* Of a pool's slices: where in a heap their blocks' bin is.  Here, because the next malloc() can not begin before
      * the processor knows which bin a free() changes: it need not wait for the span. */
-    _Atomic uint16_t bin_offsets[1u << PAGE_MAP_LEAF_BITS];
+    _Atomic uint16_t bin_offsets[PAGE_MAP_LEAF_SLICES];
 };
 
 extern _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
@@ -32,37 +33,36 @@ extern _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
 /* The leaf of the region where the first arena is, and most others will be: its place is known without a load.
  * The region is set once. */
 extern struct page_map_leaf page_map_first;
-extern _Atomic uintptr_t page_map_first_region;
+extern _Atomic uintptr_t page_map_first_base;
 
-ARCA_INLINE size_t page_map_index(uintptr_t address)
+/* The leaf of an address, or NULL; and the place of its slice in it. */
+ARCA_INLINE struct page_map_leaf *page_map_leaf_of(uintptr_t address, size_t *index)
 {
-    return (address >> SLICE_SHIFT) & ((1u << PAGE_MAP_LEAF_BITS) - 1);
-}
-
-/* NULL where there is none. */
-ARCA_INLINE struct page_map_leaf *page_map_leaf_of(uintptr_t address)
-{
-    uintptr_t region = address >> (SLICE_SHIFT + PAGE_MAP_LEAF_BITS);
-    if (likely(region == load_rlx(&page_map_first_region)))
+    *index = (address - load_rlx(&page_map_first_base)) >> SLICE_SHIFT;
+    if (likely(*index < PAGE_MAP_LEAF_SLICES))
         return &page_map_first;
+    uintptr_t region = address >> (SLICE_SHIFT + PAGE_MAP_LEAF_BITS);
     if (unlikely(region >> PAGE_MAP_ROOT_BITS))
         return NULL;
+    *index = (address >> SLICE_SHIFT) & (PAGE_MAP_LEAF_SLICES - 1);
     /* P:page map leaf acquire: with page_map_reserve */
     return load_acq(&page_map_root[region]);
 }
 
 /* leaf: the address' own, or NULL. */
-ARCA_INLINE struct span *page_map_find_in(struct page_map_leaf *leaf, uintptr_t address)
+ARCA_INLINE struct span *page_map_find_in(struct page_map_leaf *leaf, size_t index)
 {
     if (unlikely(leaf == NULL))
         return NULL;
     /* P:page map entry acquire: with page_map_set */
-    return load_acq(&leaf->spans[page_map_index(address)]);
+    return load_acq(&leaf->spans[index]);
 }
 
 ARCA_INLINE struct span *page_map_find(uintptr_t address)
 {
-    return page_map_find_in(page_map_leaf_of(address), address);
+    size_t index;
+    struct page_map_leaf *leaf = page_map_leaf_of(address, &index);
+    return page_map_find_in(leaf, index);
 }
 
 /* Makes the leaves for an address range; false without memory.  Any thread. */

@@ -47,27 +47,32 @@ struct span {
     /* What free() reads, in one cache line. */
     _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
     uintptr_t start;
-    uint64_t divider; /* offset * divider < divider only at the start of a block; 0 for a large block */
+    uint64_t divider; /* ceil(2^64 / block_size) */
+    uint32_t start_bound; /* offset * divider < start_bound only at the start of a block; 0 for a large block */
     uint32_t block_size;
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
-    _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
-    uint32_t free_count;
-    _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     uint16_t capacity;
+    uint32_t free_count;
+    _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
+    _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     bool objects;        /* of libarcagc: the first word of its blocks, free or not, is a header word */
     _Atomic bool young;  /* of objects: blocks have gone to a bin since a collector took the bit back */
-    uint32_t extent; /* bytes that its blocks take: capacity * block_size */
     /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any
      * thread reads it, and the bit of a live block's page was clear before the block was handed out. */
     _Atomic uint64_t uncarved;
 
-    struct block *free_list;
+    union {
+        struct block *free_list;
+        size_t sampled_bytes; /* of a sample: as requested */
+    };
     struct span *next, *prev;
     struct arena *arena;
     _Atomic size_t large_size; /* bytes of a large block that its owner may use */
     uint32_t slices;   /* of the span; set at its first slice only */
+    uint32_t site;     /* of a large block: where it was sampled, or SITE_NONE */
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
+    uint32_t extent;     /* of a pool: bytes that its blocks take, capacity * block_size */
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
     bool stained;        /* claimed dirty and not trimmed since: its uncarved pages may be resident */

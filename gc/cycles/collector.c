@@ -24,7 +24,7 @@
 /* Who changes a setting and then the limits must not be outrun by who read the setting before. */
 static struct lock limits_lock;
 
-struct collector collector = { .enabled = true, .thresholds = { 700, 10, 10 } };
+struct collector collector = { .enabled = true };
 
 static uint64_t now_microseconds(void)
 {
@@ -302,6 +302,9 @@ static const struct keeper_work work = { collector_work, collector_wait, collect
 __attribute__((constructor(102))) static void collector_construct(void)
 {
     store_rlx(&collector.enabled, options.collector != COLLECTOR_OFF);
+    store_rlx(&collector.thresholds[0], (uint32_t)options.threshold0);
+    store_rlx(&collector.thresholds[1], (uint32_t)options.threshold1);
+    store_rlx(&collector.thresholds[2], (uint32_t)options.threshold2);
     collector_set_limits();
     keeper_set_work(&work);
 }

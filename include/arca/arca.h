@@ -84,9 +84,17 @@ ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t
 
 /* ---- settings and figures -------------------------------------------------------------------------- */
 
+/* Options of the program's own, "key=value,key=value": a program that needs some defines this variable (one that gets
+ * Arca by preload must export it, as by -rdynamic).  /etc/arca.conf is weaker, the environment stronger. */
+extern ARCA_API const char *arca_conf;
+
 /* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1; UINT64_MAX is `never`).
- * False for an unknown name. */
+ * False for an unknown name, and for an option whose value is a text. */
 ARCA_API bool arca_option_get(const char *name, uint64_t *value);
+/* The same as text, as it would be written.  False for an unknown name, and where capacity is too small. */
+ARCA_API bool arca_option_text(const char *name, char *text, size_t capacity);
+/* Who set it: "/etc/arca.conf:3" (a line), "arca_conf", "ARCA_CONF", "ARCA_PURGE"; or "default".  NULL for an unknown name. */
+ARCA_API const char *arca_option_source(const char *name);
 
 struct arca_stats {
     size_t size; /* of this struct, set by the caller: later versions append */
@@ -112,6 +120,19 @@ ARCA_API void arca_stats_print(void);
 /* Walks every invariant that can be walked while other threads run: the arenas, the calling thread's heap, heaps
  * of ended threads.  Aborts with a line where one is broken.  Returns the number of heaps that were walked. */
 ARCA_API int arca_heap_check(void);
+
+/* ---- heap profile -------------------------------------------------------------------------------------- */
+
+/* With the option `profile` a sample of the blocks, one in so many bytes, is remembered with the call stack that
+ * allocated it, which is walked by frame pointers: compile with -fno-omit-frame-pointer to see whole stacks. */
+enum arca_profile_view {
+    ARCA_PROFILE_LIVE, /* blocks that live now; at the end of a program, those that it did not free */
+    ARCA_PROFILE_PEAK, /* those that lived when they were most */
+};
+
+/* Writes the profile to a new or emptied file, in the form that google-pprof reads.  -1 with errno: ENOTSUP without the
+ * option, EIO when the file can not be made, ENOMEM. */
+ARCA_API int arca_profile_dump(const char *path, enum arca_profile_view view);
 
 #ifdef __cplusplus
 }

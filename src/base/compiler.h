@@ -18,6 +18,12 @@
 #define ARCA_CACHE_LINE 64
 #define ARCA_ALIGNED(n) __attribute__((aligned(n)))
 
+/* The calling function's frame, for unwind(): its caller's frame pointer and the return address.  A function that uses
+ * it has one, whatever the flags. */
+#define ARCA_FRAME() __builtin_frame_address(0)
+/* In an entry that calls on and does more afterwards: keeps its caller in the chain. */
+#define ARCA_KEEP_FRAME() __asm__ volatile("" : : "r"(ARCA_FRAME()))
+
 /* Initial-exec: the address is fs + a constant, no call.  The price is a slot in the static TLS
  * surplus, of which dlopen() has little to give; a static assert in thread.c keeps ours small. */
 #define ARCA_TLS __thread __attribute__((tls_model("initial-exec")))

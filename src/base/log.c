@@ -98,7 +98,7 @@ static void print_list(const char *format, va_list args)
     char line[LINE_CAPACITY];
     size_t length = format_list(line, sizeof line - 1, "arca: ", format, args);
     line[length++] = '\n';
-    os_print_error(line, length);
+    os_write(OS_STDERR, line, length);
 }
 
 void log_line(const char *format, ...)

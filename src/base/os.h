@@ -73,11 +73,26 @@ bool os_process_is_ours(void);
 bool os_thread_start(void (*run)(void));
 void os_thread_fork_child(void);
 
+/* False where reading the word at this address would be a fault; it may be any address. */
+bool os_readable(const void *address);
+
 /* Best effort, no stdio. */
-void os_print_error(const char *text, size_t length);
+#define OS_STDERR 2
+void os_write(int fd, const char *text, size_t length);
+/* A new or emptied regular file, no link; -1 without. */
+int os_create_file(const char *path);
+void os_close(int fd);
+/* All of a file, of /proc for instance, to the end of another. */
+void os_copy_file(int fd, const char *path);
 
 /* Reads a small file (/proc, cgroup) into buf, NUL-terminated; bytes read or -1. */
 long os_read_file(const char *path, char *buf, size_t capacity);
+
+/* The same of a regular file that is root's and that nobody else can write; OS_FILE_UNTRUSTED for any other. */
+#define OS_FILE_UNTRUSTED (-2)
+long os_read_trusted_file(const char *path, char *buf, size_t capacity);
+
+unsigned os_process_id(void);
 
 /* A value that another process can not guess. */
 uint64_t os_random(void) ARCA_SHARED(os_random);

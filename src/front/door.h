@@ -26,17 +26,14 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block);
 ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 {
     uintptr_t offset = address - pool->start;
-    return offset * pool->divider < pool->divider && offset < pool->extent &&
-           !(load_rlx(&pool->uncarved) >> (offset / OS_PAGE_SIZE) % 64 & 1);
+    return offset * pool->divider < pool->start_bound && !(load_rlx(&pool->uncarved) >> (offset / OS_PAGE_SIZE) % 64 & 1);
 }
 
 /* NULL when the bin is empty; size <= malloc_fast_max. */
 ARCA_INLINE void *small_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
-    if (likely(block != NULL))
-        block->mark = 0;
+    struct block *block = bin_take(bin_at(heap, bin_offset_of(size)));
     door_leave(&thread_door);
     return block;
 }
@@ -54,17 +51,19 @@ ARCA_INLINE void *malloc_fast(size_t size)
 ARCA_INLINE void free_fast(void *address)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct page_map_leaf *leaf = page_map_leaf_of((uintptr_t)address);
-    struct span *pool = page_map_find_in(leaf, (uintptr_t)address);
+    size_t slice;
+    struct page_map_leaf *leaf = page_map_leaf_of((uintptr_t)address, &slice);
+    struct span *pool = page_map_find_in(leaf, slice);
     struct block *block = address;
-    /* The divider of a large block is 0, so that nothing is a block of it here. */
+    /* The start bound of a large block is 0, so that nothing is a block of it here. */
     if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(!block_is_marked(block))) {
-        block->mark = block_mark(block);
+        uintptr_t mark = block_mark(block);
+        block->mark = mark;
         if (unlikely(load_rlx(&pool->heap) != heap)) {
             free_remote(heap, pool, block);
             return;
         }
-        if (unlikely(bin_push(bin_at(heap, load_rlx(&leaf->bin_offsets[page_map_index((uintptr_t)address)])), block) < 0)) {
+        if (unlikely(bin_push_link(bin_at(heap, load_rlx(&leaf->bin_offsets[slice])), block, mark) < 0)) {
             free_flush(heap, pool->size_class);
             return;
         }

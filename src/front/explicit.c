@@ -4,14 +4,16 @@
 #include "arenas/large.h"
 #include "front/background.h"
 #include "front/process.h"
+#include "front/profile.h"
 #include "front/supply.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool *zeroed)
+/* apart: as a block of its own, whatever its size. */
+static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, bool apart, bool *zeroed)
 {
-    size_t small = align <= BLOCK_ALIGN && size <= SMALL_MAX ? (size != 0 ? size : 1) : supply_aligned_size(align, size);
+    size_t small = apart ? 0 : align <= BLOCK_ALIGN && size <= SMALL_MAX ? (size != 0 ? size : 1) : supply_aligned_size(align, size);
     *zeroed = false;
     store_rlx(&heap->swept, false);
     if (small != 0)
@@ -23,21 +25,24 @@ static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, boo
     return (void *)span->start;
 }
 
-static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool *zeroed)
+static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool *zeroed, const void *frame)
 {
     struct heap *heap = (struct heap *)public_heap;
     void *block = NULL;
     process_after_fork();
+    bool sampled = options.profile != 0 && size <= PTRDIFF_MAX && profile_is_due(size);
     for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
         if (attempt != 0)
             supply_reclaim();
         lock_acquire(&heap->lock);
         if (load_rlx(&heap->state) == HEAP_SHARED)
-            block = heap_alloc_locked(heap, size, align, zeroed);
+            block = heap_alloc_locked(heap, size, align, sampled, zeroed);
         lock_release(&heap->lock);
     }
     if (block == NULL)
         errno = ENOMEM;
+    else if (sampled)
+        profile_take(block, size, frame);
     background_poke();
     return block;
 }
@@ -63,7 +68,7 @@ void arca_heap_destroy(arca_heap *heap)
 void *arca_heap_malloc(arca_heap *heap, size_t size)
 {
     bool zeroed;
-    return heap_alloc(heap, size, 1, &zeroed);
+    return heap_alloc(heap, size, 1, &zeroed, ARCA_FRAME());
 }
 
 void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
@@ -74,7 +79,7 @@ void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    void *block = heap_alloc(heap, bytes, 1, &zeroed);
+    void *block = heap_alloc(heap, bytes, 1, &zeroed, ARCA_FRAME());
     if (block != NULL && !zeroed)
         memset(block, 0, bytes);
     return block;
@@ -87,5 +92,5 @@ void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return heap_alloc(heap, size, alignment, &zeroed);
+    return heap_alloc(heap, size, alignment, &zeroed, ARCA_FRAME());
 }

@@ -9,6 +9,7 @@
 #include "front/door.h"
 #include "front/supply.h"
 #include "front/process.h"
+#include "front/profile.h"
 #include "front/thread.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
         log_abort("%s(): %p: %zu bytes inside the block %p of %u bytes", function, address, (size_t)into,
                   (void *)((uintptr_t)address - into), span->block_size);
     }
-    log_abort("%s(): %p: double free", function, address);
+    log_abort("%s(): %p: %s", function, address, strcmp(function, "free") == 0 ? "double free" : "freed before");
 }
 
 /* The span of a live block; aborts for anything else that can be told apart without a walk. */
@@ -48,7 +49,7 @@ static struct span *checked_span(const char *function, const void *address)
     if (load_rlx(&span->kind) != SPAN_POOL) {
         if (unlikely(span->start != (uintptr_t)address || load_rlx(&span->kind) == SPAN_OBJECT))
             bad_pointer(function, address);
-    } else if (unlikely(!pool_is_block(span, (uintptr_t)address) || span->objects)) {
+    } else if (unlikely(!pool_is_block(span, (uintptr_t)address) || span->objects || block_is_marked(address))) {
         bad_pointer(function, address);
     }
     return span;
@@ -61,12 +62,17 @@ static size_t usable_bytes(const struct span *span)
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
 
-static void *small_try(size_t size)
+/* The heap of the thread, of one without since it does so little, or NULL. */
+static struct heap *thread_enter_earned(void)
 {
     struct heap *heap = thread_enter(&thread_door);
+    return heap == NULL && thread_earn_heap() ? thread_enter(&thread_door) : heap;
+}
+
+static void *small_try(size_t size)
+{
+    struct heap *heap = thread_enter_earned();
     struct block *block;
-    if (heap == NULL && thread_earn_heap())
-        heap = thread_enter(&thread_door);
     if (likely(heap != NULL)) {
         block = supply_block(heap, size_class_of(size));
         door_leave(&thread_door);
@@ -89,7 +95,8 @@ static void *large_try(size_t size, size_t align, bool *zeroed)
     return span == NULL ? NULL : (void *)span->start;
 }
 
-ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
+/* frame: of the function that the program called. */
+ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, const void *frame)
 {
     void *block = large_try(size, align, zeroed);
     if (unlikely(block == NULL) && size <= PTRDIFF_MAX) {
@@ -98,15 +105,48 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed)
     }
     if (unlikely(block == NULL))
         errno = ENOMEM;
+    else if (unlikely(options.profile != 0) && profile_is_due(size))
+        profile_take(block, size, frame);
     background_poke();
     return block;
+}
+
+/* NULL when it is not to be sampled, or can not be. */
+static void *sampled_alloc(size_t size, const void *frame)
+{
+    bool zeroed;
+    if (!profile_is_due(size))
+        return NULL;
+    process_after_fork();
+    size_t usable = size_classes[size_class_of(size)].block_size; /* as any block of this size has */
+    void *block = large_try(usable, 1, &zeroed);
+    if (block != NULL) {
+        store_rlx(&page_map_find((uintptr_t)block)->large_size, usable);
+        profile_take(block, size, frame);
+    }
+    background_poke();
+    return block;
+}
+
+/* The fast path is closed: what it would have served is looked at here, and then goes its way. */
+static void *watched_alloc(size_t size, const void *frame)
+{
+    void *block = NULL;
+    if (options.profile != 0)
+        block = sampled_alloc(size, frame);
+    return block != NULL ? block : small_pop(size);
 }
 
 void *malloc_slow(size_t size)
 {
     bool zeroed;
     if (size > SMALL_MAX)
-        return large_alloc(size, 1, &zeroed);
+        return large_alloc(size, 1, &zeroed, ARCA_FRAME());
+    if (size > malloc_fast_max) {
+        void *watched = watched_alloc(size, ARCA_FRAME());
+        if (watched != NULL)
+            return watched;
+    }
     process_after_fork();
     void *block = small_try(size);
     if (unlikely(block == NULL)) {
@@ -173,7 +213,7 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
     process_after_fork();
     if (owner->explicit_heap) {
         shared_free(owner, pool, block);
-    } else if ((heap = thread_enter(&thread_door)) == NULL) { /* a thread without a heap */
+    } else if ((heap = thread_enter_earned()) == NULL) {
         heap_push_remote(owner, block);
     } else if (heap == owner) { /* our own, swept meanwhile */
         heap_put(heap, pool, block);
@@ -229,22 +269,30 @@ void *arca_malloc(size_t size)
 
 /* ---- calloc, alignment ------------------------------------------------------------------------------ */
 
+/* With a frame of its own, so that its caller is not lost between its caller's caller and malloc_slow(). */
+ARCA_NOINLINE static void *calloc_slow(size_t bytes)
+{
+    bool zeroed = false;
+    ARCA_KEEP_FRAME();
+    void *block = bytes <= SMALL_MAX ? malloc_slow(bytes) : large_alloc(bytes, 1, &zeroed, ARCA_FRAME());
+    if (block != NULL && !zeroed)
+        memset(block, 0, bytes);
+    return block;
+}
+
 void *arca_calloc(size_t count, size_t size)
 {
     size_t bytes;
-    bool zeroed = false;
     if (unlikely(__builtin_mul_overflow(count, size, &bytes))) {
         errno = ENOMEM;
         return NULL;
     }
-    if (likely(bytes <= SMALL_MAX)) {
-        void *block = malloc_fast(bytes);
-        return likely(block != NULL) ? memset(block, 0, bytes) : NULL;
+    if (likely(bytes <= malloc_fast_max)) {
+        void *block = small_pop(bytes);
+        if (likely(block != NULL))
+            return memset(block, 0, bytes);
     }
-    void *block = large_alloc(bytes, 1, &zeroed);
-    if (block != NULL && !zeroed)
-        memset(block, 0, bytes);
-    return block;
+    return calloc_slow(bytes);
 }
 
 static void *aligned_alloc_any(size_t align, size_t size)
@@ -262,7 +310,7 @@ static void *aligned_alloc_any(size_t align, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return large_alloc(size != 0 ? size : 1, align, &zeroed);
+    return large_alloc(size != 0 ? size : 1, align, &zeroed, ARCA_FRAME());
 }
 
 void *arca_aligned_alloc(size_t alignment, size_t size)
@@ -283,6 +331,18 @@ void *arca_memalign(size_t alignment, size_t size)
     return aligned_alloc_any(bits_next_pow2(alignment), size);
 }
 
+ARCA_NOINLINE static int posix_memalign_slow(void **block, size_t alignment, size_t size)
+{
+    int saved = errno;
+    ARCA_KEEP_FRAME();
+    void *fresh = aligned_alloc_any(alignment, size);
+    errno = saved;
+    if (fresh == NULL)
+        return ENOMEM;
+    *block = fresh;
+    return 0;
+}
+
 int arca_posix_memalign(void **block, size_t alignment, size_t size)
 {
     if (likely(size <= alignment && alignment <= malloc_fast_max && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
@@ -294,13 +354,7 @@ int arca_posix_memalign(void **block, size_t alignment, size_t size)
     }
     if (!bits_is_pow2(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    int saved = errno;
-    void *fresh = aligned_alloc_any(alignment, size);
-    errno = saved;
-    if (fresh == NULL)
-        return ENOMEM;
-    *block = fresh;
-    return 0;
+    return posix_memalign_slow(block, alignment, size);
 }
 
 void *arca_valloc(size_t size)
@@ -320,8 +374,8 @@ void *arca_pvalloc(size_t size)
 
 /* ---- realloc ------------------------------------------------------------------------------------------- */
 
-/* In place, or NULL. */
-static void *resize_in_place(struct span *span, void *block, size_t size)
+/* In place, or NULL.  frame: of the function that the program called. */
+static void *resize_in_place(struct span *span, void *block, size_t size, const void *frame)
 {
     if (load_rlx(&span->kind) == SPAN_LARGE) {
         if (size <= SMALL_MAX)
@@ -332,6 +386,8 @@ static void *resize_in_place(struct span *span, void *block, size_t size)
         if (heap != NULL && span->arena->huge)
             return NULL; /* a move would have to be seen by its heap's list */
         span = large_resize(span, size, os_now_ms());
+        if (unlikely(options.profile != 0) && span != NULL)
+            profile_resize(span, size, frame);
         return span == NULL ? NULL : (void *)span->start;
     }
     bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
@@ -348,9 +404,7 @@ void *arca_realloc(void *block, size_t size)
     }
     process_after_fork();
     struct span *span = checked_span("realloc", block);
-    if (load_rlx(&span->kind) == SPAN_POOL && unlikely(((struct block *)block)->mark == block_mark(block)))
-        bad_pointer("realloc", block);
-    void *same = resize_in_place(span, block, size);
+    void *same = resize_in_place(span, block, size, ARCA_FRAME());
     if (same != NULL)
         return same;
     size_t old = usable_bytes(span);
@@ -388,18 +442,29 @@ size_t arca_good_size(size_t size)
     return size > PTRDIFF_MAX ? size : bits_round_up(size, OS_PAGE_SIZE);
 }
 
+/* A block that realloc() has left in place is up to twice as large as it need be, and that of an alignment as large
+ * as that. */
+static void check_size(const char *function, const void *block, size_t align, size_t size)
+{
+    if (block == NULL)
+        return;
+    size_t usable = usable_bytes(checked_span(function, block));
+    size_t least = usable > SMALL_MAX ? SMALL_MAX + 1 : usable > BLOCK_ALIGN ? usable / 2 + 1 : 0;
+    if (unlikely(size > usable || (size < least && align < usable / 2)))
+        log_abort("%s(): %p: a block of %zu bytes, not of %zu", function, block, usable, size);
+}
+
 void arca_free_sized(void *block, size_t size)
 {
-    (void)size;
-    assert(block == NULL || size <= arca_malloc_usable_size(block));
+    check_size("free_sized", block, 1, size);
     free_fast(block);
 }
 
 void arca_free_aligned_sized(void *block, size_t alignment, size_t size)
 {
-    (void)alignment;
-    (void)size;
-    assert(block == NULL || ((uintptr_t)block % alignment == 0 && size <= arca_malloc_usable_size(block)));
+    check_size("free_aligned_sized", block, alignment, size);
+    if (unlikely(((uintptr_t)block & (alignment - 1)) != 0))
+        log_abort("free_aligned_sized(): %p: not aligned to %zu bytes", block, alignment);
     free_fast(block);
 }
 
@@ -408,10 +473,6 @@ int arca_trim(size_t keep)
     (void)keep;
     process_start();
     process_after_fork();
-    struct heap *heap = thread_enter(&thread_door);
-    if (heap != NULL) {
-        heap_flush_all(heap);
-        door_leave(&thread_door);
-    }
+    supply_give_up_own();
     return background_round(0) != 0;
 }

@@ -207,7 +207,7 @@ void object_batch_end(struct object_batch *batch)
     process_after_fork();
     struct heap *owner = load_rlx(&batch->pool->heap);
     struct heap *heap = owner->explicit_heap ? NULL : thread_enter(&object_door);
-    batch->last->next = NULL;
+    block_set_next(batch->last, NULL);
     store_rlx(&batch->pool->young, true);
     if (owner->explicit_heap)
         object_own_put_run(owner, batch->first);
@@ -235,7 +235,7 @@ void object_batch_free(struct object_batch *batch, void *address)
     }
     poison_body(batch->pool, block);
     forget_age(batch->pool, block);
-    batch->last->next = block;
+    block_set_next(batch->last, block);
     batch->last = block;
     batch->count++;
 }

@@ -51,24 +51,45 @@ ARCA_COLD static void *nothrow_slow(const char *name, size_t size, size_t align,
     return ((void *(*)(size_t, size_t, const void *))next)(size, align, tag);
 }
 
-#define NEW(name)                                                    \
-    EXPORT void *name(size_t size);                                  \
-    EXPORT void *name(size_t size)                                   \
-    {                                                                \
-        void *block = malloc_fast(size);                             \
-        return likely(block != NULL) ? block : new_slow(size, 0);    \
+/* These have frames, so that their callers are known to whoever looks at call stacks. */
+ARCA_NOINLINE static void *new_any(size_t size)
+{
+    ARCA_KEEP_FRAME();
+    void *block = malloc_slow(size);
+    return likely(block != NULL) ? block : new_slow(size, 0);
+}
+
+ARCA_NOINLINE static void *new_nothrow_any(const char *name, size_t size, const void *tag)
+{
+    ARCA_KEEP_FRAME();
+    void *block = malloc_slow(size);
+    return likely(block != NULL) ? block : nothrow_slow(name, size, 0, tag);
+}
+
+ARCA_INLINE void *warm_block(size_t size)
+{
+    return likely(size <= malloc_fast_max) ? small_pop(size) : NULL;
+}
+
+#define NEW(name)                                            \
+    EXPORT void *name(size_t size);                          \
+    EXPORT void *name(size_t size)                           \
+    {                                                        \
+        void *block = warm_block(size);                      \
+        return likely(block != NULL) ? block : new_any(size); \
     }
 #define NEW_NOTHROW(name)                                                             \
     EXPORT void *name(size_t size, const void *tag);                                  \
     EXPORT void *name(size_t size, const void *tag)                                   \
     {                                                                                 \
-        void *block = malloc_fast(size);                                              \
-        return likely(block != NULL) ? block : nothrow_slow(#name, size, 0, tag);     \
+        void *block = warm_block(size);                                               \
+        return likely(block != NULL) ? block : new_nothrow_any(#name, size, tag);     \
     }
 #define NEW_ALIGNED(name)                                                \
     EXPORT void *name(size_t size, size_t align);                        \
     EXPORT void *name(size_t size, size_t align)                         \
     {                                                                    \
+        ARCA_KEEP_FRAME();                                               \
         void *block = arca_memalign(align, size);                        \
         return likely(block != NULL) ? block : new_slow(size, align);    \
     }
@@ -76,6 +97,7 @@ ARCA_COLD static void *nothrow_slow(const char *name, size_t size, size_t align,
     EXPORT void *name(size_t size, size_t align, const void *tag);                        \
     EXPORT void *name(size_t size, size_t align, const void *tag)                         \
     {                                                                                     \
+        ARCA_KEEP_FRAME();                                                                \
         void *block = arca_memalign(align, size);                                         \
         return likely(block != NULL) ? block : nothrow_slow(#name, size, align, tag);     \
     }

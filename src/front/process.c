@@ -14,11 +14,13 @@
 #include "arenas/arena.h"
 #include "arenas/meta.h"
 #include "arenas/purge.h"
+#include "arenas/sample.h"
 #include "base/lock.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "front/background.h"
 #include "front/door.h"
+#include "front/profile.h"
 #include "heap/heap.h"
 
 #include <pthread.h>
@@ -35,6 +37,7 @@ static void repair(bool alone)
     meta_fork_child();
     purge_fork_child();
     arena_fork_child();
+    sample_fork_child();
     heap_fork_child((struct heap_door *const[]){ &thread_door, &object_door }, 2, alone);
     background_fork_child();
     os_fork_mark();
@@ -59,6 +62,7 @@ static void read_environment(void)
     if (!done && environ != NULL) {
         done = true;
         options_read(environ);
+        profile_start();
     }
 }
 

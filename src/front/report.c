@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "base/stats.h"
 #include "front/process.h"
+#include "front/profile.h"
 #include "front/thread.h"
 
 #include <errno.h>
@@ -77,22 +78,39 @@ int arca_stats_get(struct arca_stats *out)
     return 0;
 }
 
-void report_print(void)
+void report_write(void (*line)(void *context, const char *text), void *context)
 {
+    char text[200];
     struct report report;
     report_collect(&report);
-    log_line("live %zu, free in pools %zu, dirty %zu, meta %zu, mapped %zu bytes", report.live_bytes, report.free_bytes,
-             report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
-#define COUNTER(name, unit, sentence) log_line(#name " %lu (" sentence ")", stats_read(name));
+    log_format(text, sizeof text, "live %zu, free in pools %zu, dirty %zu, meta %zu, mapped %zu bytes", report.live_bytes,
+               report.free_bytes, report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
+    line(context, text);
+#define COUNTER(name, unit, sentence)                                             \
+    log_format(text, sizeof text, #name " %lu (" sentence ")", stats_read(name)); \
+    line(context, text);
 #include "base/stats.def"
 #undef COUNTER
+}
+
+static void print_line(void *unused, const char *text)
+{
+    (void)unused;
+    log_line("%s", text);
+}
+
+void report_print(void)
+{
+    report_write(print_line, NULL);
+    options_write(print_line, NULL);
 }
 
 /* After the program's own destructors, so that the figures are final. */
 __attribute__((destructor(101))) static void report_at_exit(void)
 {
-    if (options.stats)
-        report_print();
+    if (options.stats != STATS_OFF)
+        report_exit();
+    profile_exit();
 }
 
 void arca_stats_print(void)
@@ -103,6 +121,23 @@ void arca_stats_print(void)
 bool arca_option_get(const char *name, uint64_t *value)
 {
     return options_get(name, value);
+}
+
+bool arca_option_text(const char *name, char *text, size_t capacity)
+{
+    char full[OPTION_TEXT_MAX];
+    int key = options_find(name);
+    size_t length = key < 0 ? 0 : options_format((unsigned)key, full, sizeof full);
+    if (key < 0 || length >= capacity)
+        return false;
+    memcpy(text, full, length + 1);
+    return true;
+}
+
+const char *arca_option_source(const char *name)
+{
+    int key = options_find(name);
+    return key < 0 ? NULL : options_source((unsigned)key);
 }
 
 /* The heap behind a door of the calling thread. */

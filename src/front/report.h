@@ -16,7 +16,13 @@ struct report {
 
 void report_collect(struct report *report);
 
+/* A line at a time, without its end. */
+void report_write(void (*line)(void *context, const char *text), void *context);
+
 /* Lines on fd 2, no stdio. */
 void report_print(void);
+
+/* As the options `stats` and `stats_file` have it. */
+void report_exit(void);
 
 #endif

@@ -4,24 +4,25 @@
 #include "front/background.h"
 #include "front/thread.h"
 
-ARCA_COLD void supply_reclaim(void)
+void supply_give_up_own(void)
 {
     struct heap *heap = thread_enter(&thread_door);
     if (heap != NULL) {
         heap_flush_all(heap);
         door_leave(&thread_door);
     }
+}
+
+ARCA_COLD void supply_reclaim(void)
+{
+    supply_give_up_own();
     background_round(0);
 }
 
 struct block *supply_block(struct heap *heap, unsigned class)
 {
-    struct block *block = bin_pop(&heap->bins[class]);
-    if (block == NULL)
-        return heap_refill(heap, class);
-    if (!heap->objects)
-        block->mark = 0;
-    return block;
+    struct block *block = heap_pop(heap, class);
+    return block != NULL ? block : heap_refill(heap, class);
 }
 
 size_t supply_aligned_size(size_t align, size_t size)

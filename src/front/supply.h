@@ -4,6 +4,9 @@
 
 #include "heap/heap.h"
 
+/* Bins, parcels and what others returned, of the calling thread's heap. */
+void supply_give_up_own(void);
+
 /* Gives up what the calling thread caches and purges all that is free, so that a mapping may succeed. */
 void supply_reclaim(void);
 

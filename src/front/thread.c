@@ -1,5 +1,6 @@
 /*
- * A thread gets a heap of its own once it has allocated a little, and leaves it behind, bins and all, when it ends.
+ * A thread gets a heap of its own once it has allocated a little, or freed a little that others had allocated, and
+ * leaves it behind, bins and all, when it ends.
  *
  * Before, and again in destructors of thread-local data that run after our own, its blocks come from one
  * shared heap with a lock: threads that hardly allocate cost nothing, and the last round of destructors leaks
@@ -33,8 +34,8 @@ static void make_key(void)
     key_made = pthread_key_create(&key, thread_end) == 0;
 }
 
-/* Allocations from the shared heap before a thread other than the first gets its own. */
-#define EARN_ALLOCATIONS 32
+/* Slow operations without a heap before a thread other than the first gets its own. */
+#define EARN_OPERATIONS 32
 
 static _Atomic bool first_thread_served;
 static ARCA_TLS uint8_t earned;
@@ -58,7 +59,7 @@ bool thread_earn_heap(void)
     process_start();
     if (!end_is_known())
         return false;
-    if (earned < EARN_ALLOCATIONS && (load_rlx(&first_thread_served) || exchange_rlx(&first_thread_served, true))) {
+    if (earned < EARN_OPERATIONS && (load_rlx(&first_thread_served) || exchange_rlx(&first_thread_served, true))) {
         earned++;
         return false;
     }

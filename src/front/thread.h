@@ -5,7 +5,7 @@
 #include "front/door.h"
 
 /* Enters a door of the calling thread.  NULL, and not entered, when there is no heap behind it: the thread has
- * ended, has allocated too little to get one, or there is no memory. */
+ * ended, has done too little to get one, or there is no memory. */
 struct heap *thread_enter(struct heap_door *door);
 
 /* Gives the thread its heap now, if it may have one. */

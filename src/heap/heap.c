@@ -76,16 +76,16 @@ static struct block *return_run(struct heap *heap, struct block *first, int64_t 
     if (unlikely(owner == NULL))
         log_abort("free(): %p: double free", (void *)first);
     if (owner != heap) { /* it was borrowed */
-        next = first->next;
+        next = block_next(first);
         parcel_add(parcel_for(heap, owner), &owner->remote, first, pool->block_size);
         return next;
     }
     uintptr_t start = pool->start, extent = pool->extent;
     do {
         last = next;
-        next = last->next;
+        next = block_next(last);
         count++;
-    } while ((uintptr_t)next - start < extent);
+    } while ((uintptr_t)next - start < extent && count < pool->capacity);
     pool_put(pool, first, last, count);
     *returned += count;
     pool->touched_ms = heap->now_ms;
@@ -140,6 +140,11 @@ static struct span *find_pool(struct heap *heap, unsigned class)
 
 /* ---- bins ------------------------------------------------------------------------------------ */
 
+static struct block *bin_first(uintptr_t link)
+{
+    return block_of_link(link, NULL);
+}
+
 static void note_slow_op(struct heap *heap)
 {
     heap->now_ms = os_now_ms();
@@ -155,78 +160,59 @@ static bool has_remote(struct heap *heap)
     return heap->backlog != NULL || !remote_is_empty(&heap->remote);
 }
 
-/* Cuts off the blocks of a pool with which a chain begins, to the end of the portion; returns the rest. */
-static struct block *skip_run(const struct span *pool, struct block *block, int64_t *taken)
-{
-    struct block *last;
-    do {
-        last = block;
-        block = last->next;
-        ++*taken;
-    } while (*taken < REMOTE_PORTION && (uintptr_t)block - pool->start < pool->extent);
-    last->next = NULL;
-    return block;
-}
-
-/* A portion of them: to the bins while they have room, warm as they are.  Objects among them were counted off when
- * they were sent. */
-static void take_remote(struct heap *heap)
+/* A portion of them, or what fills the bin that is wanted: to the bins while they have room, warm as they are.
+ * Objects among them were counted off when they were sent. */
+static void take_remote(struct heap *heap, const struct bin *wanted)
 {
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
-    struct block *block = heap->backlog;
+    struct block *block = heap->backlog, *rest = NULL;
     int64_t taken = 0;
-    while (taken < REMOTE_PORTION && block != NULL) {
-        struct block *first = block;
+    for (; taken < REMOTE_PORTION && block != NULL && (wanted == NULL || wanted->room > 0); taken++) {
+        struct block *next = block_next(block);
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
             log_abort("free(): %p: double free", (void *)block);
         struct bin *bin = &heap->bins[pool->size_class];
         if (bin->room > 0) {
-            block = block->next;
-            taken++;
-            bin_push(bin, first);
+            bin_push(bin, block);
             if (heap->objects)
                 store_rlx(&pool->young, true);
         } else {
-            block = skip_run(pool, block, &taken);
-            return_chain(heap, first);
+            block_set_next(block, rest);
+            rest = block;
         }
+        block = next;
     }
     heap->backlog = block;
+    return_chain(heap, rest);
     if (heap->objects && taken != 0)
         watch_add(taken);
-}
-
-static struct block *pop(const struct heap *heap, struct bin *bin)
-{
-    struct block *block = bin_pop(bin);
-    if (block != NULL && !heap->objects)
-        block->mark = 0;
-    return block;
 }
 
 /* An empty bin, from the free blocks of a pool. */
 static uint32_t bin_fill(struct bin *bin, struct span *pool)
 {
-    uint32_t taken = pool_take(pool, bin->batch, &bin->head);
+    struct block *block;
+    uint32_t taken = pool_take(pool, bin->batch, &block);
     bin->room = bin->limit - (int32_t)taken;
-    struct block *block = bin->head, *next = block->next, *after;
-    for (bin->second = next; next != NULL; block = next, next = after) {
-        after = next->next;
-        block->next = after;
-    }
+    bin->head = block_mark(block);
+    bin->second = block->link;
+    for (struct block *next; (next = block_next(block)) != NULL; block = next)
+        block->link = next->link;
     return taken;
 }
 
 struct block *heap_refill(struct heap *heap, unsigned class)
 {
     struct bin *bin = &heap->bins[class];
+    if (unlikely((bin->head | bin->second) != 0))
+        block_broken(NULL);
     note_slow_op(heap);
     if (has_remote(heap)) {
-        take_remote(heap);
-        if (bin->head != NULL)
-            return pop(heap, bin);
+        take_remote(heap, bin);
+        if (bin->head != 0)
+            return heap_pop(heap, class);
     }
     struct span *pool = find_pool(heap, class);
     if (pool == NULL)
@@ -241,13 +227,13 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     settle_pool(heap, pool, heap->now_ms);
     unsigned batch = bin->batch * 2u, most = size_classes[class].bin_limit / 2u;
     bin->batch = (uint16_t)(batch < most ? batch : most);
-    return pop(heap, bin);
+    return heap_pop(heap, class);
 }
 
 static void return_rest(struct heap *heap, struct block *last)
 {
-    struct block *rest = last->next;
-    last->next = NULL;
+    struct block *rest = block_next(last);
+    block_set_next(last, NULL);
     return_chain(heap, rest);
 }
 
@@ -275,10 +261,10 @@ void heap_flush(struct heap *heap, unsigned class)
     if (grow_bin(heap, bin, class))
         return;
     uint32_t keep = bin_count(bin) / 4;
-    struct block *first = bin->head, *second = bin->second;
+    struct block *first = bin_first(bin->head), *second = bin_first(bin->second);
     for (uint32_t i = 1; i < keep; i++) {
-        first = first->next;
-        second = second->next;
+        first = block_next(first);
+        second = block_next(second);
     }
     bin->room = bin->limit - 2 * (int32_t)keep;
     return_rest(heap, first);
@@ -336,8 +322,8 @@ static void flush_bins(struct heap *heap)
 {
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         struct bin *bin = &heap->bins[class];
-        struct block *head = bin->head, *second = bin->second;
-        bin->head = bin->second = NULL;
+        struct block *head = bin_first(bin->head), *second = bin_first(bin->second);
+        bin->head = bin->second = 0;
         bin->limit = size_classes[class].bin_limit;
         bin->room = bin->limit;
         bin->batch = 1;
@@ -353,7 +339,7 @@ static void flush_bins(struct heap *heap)
 bool heap_flush_all(struct heap *heap)
 {
     for (flush_bins(heap); has_remote(heap) && !lock_is_wanted(&heap->lock); flush_bins(heap))
-        take_remote(heap);
+        take_remote(heap, NULL);
     return !has_remote(heap);
 }
 
@@ -433,7 +419,7 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
         pending |= !heap_flush_all(heap);
     else /* a thread that never refills does not look at what others return */
         while (has_remote(heap) && !lock_is_wanted(&heap->lock))
-            take_remote(heap);
+            take_remote(heap, NULL);
     size_t bytes = 0;
     if (!heap->objects) {
         bytes = trim_pools(heap, now_ms, hold_ms, &pending);
@@ -457,7 +443,7 @@ bool heap_needs_sweep(struct heap *heap)
 static uint32_t check_chain(const struct heap *heap, const struct block *block, unsigned class)
 {
     uint32_t count = 0;
-    for (; block != NULL; block = block->next, count++) {
+    for (; block != NULL; block = block_next(block), count++) {
         const struct span *pool = page_map_find((uintptr_t)block);
         bool marked = heap->objects || block->mark == block_mark(block);
         const struct heap *owner = pool == NULL ? NULL : load_rlx(&pool->heap);
@@ -472,7 +458,7 @@ void heap_check(struct heap *heap)
 {
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         const struct bin *bin = &heap->bins[class];
-        uint32_t count = check_chain(heap, bin->head, class) + check_chain(heap, bin->second, class);
+        uint32_t count = check_chain(heap, bin_first(bin->head), class) + check_chain(heap, bin_first(bin->second), class);
         if (count != bin_count(bin))
             log_abort("check: heap %u: bin of class %u has %u blocks, counted %u", heap->index, class, count, bin_count(bin));
         for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {

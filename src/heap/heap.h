@@ -43,7 +43,7 @@ enum heap_state { HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHAR
 /* A block's link leads to the block after the next: so the pops of a burst wait for two loads from memory at a
  * time, not for one after the other. */
 struct bin {
-    struct block *head, *second;
+    uintptr_t head, second; /* links */
     int32_t room;   /* limit - blocks in it: one instruction counts and tests on the fast path */
     uint16_t limit; /* grows while its thread overflows it, shrinks back with a sweep */
     uint16_t batch; /* blocks of the next refill: doubles, so that small users stay small */
@@ -69,12 +69,13 @@ struct heap {
     uint32_t seen_slow_ops;       /* sweeper: value when it last judged, at seen_ms, whether the thread is idle */
     uint32_t seen_ms;
     bool idle;
-    uint32_t index;               /* among all heaps */
     struct span *large;           /* HEAP_SHARED: its large blocks */
+
+    /* What others read who free a block of ours, and what hardly ever changes. */
+    uint32_t index ARCA_ALIGNED(ARCA_CACHE_LINE); /* among all heaps */
     bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
     bool objects;                 /* of libarcagc: header words survive, emptied pools are retired first */
-
-    struct lock lock ARCA_ALIGNED(ARCA_CACHE_LINE);
+    struct lock lock;
     _Atomic uint8_t state;
     _Atomic bool swept;           /* nothing is cached and no pool has pages to give */
     struct heap_door *door;
@@ -92,25 +93,44 @@ ARCA_INLINE struct bin *bin_at(struct heap *heap, unsigned offset)
     return (struct bin *)((char *)heap->bins + offset);
 }
 
-/* NULL when it is empty. */
+/* NULL when it is empty, or when its first link is broken (heap_refill). */
 ARCA_INLINE struct block *bin_pop(struct bin *bin)
 {
-    struct block *block = bin->head;
+    uintptr_t link = bin->head;
+    if (unlikely((intptr_t)link >= 0))
+        return NULL;
+    struct block *block = block_at(link);
+    bin->head = bin->second;
+    bin->second = block->link;
+    bin->room++;
+    return block;
+}
+
+/* The same, of blocks that have marks: takes the mark off. */
+ARCA_INLINE struct block *bin_take(struct bin *bin)
+{
+    uintptr_t link = bin->head;
+    struct block *block = bin_pop(bin);
     if (likely(block != NULL)) {
-        bin->head = bin->second;
-        bin->second = block->next;
-        bin->room++;
+        if (unlikely(block->mark != link))
+            block_broken(block);
+        block->mark = 0;
     }
     return block;
 }
 
-/* Returns the room that is left; below 0 it has to be flushed. */
+/* link: the block's.  Returns the room that is left; below 0 it has to be flushed. */
+ARCA_INLINE int32_t bin_push_link(struct bin *bin, struct block *block, uintptr_t link)
+{
+    block->link = bin->second;
+    bin->second = bin->head;
+    bin->head = link;
+    return --bin->room;
+}
+
 ARCA_INLINE int32_t bin_push(struct bin *bin, struct block *block)
 {
-    block->next = bin->second;
-    bin->second = bin->head;
-    bin->head = block;
-    return --bin->room;
+    return bin_push_link(bin, block, block_mark(block));
 }
 
 ARCA_INLINE uint32_t bin_count(const struct bin *bin)
@@ -147,6 +167,11 @@ void heap_destroy_shared(struct heap *heap);
 
 /* ---- operations by the holder ---------------------------------------------------------------- */
 
+/* A block of the bin, or NULL. */
+ARCA_INLINE struct block *heap_pop(struct heap *heap, unsigned class)
+{
+    return heap->objects ? bin_pop(&heap->bins[class]) : bin_take(&heap->bins[class]);
+}
 /* Pops a block of a class whose bin is empty, and fills the bin; NULL without memory. */
 struct block *heap_refill(struct heap *heap, unsigned class);
 /* A marked block of one of its pools comes back. */

@@ -36,6 +36,7 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
+    pool->start_bound = info->start_bound;
     pool->block_size = info->block_size;
     pool->size_class = (uint8_t)class;
     pool->pages = info->pages;
@@ -62,26 +63,35 @@ static uint32_t first_carved(const struct span *pool)
     return (uint32_t)((uint64_t)mixed * pool->capacity >> 32);
 }
 
+/* To the end of the free list, which is NULL as long as that is empty; the list stays open. */
+static void append(struct span *pool, struct block *end, struct block *block)
+{
+    if (end != NULL)
+        block_set_next(end, block);
+    else
+        pool->free_list = block;
+}
+
 /* The blocks of [first, last] that overlap none of these pages, to the end of a list. */
-static struct block **carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block **link)
+static struct block *carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block *end)
 {
     for (uint32_t i = first; i <= last; i++) {
         if (pages_of_block(pool, i) & uncarved)
             continue;
         struct block *block = pool_block(pool, i);
         block_init(block, pool->objects);
-        *link = block;
-        link = &block->next;
+        append(pool, end, block);
+        end = block;
         pool->free_count++;
     }
-    return link;
+    return end;
 }
 
 /* Turns the next uncarved page, and as many after it as the first block needs, or all pages, into free blocks
  * in address order, round from the one that is carved first. */
 static void carve(struct span *pool, bool all)
 {
-    struct block **link = &pool->free_list;
+    struct block *end = NULL;
     uint64_t uncarved = load_rlx(&pool->uncarved);
     uint32_t start = first_carved(pool);
     uint64_t later = ~low_mask(start * pool->block_size / OS_PAGE_SIZE);
@@ -92,11 +102,12 @@ static void carve(struct span *pool, bool all)
         uncarved &= ~((uint64_t)1 << page);
         blocks_of_page(pool, page, &first, &last);
         uint32_t from = start > first && start <= last ? start : first;
-        link = carve_blocks(pool, from, last, uncarved, link);
+        end = carve_blocks(pool, from, last, uncarved, end);
         if (from != first)
-            link = carve_blocks(pool, first, from - 1, uncarved, link);
+            end = carve_blocks(pool, first, from - 1, uncarved, end);
     }
-    *link = NULL;
+    if (end != NULL)
+        block_set_next(end, NULL);
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
 
@@ -124,9 +135,9 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
         pool->free_list = NULL;
     } else {
         for (taken = 1; taken < count; taken++)
-            block = block->next;
-        pool->free_list = block->next;
-        block->next = NULL;
+            block = block_next(block);
+        pool->free_list = block_next(block);
+        block_set_next(block, NULL);
     }
     pool->free_count -= taken;
     store_rlx(&pool->used, load_rlx(&pool->used) + taken);
@@ -137,7 +148,9 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
 ARCA_NOINLINE static void check_carved(const struct span *pool, const struct block *block, uint32_t count)
 {
     uint64_t uncarved = load_rlx(&pool->uncarved);
-    for (; count != 0; count--, block = block->next) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (i != 0)
+            block = block_next(block);
         uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)block - pool->start));
         if (unlikely(pages_of_block(pool, index) & uncarved))
             log_abort("free(): %p: double free", (const void *)block);
@@ -148,7 +161,7 @@ void pool_put(struct span *pool, struct block *first, struct block *last, uint32
 {
     if (unlikely(load_rlx(&pool->uncarved) != 0))
         check_carved(pool, first, count);
-    last->next = pool->free_list;
+    block_set_next(last, pool->free_list);
     pool->free_list = first;
     pool->free_count += count;
     pool->settled = false;
@@ -159,7 +172,7 @@ void pool_put(struct span *pool, struct block *first, struct block *last, uint32
 static void mark_free(const struct span *pool, uint64_t *bits)
 {
     memset(bits, 0, (pool->capacity + 63u) / 64 * sizeof *bits);
-    for (struct block *b = pool->free_list; b != NULL; b = b->next) {
+    for (struct block *b = pool->free_list; b != NULL; b = block_next(b)) {
         uint32_t index = pool_index(pool, (uint32_t)((uintptr_t)b - pool->start));
         bits[index / 64] |= (uint64_t)1 << index % 64;
     }
@@ -185,19 +198,21 @@ static uint64_t live_pages(const struct span *pool, const uint64_t *free_bits)
 /* The free list anew, in address order, without the blocks of uncarved pages. */
 static void rebuild_free_list(struct span *pool, const uint64_t *free_bits)
 {
-    struct block **link = &pool->free_list;
+    struct block *end = NULL;
+    pool->free_list = NULL;
     pool->free_count = 0;
     for (uint32_t base = 0; base < pool->capacity; base += 64) {
         for (uint64_t word = free_bits[base / 64]; word != 0; word &= word - 1) {
             uint32_t index = base + bits_lowest(word);
             if (pages_of_block(pool, index) & load_rlx(&pool->uncarved))
                 continue;
-            *link = pool_block(pool, index);
-            link = &(*link)->next;
+            append(pool, end, pool_block(pool, index));
+            end = pool_block(pool, index);
             pool->free_count++;
         }
     }
-    *link = NULL;
+    if (end != NULL)
+        block_set_next(end, NULL);
 }
 
 static void add_ranges(const struct span *pool, uint64_t pages, struct trim_batch *batch)
@@ -231,10 +246,10 @@ void pool_check(const struct span *pool)
 {
     uint64_t free_bits[POOL_BLOCKS_MAX / 64];
     uint32_t listed = 0, idle = 0;
-    for (struct block *b = pool->free_list; b != NULL; b = b->next, listed++) {
+    for (struct block *b = pool->free_list; b != NULL; b = block_next(b), listed++) {
         uint32_t offset = (uint32_t)((uintptr_t)b - pool->start);
         uint32_t index = pool_index(pool, offset);
-        if (offset * pool->divider >= pool->divider || index >= pool->capacity || listed >= pool->capacity)
+        if (offset * pool->divider >= pool->start_bound || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
         if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);

@@ -5,7 +5,7 @@ void remote_push(struct remote_list *list, struct block *first, struct block *la
 {
     struct block *head = load_rlx(&list->head);
     do {
-        last->next = head;
+        block_set_next(last, head);
     } while (!cas_weak_rel(&list->head, &head, first)); /* P:remote release: the blocks' words, to remote_drain */
 }
 
@@ -20,25 +20,12 @@ struct block *remote_drain(struct remote_list *list)
 void parcel_leave(struct parcel *parcel)
 {
     if (parcel->destination != NULL)
-        remote_push(parcel->destination, parcel->first, parcel->last);
+        remote_push(parcel->destination, block_at(parcel->first), parcel->last);
     parcel->destination = NULL;
 }
 
-bool parcel_add(struct parcel *parcel, struct remote_list *destination, struct block *block, uint32_t block_size)
+void parcel_open(struct parcel *parcel, struct remote_list *destination, struct block *last)
 {
-    if (parcel->destination != destination) {
-        parcel_leave(parcel);
-        parcel->destination = destination;
-        parcel->first = parcel->last = block;
-        parcel->count = parcel->bytes = 0;
-        block->next = NULL;
-    } else {
-        block->next = parcel->first;
-        parcel->first = block;
-    }
-    parcel->bytes += block_size;
-    if (++parcel->count < PARCEL_BLOCKS && parcel->bytes < PARCEL_BYTES)
-        return false;
     parcel_leave(parcel);
-    return true;
+    *parcel = (struct parcel){ .destination = destination, .last = last, .room = PARCEL_BYTES };
 }

@@ -16,7 +16,7 @@
 
 #define PARCELS 16
 #define PARCEL_BLOCKS 64
-#define PARCEL_BYTES (32u << 10)
+#define PARCEL_BYTES (32 << 10)
 
 struct remote_list {
     _Atomic(struct block *) head;
@@ -24,15 +24,30 @@ struct remote_list {
 
 struct parcel {
     struct remote_list *destination; /* NULL: empty */
-    struct block *first, *last;
-    uint32_t count;
-    uint32_t bytes;
+    uintptr_t first; /* a link */
+    struct block *last;
+    int32_t room; /* bytes until it is full; a small block takes its share of PARCEL_BLOCKS */
 };
 
 /* Sends what is in it. */
 void parcel_leave(struct parcel *parcel);
+/* What is in it leaves, and this one will be its last block. */
+void parcel_open(struct parcel *parcel, struct remote_list *destination, struct block *last);
+
 /* What is in it for another destination leaves first, and all when it is full; true in the second case. */
-bool parcel_add(struct parcel *parcel, struct remote_list *destination, struct block *block, uint32_t block_size);
+ARCA_INLINE bool parcel_add(struct parcel *parcel, struct remote_list *destination, struct block *block, uint32_t block_size)
+{
+    int32_t share = PARCEL_BYTES / PARCEL_BLOCKS;
+    if (unlikely(parcel->destination != destination))
+        parcel_open(parcel, destination, block);
+    block->link = parcel->first;
+    parcel->first = block_mark(block);
+    parcel->room -= (int32_t)block_size > share ? (int32_t)block_size : share;
+    if (likely(parcel->room > 0))
+        return false;
+    parcel_leave(parcel);
+    return true;
+}
 
 void remote_push(struct remote_list *list, struct block *first, struct block *last);
 struct block *remote_drain(struct remote_list *list);

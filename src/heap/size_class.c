@@ -28,6 +28,8 @@ static void fill(struct size_class *class, uint32_t block_size, size_t cache_byt
     uint32_t capacity = (uint32_t)((size_t)slices * SLICE_SIZE / block_size);
     size_t limit = cache_bytes / block_size;
     class->divider = UINT64_MAX / block_size + 1;
+    /* The rounding of the divider adds up with each block: the place behind the last one is beyond the bound, too. */
+    class->start_bound = (uint32_t)(block_size * class->divider) * (capacity - 1) + 1;
     class->block_size = block_size;
     class->capacity = (uint16_t)capacity;
     class->pages = (uint16_t)(((size_t)capacity * block_size + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE);

@@ -13,6 +13,7 @@
 
 struct size_class {
     uint64_t divider; /* ceil(2^64 / block_size) */
+    uint32_t start_bound; /* offset * divider, modulo 2^64, is less only at the start of a block of a pool */
     uint32_t block_size;
     uint16_t capacity; /* blocks of a pool */
     uint16_t pages;    /* of a pool that overlap a block */

@@ -77,6 +77,21 @@ def run_plain(command, **more):
     return run(command, env=env, **more)
 
 
+def linked(directory, source, *flags):
+    """A program with the library as its dependency, both in one directory that everybody can reach; it may become the root."""
+    compiler, readelf = need("cc", "gcc"), need("readelf", "binutils")
+    directory.chmod(0o755)
+    dynamic = subprocess.run([readelf, "-d", LIB], capture_output=True, text=True, check=True).stdout
+    soname = re.search(r"SONAME.*\[(.*)\]", dynamic)
+    copy = directory / (soname.group(1) if soname else Path(LIB).name)
+    shutil.copy(LIB, copy)
+    copy.chmod(0o755)
+    program = directory / "program"
+    subprocess.run([compiler, "-O1", "-fno-builtin", *flags, "-o", program, source, "-Wl,--no-as-needed", copy,
+                    f"-Wl,-rpath,{directory}:/"], check=True)
+    return program
+
+
 @contextlib.contextmanager
 def scratch():
     """A directory of its own; short, since it holds sockets."""
@@ -91,11 +106,11 @@ def free_port():
 
 
 @contextlib.contextmanager
-def server(command, port, directory):
+def server(command, port, directory, **settings):
     """A server in the foreground, waited for until it accepts connections, and killed with its children whatever happens."""
     log = directory / "server.log"
     with open(log, "w") as output:
-        process = subprocess.Popen([str(word) for word in command], env=environment(), cwd=directory, stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([str(word) for word in command], env=environment(**settings), cwd=directory, stdin=subprocess.DEVNULL,
                                    stdout=output, stderr=output, start_new_session=True)
         try:
             wait_for_port(port, process, log)

@@ -89,14 +89,14 @@ static void push_one_by_one(void)
 
 static void push_a_chain(void)
 {
-    pushed[2].next = &pushed[3];
-    pushed[3].next = &pushed[4];
+    block_set_next(&pushed[2], &pushed[3]);
+    block_set_next(&pushed[3], &pushed[4]);
     remote_push(&list, &pushed[2], &pushed[4]);
 }
 
 static void count_all(struct block *block)
 {
-    for (; block != NULL; block = block->next)
+    for (; block != NULL; block = block_next(block))
         seen[block - pushed]++;
 }
 
@@ -134,7 +134,7 @@ static void drain_and_push_first_again(void)
 {
     struct block *block = remote_drain(&list);
     if (block != NULL)
-        count_all(block->next);
+        count_all(block_next(block));
     count_all(remote_drain(&list));
     if (block != NULL)
         remote_push(&list, block, block);

@@ -95,7 +95,7 @@ def without_aslr():
 
 STAGES = [
     Stage("unit", "unit and stress tests, asserts on; interleavings", "dev", ctest("dev", "unit|stress|objects|cycles|examples|schedule"), count_ctest, 8),
-    Stage("text", "tower, headers, option table, pairs, exports", "dev", ctest("dev", "text"), count_ctest, 3),
+    Stage("text", "tower, headers, option table, pairs, exports, protections", "dev", ctest("dev", "text"), count_ctest, 3),
     Stage("check", "unit and stress tests, invariants walked", "check", ctest("check", "unit|stress|objects|cycles|examples"), count_ctest, 8),
     Stage("asan", "under AddressSanitizer and UBSan", "asan", ctest("asan", "unit|stress|objects|cycles|examples"), count_ctest, 8),
     Stage("tsan", "under ThreadSanitizer", "tsan", ctest("tsan", "unit|stress|objects|cycles|examples", *without_aslr()), count_ctest, 10),
@@ -106,6 +106,7 @@ STAGES = [
     Stage("retained", "memory after a burst, a tenth of the size", "release",
           ["bench/retained/run", "--allocators", "arca", "--assert", "--scale", "0.1", "--margin", "1"], count_bars, 8),
     Stage("model", "the collector's protocol, searched by Spin", "dev", ["tests/model/run"], count_plain, 30, True),
+    Stage("soak", "a mixed load with faults, ten minutes", "dev", ["tests/soak/run", "600"], count_plain, 30, True),
     Stage("mutants", "the collector without one step of its protocol", "dev", ["tests/cycles/mutants.py"], count_plain, 40, True),
 ]
 

@@ -30,7 +30,7 @@ def number(text):
 
 def words(name):
     """Those of a WORD option, by value."""
-    source = (ROOT / "src/base/options.c").read_text()
+    source = (ROOT / "src/base/option_value.c").read_text()
     return re.findall(r'"(\w+)"', re.search(rf"\[OPTION_KEY_{name}\] = \{{(.*)\}},", source)[1])
 
 
@@ -52,6 +52,10 @@ def shown(kind, text, name=None):
         if value == 2**64 - 1:
             return "never"
         return in_units(value, [("m", 60000), ("s", 1000), ("ms", 1)]) if value else "0ms"
+    if kind == "TEXT":
+        return "none"
+    if kind == "NUMBER":
+        return str(value)
     return in_units(value, [("g", 1 << 30), ("m", 1 << 20), ("k", 1 << 10)])
 
 
@@ -60,8 +64,10 @@ def values(kind, low, high, name):
         return ", ".join(words(name))
     if kind == "FLAG":
         return "on, off"
-    if number(low) == number(high) == 0:
-        return "any"
+    if kind == "TEXT":
+        return f"up to {high} bytes; `%p` is the process' number"
+    if number(high) == 0:
+        return f"{shown(kind, low)} and more" if number(low) else "any"
     upto = f"{shown(kind, low)} to {shown(kind, high)}"
     return upto + ", never" if kind == "DURATION" else upto
 

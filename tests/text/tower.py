@@ -16,15 +16,23 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 
 # Bottom up; inside a floor from left to right.  A module is a file's stem, or stands in MODULE_OF_FILE.
 FLOORS = {
-    "src/base": "compiler poison atomic bits os log lock options stats",
-    "arenas": "span page_map bitmap meta huge_page arena large purge",
+    "src/base": "compiler poison atomic bits os log lock memory spelling options stats unwind",
+    "arenas": "span page_map bitmap meta site sample huge_page arena large purge",
     "src/heap": "size_class block remote pool watch retired heap",
-    "src/front": "door background process thread supply objects explicit malloc report interpose operators",
+    "src/front": "door profile background process thread supply objects explicit malloc report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "carry scope finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",
 }
-MODULE_OF_FILE = {"arena_law": "arena", "os_linux": "os", "os_thread_linux": "os", "heap_life": "heap"}
+MODULE_OF_FILE = {
+    "os_linux": "os", "os_thread_linux": "os",
+    "option_value": "options", "option_sources": "options",
+    "arena_law": "arena",
+    "heap_life": "heap",
+    "profile_file": "profile",
+    "report_exit": "report",
+    "interpose_dlopen": "interpose", "interpose_mallctl": "interpose", "interpose_mallocx": "interpose",
+}
 
 RANK = {}
 for floor, folder in enumerate(FLOOR_FOLDERS):

@@ -612,6 +612,25 @@ TEST(api, options_in_force_can_be_asked_for)
     CHECK(arca_option_get("purge", &value));
     CHECK_EQ(value, options.purge);
     CHECK(!arca_option_get("nonsense", &value));
+    CHECK(!arca_option_get("stats_file", &value));
+}
+
+TEST(api, options_can_be_asked_for_as_text_with_their_source)
+{
+    char text[8];
+    options_parse("ARCA_CONF", "purge=1500ms,stats_file=/tmp/x");
+    CHECK(arca_option_text("purge", text, sizeof text));
+    CHECK_STR(text, "1500ms");
+    CHECK(arca_option_text("sweep", text, sizeof text));
+    CHECK_STR(text, "on");
+    CHECK(!arca_option_text("nonsense", text, sizeof text));
+    CHECK(arca_option_text("stats_file", text, 7));
+    CHECK_STR(text, "/tmp/x");
+    CHECK(!arca_option_text("stats_file", text, 6));
+    CHECK_STR(arca_option_source("purge"), "ARCA_CONF");
+    CHECK_STR(arca_option_source("sweep"), "default");
+    CHECK(arca_option_source("nonsense") == NULL);
+    CHECK(strstr(capture(arca_stats_print), "\narca: option purge=1500ms (ARCA_CONF)\n") != NULL);
 }
 
 TEST(api, printed_stats_have_a_line_a_counter)

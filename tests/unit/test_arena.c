@@ -307,6 +307,25 @@ TEST(arena, where_address_space_is_short_an_arena_is_smaller)
     arena_check();
 }
 
+TEST(arena, its_size_is_an_option)
+{
+    options.arena = (4 << 20) + 70000;
+    struct span *small = claim(5);
+    CHECK_EQ(small->arena->slices, 65);
+    struct span *larger = claim(100); /* more than an arena, and not huge */
+    CHECK_EQ(larger->arena->slices, 100);
+    CHECK(!larger->arena->huge);
+    struct span *huge = claim(HALF + 1);
+    CHECK_EQ(huge->arena->slices, HALF + 1);
+    CHECK(huge->arena->huge);
+    arena_check();
+    arena_return(small, 0);
+    arena_return(larger, 0);
+    arena_return(huge, 0);
+    CHECK_EQ(purge_free_slices(1, 0), (65 + 100 + HALF + 1) * SLICE_SIZE);
+    arena_check();
+}
+
 TEST(arena, an_arena_is_found_from_any_of_its_addresses)
 {
     struct span *span = claim(3), *huge = claim(700);

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 TEST_ABORTS(crimes, a_double_free_is_named, "double free")
 {
@@ -127,4 +128,58 @@ TEST_ABORTS(crimes, the_usable_size_of_a_foreign_pointer_is_refused, "malloc_usa
 {
     char local[64] = { 0 };
     arca_malloc_usable_size(local);
+}
+
+/* ---- freed memory that is written to: no list of free blocks is led astray ------------------------------------------ */
+
+static void *victim_target;
+
+static void *freed_and_overwritten(size_t offset, uintptr_t value, size_t bytes)
+{
+    char *block = arca_malloc(100);
+    arca_free(block);
+    memcpy(block + offset, &value, bytes);
+    for (unsigned i = 0; i < 3; i++)
+        victim_target = arca_malloc(100);
+    return block;
+}
+
+TEST_ABORTS(crimes, a_free_block_whose_first_word_is_overwritten_is_not_handed_out, "a free block was written to")
+{
+    freed_and_overwritten(0, 0, 8);
+}
+
+TEST_ABORTS(crimes, one_byte_is_enough, "a free block was written to")
+{
+    freed_and_overwritten(3, 'x', 1);
+}
+
+TEST_ABORTS(crimes, a_link_that_is_overwritten_leads_nowhere, "a free block was written to")
+{
+    static _Alignas(16) char target[128];
+    freed_and_overwritten(8, (uintptr_t)target, 8);
+}
+
+TEST_ABORTS(crimes, a_free_block_can_not_be_made_to_lead_to_a_free_block, "a free block was written to")
+{
+    void *other = arca_malloc(200);
+    arca_free(other);
+    freed_and_overwritten(8, (uintptr_t)other, 8);
+}
+
+TEST_ABORTS(crimes, the_usable_size_of_a_freed_block_is_refused, "freed before")
+{
+    void *block = arca_malloc(100);
+    arca_free(block);
+    arca_malloc_usable_size(block);
+}
+
+TEST_ABORTS(crimes, a_size_that_the_block_can_not_hold_is_refused, "free_sized()")
+{
+    arca_free_sized(arca_malloc(100), 200);
+}
+
+TEST_ABORTS(crimes, a_size_that_the_block_is_too_large_for_is_refused, "free_sized()")
+{
+    arca_free_sized(arca_malloc(2000), 100);
 }

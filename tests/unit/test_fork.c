@@ -86,8 +86,8 @@ TEST(fork, the_child_of_a_fork_survives_frees_into_a_heap_that_was_caught_half_w
     struct heap *caught = (struct heap *)caught_heap;
     lock_acquire(&caught->lock);
     struct bin *bin = &caught->bins[size_class_of(100)];
-    struct block *first = bin->head;
-    bin->head = (struct block *)16; /* no block; nobody may look at it */
+    uintptr_t first = bin->head;
+    bin->head = 16; /* no block; nobody may look at it */
     CHECK_EQ(in_a_child(free_into_a_caught_heap), 0);
     bin->head = first;
     lock_release(&caught->lock);

@@ -2,7 +2,11 @@
 #include "capture.h"
 #include "harness.h"
 
+#include "base/memory.h"
 #include "base/options.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
 
 static const char *text_to_parse;
 
@@ -54,8 +58,11 @@ TEST(options, every_row_can_be_looked_up_and_has_its_default)
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         uint64_t value = 12345;
-        CHECK(options_get(option_rows[i].name, &value));
-        CHECK_EQ(value, option_rows[i].standard);
+        bool is_text = option_rows[i].type == OPTION_TEXT;
+        CHECK_EQ(options_get(option_rows[i].name, &value), !is_text);
+        CHECK_EQ(value, is_text ? 12345 : option_rows[i].standard);
+        CHECK_STR(options_source(i), "default");
+        CHECK_EQ(options_find(option_rows[i].name), i);
     }
 }
 
@@ -163,7 +170,7 @@ TEST(options, sizes_take_k_m_and_g_in_three_spellings)
 TEST(options, a_word_is_no_size)
 {
     options.cache = 16384;
-    CHECK_STR(parse("cache=big"), "arca: ARCA_CONF: cache=big: not a size (want 64k, 512m, 2g); using 16384\n");
+    CHECK_STR(parse("cache=big"), "arca: ARCA_CONF: cache=big: not a size (want 64k, 512m, 2g); using 16k\n");
 }
 
 TEST(options, a_size_that_overflows_is_refused)
@@ -174,7 +181,7 @@ TEST(options, a_size_that_overflows_is_refused)
 
 TEST(options, a_size_beyond_its_range_names_the_range)
 {
-    CHECK_STR(parse("cache=1k,cache=1023"), "arca: ARCA_CONF: cache=1023: out of range (want 1024 to 1048576); using 1024\n");
+    CHECK_STR(parse("cache=1k,cache=1023"), "arca: ARCA_CONF: cache=1023: out of range (want 1k to 1m); using 1k\n");
     CHECK(strstr(parse("cache=1g"), "out of range") != NULL);
 }
 
@@ -185,10 +192,227 @@ TEST(options, the_largest_number_is_no_way_around_the_range_of_a_size)
     CHECK_EQ(options.cache, 16384);
 }
 
-TEST(options, a_share_of_the_cgroup_is_at_most_all_of_it)
+TEST(options, a_share_is_at_most_the_whole)
 {
-    CHECK(strstr(parse("limit=101%cgroup"), "not a size") != NULL);
+    CHECK(strstr(parse("limit=101%cgroup"), "not a size (want 512m, 2g, 80%cgroup, 80%)") != NULL);
+    CHECK(strstr(parse("limit=101%"), "not a size") != NULL);
+    CHECK_EQ(options.limit, 0);
+    CHECK_QUIET("limit=100%cgroup");
+    CHECK_QUIET("limit=100%");
+}
+
+TEST(options, a_share_without_a_cgroup_limit_is_one_of_the_machine)
+{
+    memory_root = "/nowhere";
     CHECK_QUIET("limit=80%cgroup");
+    CHECK_EQ(options.limit, 0);
+    memory_root = "";
+    CHECK_QUIET("limit=100%");
+    uint64_t whole = memory_cgroup_limit() != 0 ? memory_cgroup_limit() : memory_machine_bytes();
+    CHECK_EQ(options.limit, whole / 100 * 100);
+    CHECK(whole > (uint64_t)64 << 20);
+}
+
+TEST(options, only_an_amount_of_memory_takes_a_share)
+{
+    CHECK(strstr(parse("cache=50%"), "not a size (want 64k, 512m, 2g)") != NULL);
+    CHECK(strstr(parse("cache=50%cgroup"), "not a size") != NULL);
+}
+
+/* ---- numbers ---------------------------------------------------------------------------------------- */
+
+TEST(options, numbers_take_thousands_and_millions)
+{
+    CHECK_QUIET("threshold0=1234");
+    CHECK_EQ(options.threshold0, 1234);
+    CHECK_QUIET("threshold0=10k,backlog=2m");
+    CHECK_EQ(options.threshold0, 10000);
+    CHECK_EQ(options.backlog, 2000000);
+    CHECK_STR(parse("backlog=2g"), "arca: ARCA_CONF: backlog=2g: not a number (want 700, 10k, 1m); using 2000000\n");
+}
+
+TEST(options, a_range_without_an_upper_end_says_so)
+{
+    CHECK_STR(parse("backlog=1"), "arca: ARCA_CONF: backlog=1: out of range (want 1000 to any more); using 1000000\n");
+}
+
+/* ---- words and texts ---------------------------------------------------------------------------------- */
+
+TEST(options, words_are_one_of_a_list)
+{
+    CHECK_QUIET("stats=json");
+    CHECK_EQ(options.stats, STATS_JSON);
+    CHECK_STR(parse("stats=xml"), "arca: ARCA_CONF: stats=xml: not one of its words (want off, text, json); using json\n");
+    CHECK(strstr(parse("verbose=loud"), "(want quiet, normal)") != NULL);
+    CHECK_QUIET("stats=off"); /* or this process would print some */
+}
+
+TEST(options, a_text_is_kept_as_it_is)
+{
+    CHECK_QUIET("stats_file=/tmp/A b.%p,purge=1s");
+    CHECK_STR(options.stats_file, "/tmp/A b.%p");
+    CHECK_QUIET("stats_file=");
+    CHECK_STR(options.stats_file, "");
+}
+
+TEST(options, a_text_that_is_too_long_leaves_the_one_before)
+{
+    char text[400] = "stats_file=";
+    CHECK_QUIET("stats_file=/x");
+    memset(text + strlen(text), 'y', 255);
+    CHECK_QUIET(text);
+    CHECK_EQ(strlen(options.stats_file), 255);
+    text[strlen(text)] = 'y';
+    CHECK_STR(parse(text), "arca: ARCA_CONF: stats_file: a text of 256 bytes (want 255 at the most); ignored\n");
+    CHECK_EQ(strlen(options.stats_file), 255);
+}
+
+TEST(options, a_text_knows_two_signs)
+{
+    char path[OPTION_TEXT_MAX], expected[64];
+    CHECK(options_expand("a%%b%p.c", path, sizeof path));
+    snprintf(expected, sizeof expected, "a%%b%d.c", (int)getpid());
+    CHECK_STR(path, expected);
+    CHECK(options_expand("", path, sizeof path));
+    CHECK_STR(path, "");
+    CHECK(!options_expand("%p%p%p", path, 4));
+    CHECK(strstr(parse("stats_file=/x.%d"), "not a text with % only in %p and %%") != NULL);
+    CHECK(strstr(parse("stats_file=/x%"), "not a text with %") != NULL);
+    CHECK_STR(options.stats_file, "");
+}
+
+/* ---- who said so -------------------------------------------------------------------------------------- */
+
+static const char *source_of(const char *name)
+{
+    return options_source((unsigned)options_find(name));
+}
+
+TEST(options, the_source_of_the_winner_is_kept)
+{
+    char *environment[] = { "ARCA_PURGE=5s", "ARCA_CONF=purge=6s,cache=2k", "ARCA_SWEEP=perhaps", NULL };
+    read_variables(environment);
+    CHECK_STR(source_of("purge"), "ARCA_PURGE");
+    CHECK_STR(source_of("cache"), "ARCA_CONF");
+    CHECK_STR(source_of("sweep"), "default");
+}
+
+static const char *file_to_read;
+
+static void read_file(void)
+{
+    options_read_file(file_to_read);
+}
+
+/* What reading a file with this text prints. */
+static const char *read_text(const char *text, mode_t mode)
+{
+    static char path[] = "/tmp/arca-conf-XXXXXX";
+    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    int fd = mkstemp(path);
+    REQUIRE(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fchmod(fd, mode) == 0);
+    close(fd);
+    file_to_read = path;
+    const char *said = capture(read_file);
+    unlink(path);
+    return said;
+}
+
+TEST(options, a_file_has_a_setting_a_line)
+{
+    if (getuid() != 0)
+        SKIP("needs root, to own the file: run it with sudo");
+    CHECK_STR(read_text("# for this machine\n\n purge = 3s \r\n\tcache=2k\nstats_file=/a,b", 0644), "");
+    CHECK_EQ(options.purge, 3000);
+    CHECK_EQ(options.cache, 2048);
+    CHECK_STR(options.stats_file, "/a,b");
+    CHECK_STR(source_of("purge") + strlen(source_of("purge")) - 2, ":3");
+}
+
+TEST(options, a_mistake_in_a_file_is_told_with_its_line)
+{
+    if (getuid() != 0)
+        SKIP("needs root, to own the file: run it with sudo");
+    const char *said = read_text("purge=2s\npruge=1s\nnonsense\npurge=x\n", 0644);
+    CHECK(strstr(said, ":2: unknown key 'pruge' (did you mean 'purge'?)") != NULL);
+    CHECK(strstr(said, ":3: 'nonsense': want key=value") != NULL);
+    CHECK(strstr(said, ":4: purge=x: not a duration") != NULL);
+    CHECK_EQ(options.purge, 2000);
+}
+
+TEST(options, a_file_that_others_can_write_is_ignored)
+{
+    set_2s();
+    CHECK(strstr(read_text("purge=1s\n", 0664), "not a regular file that root alone can write; ignored") != NULL);
+    CHECK(strstr(read_text("purge=1s\n", 0646), "ignored") != NULL);
+    file_to_read = "/dev/null";
+    CHECK_STR(capture(read_file), "arca: /dev/null: not a regular file that root alone can write; ignored\n");
+    file_to_read = "/nowhere/arca.conf";
+    CHECK_STR(capture(read_file), "");
+    CHECK_EQ(options.purge, 2000);
+}
+
+TEST(options, a_file_of_another_user_is_ignored)
+{
+    if (getuid() != 0)
+        SKIP("needs root, to give the file away: run it with sudo");
+    set_2s();
+    static const char path[] = "/tmp/arca-conf-of-nobody";
+    FILE *file = fopen(path, "w");
+    REQUIRE(file != NULL && fputs("purge=1s\n", file) >= 0 && fclose(file) == 0 && chown(path, 65534, 65534) == 0);
+    file_to_read = path;
+    CHECK(strstr(capture(read_file), "ignored") != NULL);
+    unlink(path);
+    CHECK_EQ(options.purge, 2000);
+}
+
+TEST(options, a_file_that_is_too_large_is_ignored_as_a_whole)
+{
+    if (getuid() != 0)
+        SKIP("needs root, to own the file: run it with sudo");
+    static char text[5000];
+    set_2s();
+    strcpy(text, "purge=1s\n");
+    memset(text + 9, '#', 4985);
+    CHECK(strstr(read_text(text, 0644), "larger than 4094 bytes; ignored") != NULL);
+    CHECK_EQ(options.purge, 2000);
+}
+
+/* ---- other allocators' settings ---------------------------------------------------------------------------- */
+
+TEST(options, settings_of_other_allocators_are_mentioned_in_one_line)
+{
+    char *environment[] = { "MALLOC_ARENA_MAX=2", "MALLOC_CONF=narenas:1", "MIMALLOC_VERBOSE=1", "TCMALLOC_X=1", "MALLOC_CONFIG=1",
+                            "GLIBC_TUNABLES=glibc.malloc.check=3", NULL };
+    CHECK_STR(read_variables(environment), "arca: ignored, as settings of another malloc: MALLOC_ARENA_MAX, MALLOC_CONF, "
+                                           "MIMALLOC_VERBOSE, TCMALLOC_X, GLIBC_TUNABLES (verbose=quiet does not say so)\n");
+}
+
+TEST(options, tunables_of_something_else_are_not_mentioned)
+{
+    char *environment[] = { "GLIBC_TUNABLES=glibc.rtld.nns=4", NULL };
+    CHECK_STR(read_variables(environment), "");
+}
+
+TEST(options, a_quiet_library_mentions_nothing_but_mistakes)
+{
+    char *environment[] = { "MALLOC_ARENA_MAX=2", "ARCA_CONF=verbose=quiet", "ARCA_PURGE=x", NULL };
+    const char *said = read_variables(environment);
+    CHECK(strstr(said, "arca: ARCA_PURGE: purge=x") == said);
+    CHECK(strstr(said, "MALLOC_ARENA_MAX") == NULL);
+}
+
+TEST(options, more_foreign_names_than_a_line_holds_are_left_out)
+{
+    static char names[40][64];
+    char *environment[41] = { NULL };
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(names[i], sizeof names[i], "MIMALLOC_A_RATHER_LONG_NAME_OF_AN_OPTION_%u=1", i);
+        environment[i] = names[i];
+    }
+    const char *said = read_variables(environment);
+    CHECK(strlen(said) < 400);
+    CHECK_EQ(said[strlen(said) - 1], '\n');
 }
 
 /* ---- switches -------------------------------------------------------------------------------------- */

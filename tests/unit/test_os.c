@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define PAGES 16
 
@@ -285,4 +286,38 @@ TEST(os, a_test_is_no_secure_process)
 TEST(os, the_random_value_is_the_same_for_all_of_a_process)
 {
     CHECK_EQ(os_random(), os_random());
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------ */
+
+TEST(os, files_of_the_kernel_are_read_and_terminated)
+{
+    char text[8];
+    errno = EXDEV;
+    CHECK_EQ(os_read_file("/proc/self/status", text, sizeof text), 7);
+    CHECK_STR(text, "Name:\tt");
+    CHECK_EQ(os_read_file("/nowhere", text, sizeof text), (uint64_t)-1);
+    CHECK_EQ(os_read_file("/", text, sizeof text), (uint64_t)-1);
+    CHECK_EQ(errno, EXDEV);
+}
+
+TEST(os, a_created_file_is_no_link)
+{
+    static const char path[] = "/tmp/arca-os-created", link[] = "/tmp/arca-os-link";
+    char text[8];
+    unlink(path);
+    unlink(link);
+    errno = EXDEV;
+    int fd = os_create_file(path);
+    REQUIRE(fd >= 0);
+    os_write(fd, "hello", 5);
+    os_close(fd);
+    CHECK_EQ(os_read_file(path, text, sizeof text), 5);
+    CHECK_STR(text, "hello");
+    REQUIRE(symlink(path, link) == 0);
+    CHECK(os_create_file(link) < 0);
+    CHECK(os_create_file("/nowhere/x") < 0);
+    CHECK_EQ(errno, EXDEV);
+    unlink(path);
+    unlink(link);
 }

@@ -124,7 +124,7 @@ TEST(pool, a_take_gives_no_more_than_was_asked_for)
     struct block *chain;
     CHECK_EQ(pool_take(pool, 10, &chain), 10);
     unsigned count = 0;
-    for (; chain != NULL; chain = chain->next)
+    for (; chain != NULL; chain = block_next(chain))
         count++;
     CHECK_EQ(count, 10);
     CHECK_EQ(load_rlx(&pool->used), 10);
@@ -136,7 +136,7 @@ TEST(pool, a_take_gives_what_there_is)
     struct span *pool = make_pool(SIZE_CLASSES - 1);
     struct block *chain;
     CHECK_EQ(pool_take(pool, 100, &chain), 1);
-    CHECK(chain->next == NULL);
+    CHECK(block_next(chain) == NULL);
     pool_check(pool);
 }
 
@@ -300,7 +300,7 @@ static void model_take(struct model *model)
     for (; taken-- > 0; block = next) {
         REQUIRE(block != NULL);
         uint32_t index = index_of(model->pool, block);
-        next = block->next;
+        next = block_next(block);
         CHECK_EQ(block->mark, block_mark(block));
         CHECK_EQ(block, block_of(model->pool, index));
         REQUIRE(index < model->pool->capacity && !model->live[index]);
@@ -398,7 +398,7 @@ TEST_ABORTS(pool, the_check_sees_a_lost_block, "check: pool")
 {
     struct span *pool = make_pool(class_of_48_bytes());
     take_one(pool);
-    pool->free_list = pool->free_list->next;
+    pool->free_list = block_next(pool->free_list);
     pool->free_count--;
     pool_check(pool);
 }

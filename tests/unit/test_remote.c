@@ -24,8 +24,8 @@ TEST(remote, a_drain_takes_all_and_leaves_nothing)
     remote_push(&list, &a, &a);
     remote_push(&list, &b, &b);
     CHECK_EQ(remote_drain(&list), &b);
-    CHECK_EQ(b.next, &a);
-    CHECK(a.next == NULL);
+    CHECK_EQ(block_next(&b), &a);
+    CHECK(a.link == 0);
     CHECK(remote_is_empty(&list));
 }
 
@@ -33,15 +33,15 @@ TEST(remote, a_chain_is_pushed_in_one_piece)
 {
     struct remote_list list = { NULL };
     struct block old, chain[3];
-    chain[0].next = &chain[1];
-    chain[1].next = &chain[2];
+    block_set_next(&chain[0], &chain[1]);
+    block_set_next(&chain[1], &chain[2]);
     remote_push(&list, &old, &old);
     remote_push(&list, &chain[0], &chain[2]);
     struct block *block = remote_drain(&list);
     CHECK_EQ(block, &chain[0]);
-    CHECK_EQ(chain[1].next, &chain[2]);
-    CHECK_EQ(chain[2].next, &old);
-    CHECK(old.next == NULL);
+    CHECK_EQ(block_next(&chain[1]), &chain[2]);
+    CHECK_EQ(block_next(&chain[2]), &old);
+    CHECK(old.link == 0);
 }
 
 TEST(remote, what_is_pushed_after_a_drain_waits_for_the_next)
@@ -52,9 +52,9 @@ TEST(remote, what_is_pushed_after_a_drain_waits_for_the_next)
     struct block *first = remote_drain(&list);
     remote_push(&list, &b, &b);
     CHECK_EQ(first, &a);
-    CHECK(a.next == NULL);
+    CHECK(a.link == 0);
     CHECK_EQ(remote_drain(&list), &b);
-    CHECK(b.next == NULL);
+    CHECK(b.link == 0);
 }
 
 /* ---- P:remote --------------------------------------------------------------------------------------------- */
@@ -91,7 +91,7 @@ static uint64_t welcome_all(void)
     uint64_t arrived = 0;
     for (struct block *block = remote_drain(&shared), *next; block != NULL; block = next, arrived++) {
         struct numbered *one = (struct numbered *)block;
-        next = block->next;
+        next = block_next(block);
         REQUIRE(!load_rlx(&one->home));
         CHECK_EQ(++one->arrivals, one->pushes);
         store_rel(&one->home, true);
@@ -155,6 +155,6 @@ TEST(remote, a_push_between_the_look_and_the_drain_is_not_lost)
     struct block *block = remote_drain(&shared);
     CHECK_EQ(block, &scripted[1]);
     CHECK_EQ(((struct numbered *)block)->pushes, 200);
-    CHECK_EQ(((struct numbered *)block->next)->pushes, 100);
+    CHECK_EQ(((struct numbered *)block_next(block))->pushes, 100);
     pthread_join(thread, NULL);
 }

@@ -88,13 +88,14 @@ TEST(size_class, a_pool_is_filled_but_for_less_than_a_block)
 }
 
 /* The whole of free()'s test for a bad pointer. */
-TEST(size_class, the_divider_knows_the_starts_of_blocks)
+TEST(size_class, the_start_bound_knows_the_starts_of_blocks)
 {
     set_up();
     for (unsigned i = 0; i < SIZE_CLASSES; i++) {
         const struct size_class *class = &size_classes[i];
         for (size_t offset = 0; offset < class->slices * SLICE_SIZE; offset++)
-            CHECK_EQ(offset * class->divider < class->divider, offset % class->block_size == 0);
+            CHECK_EQ(offset * class->divider < class->start_bound,
+                     offset % class->block_size == 0 && offset / class->block_size < class->capacity);
     }
 }
 

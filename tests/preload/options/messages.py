@@ -1,4 +1,5 @@
 """ARCA_CONF and ARCA_<KEY>: good values are taken silently, a bad value or an unknown key prints one line, and later wins."""
+import json
 import re
 import subprocess
 import sys
@@ -27,6 +28,9 @@ CASES = [
     ({"ARCA_CONF": "purge=abc", "ARCA_PURGE": "2s"}, [BAD_DURATION]),
     ({"ARCA_CONF": "zzzzzzzzzz=1"}, [r"arca: ARCA_CONF: unknown key 'zzzzzzzzzz'.*"]),
     ({"ARCA_CONF": "purge"}, [r"arca: ARCA_CONF: .*purge.*"]),
+    ({"MALLOC_ARENA_MAX": "2", "MALLOC_CONF": "narenas:1"}, [r"arca: ignored, as settings of another malloc: MALLOC_\w+, MALLOC_\w+ .*"]),
+    ({"MALLOC_ARENA_MAX": "2", "ARCA_VERBOSE": "quiet"}, []),
+    ({"GLIBC_TUNABLES": "glibc.rtld.nns=4"}, []),
 ]
 
 
@@ -34,6 +38,22 @@ def stderr_of(program, settings):
     done = subprocess.run([program], env=environment(**settings), capture_output=True, text=True, timeout=30)
     check(done.returncode == 0 and done.stdout == "ran secure=0\n", f"{settings}: status {done.returncode}, {done.stdout!r}")
     return done.stderr.splitlines()
+
+
+def check_statistics(program, directory):
+    """At exit, on fd 2 or in a file of the process' own."""
+    check(any(line.startswith("arca: live ") for line in stderr_of(program, {"ARCA_STATS": "text"})), "stats=text prints nothing")
+    check(json.loads(stderr_of(program, {"ARCA_STATS": "json"})[0])["live"] > 0, "stats=json is no JSON object with figures")
+    check(stderr_of(program, {"ARCA_CONF": f"stats=json,stats_file={directory}/%p.json"}) == [], "stats_file leaves something on fd 2")
+    files = list(directory.glob("*.json"))
+    check(len(files) == 1 and json.loads(files[0].read_text())["pid"] == int(files[0].stem), f"stats_file made {files}")
+    lines = stderr_of(program, {"ARCA_CONF": "stats=json,stats_file=/nowhere/x"})
+    check(re.fullmatch(r"arca: stats_file=/nowhere/x: can not be written; using fd 2", lines[0]), f"an impossible file: {lines[0]}")
+    check(json.loads(lines[1]), "an impossible file, and nothing on fd 2")
+    link = directory / "link"
+    link.symlink_to(directory / "target")
+    stderr_of(program, {"ARCA_CONF": f"stats=json,stats_file={link}"})
+    check(not (directory / "target").exists(), "stats_file follows a link")
 
 
 def main():
@@ -46,6 +66,7 @@ def main():
             lines = stderr_of(program, settings)
             if len(lines) != len(patterns) or not all(map(re.fullmatch, patterns, lines)):
                 fail(f"{settings}: want {patterns}, got {lines}")
+        check_statistics(program, directory)
 
 
 main()

@@ -1,7 +1,5 @@
 """A set-user-id program linked with the library ignores the library's environment (AT_SECURE); run plainly it does not."""
 import os
-import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -9,23 +7,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-from preload import LIB, check, environment, need, need_library, scratch, skip
+from preload import check, environment, linked, need_library, scratch, skip
 
 NOBODY = 65534
-
-
-def link(directory):
-    """A program with the library as its dependency, both where everybody can reach them."""
-    compiler, readelf = need("cc", "gcc"), need("readelf", "binutils")
-    dynamic = subprocess.run([readelf, "-d", LIB], capture_output=True, text=True, check=True).stdout
-    soname = re.search(r"SONAME.*\[(.*)\]", dynamic)
-    copy = directory / (soname.group(1) if soname else Path(LIB).name)
-    shutil.copy(LIB, copy)
-    copy.chmod(0o755)
-    program = directory / "program"
-    subprocess.run([compiler, "-O1", "-fno-builtin", "-o", program, HERE / "program.c", "-Wl,--no-as-needed", copy,
-                    f"-Wl,-rpath,{directory}"], check=True)
-    return program
 
 
 def run_as_nobody(program):
@@ -39,8 +23,7 @@ def main():
     if os.getuid() != 0:
         skip("needs root, to make a set-user-id program: run it with sudo")
     with scratch() as directory:
-        directory.chmod(0o755)
-        program = link(directory)
+        program = linked(directory, HERE / "program.c")
         plain = run_as_nobody(program)
         check(plain.stdout == "ran secure=0\n", f"run plainly: {plain.stdout!r} {plain.stderr!r}")
         check(plain.stderr.count("arca: ") == 3, f"run plainly it should complain three times: {plain.stderr!r}")

@@ -1,11 +1,13 @@
-"""redis-server: filled with small keys, read back, changed by many commands, flushed: then it shrinks while it idles."""
+"""redis-server: filled with small keys, read back, changed by many commands, flushed: then it shrinks while it idles.
+Its INFO, MEMORY MALLOC-STATS and MEMORY PURGE ask jemalloc and are answered by the library."""
+import re
 import socket
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from preload import check, free_port, need, resident_mib, run, scratch, server, uses_library
+from preload import LIB, check, free_port, need, resident_mib, run, scratch, server, uses_library
 
 KEYS = 400_000
 VALUE = "v" * 100
@@ -61,6 +63,42 @@ def commands_work(client, cli, port):
     check(client.ask("EVAL", "local t={} for i=1,20000 do t[i]='x'..i end return #table.concat(t)", 0) == 108894, "Lua")
 
 
+def memory_info(client):
+    """What INFO says, a little later than at once: it repeats figures for a tenth of a second."""
+    time.sleep(0.3)
+    return {key: int(value) for key, value in re.findall(r"^(\w+):(\d+)\r?$", client.ask("INFO", "memory"), re.M)}
+
+
+def figures_are_true(client, process):
+    info = memory_info(client)
+    used, allocated, active, resident = (info[key] for key in ("used_memory", "allocator_allocated", "allocator_active",
+                                                               "allocator_resident"))
+    check(used <= allocated * 1.02 and allocated <= used * 1.1, f"allocator_allocated {allocated}, redis itself counts {used}")
+    check(allocated <= active <= resident, f"allocated {allocated}, active {active}, resident {resident}")
+    kernel = resident_mib(process.pid) * 2**20
+    check(0.8 * kernel < resident < kernel, f"allocator_resident {resident}, the kernel says {kernel:.0f}")
+    stats = client.ask("MEMORY", "MALLOC-STATS")
+    live = re.search(r"live (\d+)", stats)
+    check(live and abs(int(live[1]) - allocated) < 0.05 * allocated, f"MEMORY MALLOC-STATS: {stats[:80]}")
+
+
+def purge_purges(redis, directory):
+    """Where nothing goes back by itself."""
+    port = free_port()
+    command = [redis, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+    with server(command, port, directory, ARCA_CONF="purge=never") as process:
+        client = Client(port)
+        client.ask_many([("SET", f"key:{i}", f"{i}{VALUE}") for i in range(KEYS // 4)])
+        peak = memory_info(client)["allocator_resident"]
+        client.ask_many([("DEL", f"key:{i}") for i in range(KEYS // 4)])  # FLUSHALL would purge by itself
+        full, resident = memory_info(client)["allocator_resident"], resident_mib(process.pid)
+        check(full > peak * 0.9, f"{full} left of {peak} without a purge")
+        check(client.ask("MEMORY", "PURGE") == "OK", "MEMORY PURGE")
+        check(resident_mib(process.pid) < resident - 0.5 * full / 2**20, "MEMORY PURGE gives nothing back")
+        purged = memory_info(client)["allocator_resident"]
+        check(purged < full * 0.5, f"allocator_resident {full} before MEMORY PURGE, {purged} after it")
+
+
 def main():
     redis, cli = need("redis-server", "redis-server"), need("redis-cli", "redis-tools")
     port = free_port()
@@ -73,6 +111,8 @@ def main():
             client.ask_many([("SET", f"key:{i}", f"{i}{VALUE}") for i in range(KEYS)])
             for i in range(0, KEYS, 4001):
                 check(client.ask("GET", f"key:{i}") == f"{i}{VALUE}", f"key:{i} is not what was set")
+            if LIB:
+                figures_are_true(client, process)
             peak = resident_mib(process.pid)
             check(peak - base > 40, f"filled, it has only {peak:.0f} MiB")
             commands_work(client, cli, port)
@@ -89,6 +129,9 @@ def main():
             check(now <= bound, f"RSS {now:.0f} MiB {SETTLE_S} s after the flush (empty {base:.0f}, full {peak:.0f}, want <= {bound:.0f})")
             client.ask("SET", "again", "1")
             check(client.ask("GET", "again") == "1", "usable after the flush")
+        if LIB:
+            (directory / "purge").mkdir()
+            purge_purges(redis, directory / "purge")
 
 
 main()

@@ -1,0 +1,22 @@
+/*
+ * The sampled blocks of the heap profile.
+ *
+ * A sample is a large block, whatever its size: so its span can tell what it is, and whoever frees it finds out on
+ * the way that large blocks go anyway.
+ */
+#ifndef ARCA_ARENAS_SAMPLE_H
+#define ARCA_ARENAS_SAMPLE_H
+
+#include "arenas/site.h"
+#include "arenas/span.h"
+
+extern struct sites samples;
+
+/* A live large block that is none yet becomes a sample, if there is room to remember it.  By its owner. */
+void sample_take(struct span *span, size_t bytes, const uintptr_t *stack, unsigned depth);
+/* It is none any more. */
+void sample_drop(struct span *span);
+
+void sample_fork_child(void);
+
+#endif

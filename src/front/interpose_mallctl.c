@@ -1,0 +1,332 @@
+/*
+ * mallctl and malloc_stats_print: the names by which servers ask jemalloc, answered with Arca's figures.
+ *
+ * Law: what is answered is true; a name of something that Arca does not have is ENOENT, and a setting that can not be
+ * changed in a running process is EPERM.  docs/servers.md says who asks what.
+ *
+ * Figures are those of the last write of "epoch", or of the first question: so several of them agree with each other,
+ * and a server that asks often pays for one walk.
+ */
+#include "arca/arca.h"
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/options.h"
+#include "front/process.h"
+#include "front/report.h"
+#include "front/supply.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/types.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+#define VERSION_TEXT_OF(major, minor, patch) "Arca " #major "." #minor "." #patch
+#define VERSION_TEXT(major, minor, patch) VERSION_TEXT_OF(major, minor, patch)
+
+#define PARTS_MAX 3           /* of a name */
+#define EVERY_ARENA ((size_t)4096) /* MALLCTL_ARENAS_ALL */
+
+enum figure { ALLOCATED, ACTIVE, METADATA, RESIDENT, MAPPED, RETAINED, FIGURES };
+
+union value {
+    bool flag;
+    unsigned number;
+    size_t bytes;
+    ssize_t ms;
+    uint64_t epoch;
+    const char *text;
+};
+
+struct name {
+    const char *path; /* N stands for a number */
+    size_t size;      /* of the value; 0: none */
+    int (*read)(const struct name *name, union value *value);
+    int (*write)(const union value *value); /* or does it, when there is no value */
+    enum figure figure;
+};
+
+static _Atomic size_t figures[FIGURES];
+static _Atomic uint64_t epoch;
+static _Atomic unsigned arenas_given = 1; /* numbers: there is one heap behind all of them */
+
+/* ---- what is asked -------------------------------------------------------------------------------- */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static void refresh(void)
+{
+    struct report report;
+    report_collect(&report);
+    size_t active = bits_round_up(report.live_bytes + report.free_bytes, OS_PAGE_SIZE);
+    size_t resident = active + report.dirty_bytes + report.meta_bytes;
+    store_rlx(&figures[ALLOCATED], report.live_bytes);
+    store_rlx(&figures[ACTIVE], active);
+    store_rlx(&figures[METADATA], report.meta_bytes);
+    store_rlx(&figures[RESIDENT], resident);
+    store_rlx(&figures[MAPPED], active + report.meta_bytes);
+    store_rlx(&figures[RETAINED], report.mapped_bytes - smaller(report.mapped_bytes, active + report.dirty_bytes));
+    add_rlx(&epoch, 1);
+}
+
+static int read_figure(const struct name *name, union value *value)
+{
+    if (load_rlx(&epoch) == 0)
+        refresh();
+    value->bytes = load_rlx(&figures[name->figure]);
+    return 0;
+}
+
+static int read_epoch(const struct name *name, union value *value)
+{
+    (void)name;
+    value->epoch = load_rlx(&epoch);
+    return 0;
+}
+
+static int write_epoch(const union value *value)
+{
+    (void)value;
+    refresh();
+    return 0;
+}
+
+static int read_version(const struct name *name, union value *value)
+{
+    (void)name;
+    value->text = VERSION_TEXT(ARCA_VERSION_MAJOR, ARCA_VERSION_MINOR, ARCA_VERSION_PATCH);
+    return 0;
+}
+
+static int read_background(const struct name *name, union value *value)
+{
+    (void)name;
+    value->flag = options.background != 0;
+    return 0;
+}
+
+static int write_background(const union value *value)
+{
+    return value->flag == (options.background != 0) ? 0 : EPERM;
+}
+
+static int read_hold(const struct name *name, union value *value)
+{
+    (void)name;
+    value->ms = options.purge == OPTION_NEVER ? -1 : (ssize_t)options.purge;
+    return 0;
+}
+
+static int read_one(const struct name *name, union value *value)
+{
+    (void)name;
+    value->number = 1;
+    return 0;
+}
+
+static int read_arenas(const struct name *name, union value *value)
+{
+    (void)name;
+    value->number = load_rlx(&arenas_given);
+    return 0;
+}
+
+/* A number of its own, for a program that goes on with nothing less; its blocks are of the same heap. */
+static int create_arena(const struct name *name, union value *value)
+{
+    (void)name;
+    value->number = add_rlx(&arenas_given, 1u);
+    return 0;
+}
+
+static int purge(const union value *value)
+{
+    (void)value;
+    arca_trim(0);
+    return 0;
+}
+
+static int flush_thread(const union value *value)
+{
+    (void)value;
+    supply_give_up_own();
+    return 0;
+}
+
+#define OF(member) sizeof(((union value *)0)->member)
+
+static const struct name names[] = {
+    { "version", OF(text), read_version, NULL, 0 },
+    { "epoch", OF(epoch), read_epoch, write_epoch, 0 },
+    { "background_thread", OF(flag), read_background, write_background, 0 },
+    { "opt.background_thread", OF(flag), read_background, NULL, 0 },
+    { "opt.narenas", OF(number), read_one, NULL, 0 },
+    { "opt.dirty_decay_ms", OF(ms), read_hold, NULL, 0 },
+    { "arenas.dirty_decay_ms", OF(ms), read_hold, NULL, 0 },
+    { "arenas.narenas", OF(number), read_arenas, NULL, 0 },
+    { "arenas.create", OF(number), create_arena, NULL, 0 },
+    { "arena.N.dirty_decay_ms", OF(ms), read_hold, NULL, 0 },
+    { "arena.N.purge", 0, NULL, purge, 0 },
+    { "arena.N.destroy", 0, NULL, purge, 0 },
+    { "thread.tcache.flush", 0, NULL, flush_thread, 0 },
+    { "stats.allocated", OF(bytes), read_figure, NULL, ALLOCATED },
+    { "stats.active", OF(bytes), read_figure, NULL, ACTIVE },
+    { "stats.metadata", OF(bytes), read_figure, NULL, METADATA },
+    { "stats.resident", OF(bytes), read_figure, NULL, RESIDENT },
+    { "stats.mapped", OF(bytes), read_figure, NULL, MAPPED },
+    { "stats.retained", OF(bytes), read_figure, NULL, RETAINED },
+};
+
+/* ---- how ------------------------------------------------------------------------------------------ */
+
+static size_t parts_of(const char *path)
+{
+    size_t parts = 1;
+    for (; *path != '\0'; path++)
+        parts += *path == '.';
+    return parts;
+}
+
+/* Decimal digits, moved past; false when there is none or they are too many. */
+static bool read_number(const char **text, size_t *number)
+{
+    const char *start = *text;
+    for (*number = 0; **text >= '0' && **text <= '9' && *text - start < 10; (*text)++)
+        *number = *number * 10 + (size_t)(**text - '0');
+    return *text != start;
+}
+
+/* The number at the N, if any, is put into the place of its part. */
+static bool is_path(const char *path, const char *text, size_t *mib)
+{
+    size_t part = 0;
+    for (; *path != '\0'; path++) {
+        if (*path == 'N') {
+            if (!read_number(&text, &mib[part]))
+                return false;
+            continue;
+        }
+        part += *path == '.';
+        if (*path != *text++)
+            return false;
+    }
+    return *text == '\0';
+}
+
+/* A MIB: which name, then for each further part its number, or 0. */
+static int find(const char *text, size_t mib[PARTS_MAX])
+{
+    for (size_t i = 0; i < ARCA_ARRAY_LENGTH(names); i++) {
+        memset(mib, 0, PARTS_MAX * sizeof *mib);
+        if (is_path(names[i].path, text, mib)) {
+            mib[0] = i;
+            return 0;
+        }
+    }
+    return ENOENT;
+}
+
+static bool is_arena(size_t number)
+{
+    /* The number after the last means all of them, too: so it was before EVERY_ARENA. */
+    return number <= load_rlx(&arenas_given) || number == EVERY_ARENA;
+}
+
+static int give(const struct name *name, void *old, size_t *old_size)
+{
+    union value value;
+    int status = name->read(name, &value);
+    if (status != 0)
+        return status;
+    size_t size = smaller(*old_size, name->size);
+    memcpy(old, &value, size);
+    status = *old_size == name->size ? 0 : EINVAL;
+    *old_size = size;
+    return status;
+}
+
+static int take(const struct name *name, const void *fresh, size_t fresh_size)
+{
+    union value value = { 0 };
+    if (name->write == NULL)
+        return EPERM;
+    if (fresh_size != name->size)
+        return EINVAL;
+    memcpy(&value, fresh, fresh_size);
+    return name->write(&value);
+}
+
+static int answer(const size_t *mib, void *old, size_t *old_size, const void *fresh, size_t fresh_size)
+{
+    const struct name *name = &names[mib[0]];
+    bool gives = old != NULL && old_size != NULL;
+    int status = 0;
+    process_start();
+    process_after_fork();
+    if (strncmp(name->path, "arena.", 6) == 0 && !is_arena(mib[1]))
+        return ENOENT;
+    if (name->size == 0)
+        return gives || fresh != NULL ? EPERM : name->write(NULL);
+    if (fresh != NULL)
+        status = take(name, fresh, fresh_size);
+    return status == 0 && gives ? give(name, old, old_size) : status;
+}
+
+EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+EXPORT int mallctlnametomib(const char *name, size_t *mibp, size_t *miblenp);
+EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp, size_t newlen);
+EXPORT void malloc_stats_print(void (*write_cb)(void *, const char *), void *cbopaque, const char *opts);
+
+EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
+{
+    size_t mib[PARTS_MAX];
+    int status = find(name, mib);
+    return status != 0 ? status : answer(mib, oldp, oldlenp, newp, newlen);
+}
+
+EXPORT int mallctlnametomib(const char *name, size_t *mibp, size_t *miblenp)
+{
+    size_t mib[PARTS_MAX];
+    int status = find(name, mib);
+    if (status != 0)
+        return status;
+    size_t parts = parts_of(name);
+    if (*miblenp < parts)
+        return EINVAL;
+    memcpy(mibp, mib, parts * sizeof *mib);
+    *miblenp = parts;
+    return 0;
+}
+
+EXPORT int mallctlbymib(const size_t *mib, size_t miblen, void *oldp, size_t *oldlenp, void *newp, size_t newlen)
+{
+    if (miblen == 0 || mib[0] >= ARCA_ARRAY_LENGTH(names) || miblen != parts_of(names[mib[0]].path))
+        return ENOENT;
+    return answer(mib, oldp, oldlenp, newp, newlen);
+}
+
+struct sink {
+    void (*write)(void *context, const char *text);
+    void *context;
+};
+
+static void write_line(void *sink, const char *text)
+{
+    const struct sink *to = sink;
+    to->write(to->context, text);
+    to->write(to->context, "\n");
+}
+
+/* opts chooses among sections that Arca's text does not have. */
+EXPORT void malloc_stats_print(void (*write_cb)(void *, const char *), void *cbopaque, const char *opts)
+{
+    (void)opts;
+    if (write_cb != NULL)
+        report_write(write_line, &(struct sink){ write_cb, cbopaque });
+    else
+        report_print();
+}

@@ -1,0 +1,136 @@
+/* mallctl answers the names that servers ask for by name and by MIB, with figures that follow the heap, and refuses the rest by
+   the statuses of jemalloc's manual page; malloc_stats_print writes by the caller's function. */
+#include "check.h"
+#include <errno.h>
+#include <stdbool.h>
+
+__attribute__((weak)) int mallctl(const char *name, void *old, size_t *old_size, void *fresh, size_t fresh_size);
+__attribute__((weak)) int mallctlnametomib(const char *name, size_t *mib, size_t *parts);
+__attribute__((weak)) int mallctlbymib(const size_t *mib, size_t parts, void *old, size_t *old_size, void *fresh, size_t fresh_size);
+__attribute__((weak)) void malloc_stats_print(void (*write)(void *, const char *), void *context, const char *options);
+
+static size_t figure(const char *name)
+{
+    size_t value = 0, size = sizeof value;
+    CHECK(mallctl(name, &value, &size, NULL, 0) == 0, "(%s)", name);
+    CHECK(size == sizeof value);
+    return value;
+}
+
+static uint64_t refresh(void)
+{
+    uint64_t epoch = 1;
+    size_t size = sizeof epoch;
+    CHECK(mallctl("epoch", &epoch, &size, &epoch, size) == 0);
+    return epoch;
+}
+
+static void figures_follow_the_heap(void)
+{
+    uint64_t epoch = refresh();
+    size_t before = figure("stats.allocated"), size = 50 * MIB;
+    char *block = hide(malloc(size));
+    CHECK(block != NULL);
+    memset(block, 1, size);
+    CHECK(figure("stats.allocated") == before, "(without an epoch)");
+    CHECK(refresh() > epoch);
+    size_t allocated = figure("stats.allocated"), active = figure("stats.active"), resident = figure("stats.resident");
+    CHECK(allocated - before >= size && allocated - before < size + MIB, "(%zu, then %zu)", before, allocated);
+    CHECK(allocated <= active && active % 4096 == 0 && active <= resident);
+    CHECK(resident < resident_bytes() + 4 * MIB, "(%zu, the kernel says %zu)", resident, resident_bytes());
+    CHECK(figure("stats.mapped") >= active);
+    CHECK(figure("stats.metadata") > 0);
+    figure("stats.retained");
+    free(block);
+}
+
+static void purging_gives_memory_back(const char *name)
+{
+    enum { COUNT = 4000, SIZE = 5000 };
+    static char *blocks[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = hide(malloc(SIZE));
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], i, SIZE);
+    }
+    size_t full = resident_bytes();
+    for (int i = 0; i < COUNT; i++)
+        free(blocks[i]);
+    CHECK(mallctl(name, NULL, NULL, NULL, 0) == 0, "(%s)", name);
+    CHECK(full - resident_bytes() > (size_t)COUNT * SIZE / 2, "(%s)", name);
+}
+
+static void bad_questions_are_refused(void)
+{
+    char text[64];
+    size_t size = sizeof text, value = 5;
+    bool flag = true;
+    CHECK(mallctl("no.such.name", text, &size, NULL, 0) == ENOENT);
+    CHECK(mallctl("", text, &size, NULL, 0) == ENOENT);
+    CHECK(mallctl("stats.allocated.more", text, &size, NULL, 0) == ENOENT);
+    CHECK(mallctl("stats", text, &size, NULL, 0) == ENOENT);
+    CHECK(mallctl("arena.purge", NULL, NULL, NULL, 0) == ENOENT);
+    CHECK(mallctl("arena.77.purge", NULL, NULL, NULL, 0) == ENOENT);
+    CHECK(mallctl("arena.99999999999999999999.purge", NULL, NULL, NULL, 0) == ENOENT);
+    CHECK(mallctl("arena.0.purge", &value, &size, NULL, 0) == EPERM);
+    CHECK(mallctl("stats.allocated", NULL, NULL, &value, sizeof value) == EPERM);
+    CHECK(mallctl("epoch", NULL, NULL, &flag, sizeof flag) == EINVAL);
+    size = 4;
+    CHECK(mallctl("stats.allocated", text, &size, NULL, 0) == EINVAL && size == 4);
+    size = sizeof text;
+    CHECK(mallctl("stats.allocated", text, &size, NULL, 0) == EINVAL && size == sizeof(size_t));
+    size = sizeof flag;
+    CHECK(mallctl("background_thread", &flag, &size, NULL, 0) == 0);
+    CHECK(mallctl("background_thread", NULL, NULL, &flag, sizeof flag) == 0);
+    flag = !flag;
+    CHECK(mallctl("background_thread", NULL, NULL, &flag, sizeof flag) == EPERM);
+}
+
+static void names_have_mibs(void)
+{
+    size_t mib[5] = { 0 }, parts = 5, size = sizeof(unsigned), value;
+    unsigned count = 0, created = 0;
+    CHECK(mallctl("arenas.create", &created, &size, NULL, 0) == 0);
+    CHECK(mallctl("arenas.narenas", &count, &size, NULL, 0) == 0);
+    CHECK(created > 0 && count == created + 1);
+    CHECK(mallctlnametomib("arena.0.purge", mib, &parts) == 0 && parts == 3);
+    for (mib[1] = 0; mib[1] <= count; mib[1]++)
+        CHECK(mallctlbymib(mib, parts, NULL, NULL, NULL, 0) == 0);
+    CHECK(mallctlbymib(mib, parts, NULL, NULL, NULL, 0) == ENOENT);
+    CHECK(mallctlbymib(mib, 2, NULL, NULL, NULL, 0) == ENOENT);
+    mib[0] = 12345;
+    CHECK(mallctlbymib(mib, parts, NULL, NULL, NULL, 0) == ENOENT);
+    CHECK(mallctlnametomib("arena.0.no", mib, &parts) == ENOENT);
+    parts = 1;
+    CHECK(mallctlnametomib("stats.active", mib, &parts) == EINVAL);
+    parts = 5;
+    size = sizeof value;
+    CHECK(mallctlnametomib("stats.active", mib, &parts) == 0 && parts == 2);
+    CHECK(mallctlbymib(mib, parts, &value, &size, NULL, 0) == 0 && value == figure("stats.active"));
+}
+
+static void append(void *text, const char *more)
+{
+    CHECK(strlen(text) + strlen(more) < 4096);
+    strcat(text, more);
+}
+
+int main(void)
+{
+    if (mallctl == NULL)
+        SKIP("no mallctl in this malloc");
+    const char *version = NULL;
+    size_t size = sizeof version;
+    CHECK(mallctl("version", &version, &size, NULL, 0) == 0 && strstr(version, "Arca") == version);
+    figures_follow_the_heap();
+    purging_gives_memory_back("arena.0.purge");
+    purging_gives_memory_back("arena.4096.purge");
+    CHECK(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) == 0);
+    bad_questions_are_refused();
+    names_have_mibs();
+    static char text[4096];
+    malloc_stats_print(append, text, "J");
+    CHECK(strstr(text, "mapped") != NULL && text[strlen(text) - 1] == '\n');
+    exercise_heap();
+    return 0;
+}

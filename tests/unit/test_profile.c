@@ -1,0 +1,265 @@
+/* The heap profile: what is sampled, and that a sample is a block like any other. */
+#include "harness.h"
+
+#include "arca/arca.h"
+#include "arenas/sample.h"
+#include "front/door.h"
+#include "front/process.h"
+#include "front/profile.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void profile_on(uint64_t rate)
+{
+    arca_free(arca_malloc(1)); /* the options are read */
+    options.profile = rate;
+    profile_start();
+}
+
+static struct tallies copied[SITES_MAX], all;
+
+static const struct tallies *now(void)
+{
+    sites_copy(&samples, copied, SITES_MAX, &all);
+    return &all;
+}
+
+/* At this rate a gap beyond a block of 100 bytes does not happen. */
+#define EVERY_BLOCK 1
+
+TEST(profile, nothing_is_sampled_without_the_option)
+{
+    for (unsigned i = 0; i < 100000; i++)
+        arca_free(arca_malloc(1000));
+    CHECK_EQ(now()->total.blocks, 0);
+    CHECK_EQ(malloc_fast_max, SMALL_MAX);
+    CHECK(arca_profile_dump("/dev/null", ARCA_PROFILE_LIVE) == -1 && errno == ENOTSUP);
+}
+
+static void *allocate(unsigned how, size_t size)
+{
+    void *block = NULL;
+    switch (how) {
+    case 0:
+        return arca_malloc(size);
+    case 1:
+        return arca_calloc(1, size);
+    case 2:
+        return arca_realloc(NULL, size);
+    case 3:
+        return arca_memalign(512, size);
+    case 4:
+        return arca_posix_memalign(&block, 64, size) == 0 ? block : NULL;
+    default:
+        return arca_aligned_alloc(4096, size);
+    }
+}
+#define WAYS 6
+
+TEST(profile, every_way_to_allocate_is_sampled)
+{
+    static const size_t sizes[] = { 100, 5000, 32768, 32769, 200000, 50000000 };
+    profile_on(EVERY_BLOCK);
+    for (unsigned how = 0; how < WAYS; how++) {
+        for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+            uint64_t before = now()->total.blocks;
+            char *block = allocate(how, sizes[i]);
+            REQUIRE(block != NULL);
+            CHECK_EQ(now()->total.blocks, before + 1);
+            CHECK_EQ(now()->live.blocks, 1);
+            CHECK(now()->live.bytes >= sizes[i]);
+            CHECK(arca_malloc_usable_size(block) >= sizes[i]);
+            CHECK(how > 2 || arca_malloc_usable_size(block) == arca_good_size(sizes[i]));
+            memset(block, 1, sizes[i]);
+            arca_free(block);
+            CHECK_EQ(now()->live.blocks, 0);
+            CHECK_EQ(now()->live.bytes, 0);
+        }
+    }
+    arca_heap_check();
+}
+
+TEST(profile, a_sample_is_zeroed_by_calloc)
+{
+    profile_on(EVERY_BLOCK);
+    for (unsigned i = 0; i < 100; i++) {
+        char *block = arca_calloc(1, 1000);
+        for (unsigned k = 0; k < 1000; k++)
+            CHECK_EQ(block[k], 0);
+        memset(block, 0xff, 1000);
+        arca_free(block);
+    }
+}
+
+TEST(profile, realloc_keeps_the_bytes_and_counts_the_new_block)
+{
+    static const size_t sizes[] = { 100, 300, 40000, 70000, 200000, 90000, 40000000, 80000000, 500, 100 };
+    profile_on(EVERY_BLOCK);
+    unsigned char *block = arca_malloc(100);
+    memset(block, 7, 100);
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        block = arca_realloc(block, sizes[i]);
+        REQUIRE(block != NULL);
+        for (unsigned k = 0; k < 100; k++)
+            CHECK_EQ(block[k], 7);
+        CHECK_EQ(now()->live.blocks, 1);
+        CHECK_EQ(now()->live.bytes, sizes[i]);
+    }
+    arca_free(block);
+    CHECK_EQ(now()->live.blocks, 0);
+}
+
+TEST(profile, blocks_of_an_explicit_heap_go_with_it)
+{
+    profile_on(EVERY_BLOCK);
+    arca_heap *heap = arca_heap_create();
+    for (unsigned i = 0; i < 10; i++)
+        CHECK(arca_heap_malloc(heap, 100 + 10000 * i) != NULL);
+    arca_free(arca_heap_calloc(heap, 1, 100));
+    CHECK_EQ(now()->live.blocks, 10);
+    arca_heap_destroy(heap);
+    CHECK_EQ(now()->live.blocks, 0);
+    CHECK_EQ(now()->total.blocks, 11);
+}
+
+static void *free_it(void *block)
+{
+    arca_free(block);
+    return NULL;
+}
+
+TEST(profile, another_thread_may_free_a_sample)
+{
+    profile_on(EVERY_BLOCK);
+    pthread_t thread;
+    void *block = arca_malloc(100);
+    REQUIRE(pthread_create(&thread, NULL, free_it, block) == 0);
+    pthread_join(thread, NULL);
+    CHECK_EQ(now()->live.blocks, 0);
+}
+
+/* Each sample of s bytes stands for s / (1 - e^(-s / rate)): the sum estimates what was allocated, and its deviation
+ * is below sqrt(rate * bytes).  Six of these happen once in a billion runs. */
+static double samples_stand_for(const struct tallies *tallies, uint32_t count, double rate)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        double blocks = (double)tallies[i].total.blocks, size = blocks == 0 ? 0 : (double)tallies[i].total.bytes / blocks;
+        double x = size / rate, p = 1; /* 1 - e^-x */
+        if (x < 20) {
+            double power = 1, series = 0;
+            for (unsigned k = 1; k < 100; k++) {
+                power *= x / k;
+                series += power; /* e^x - 1 */
+            }
+            p = series / (1 + series);
+        }
+        sum += blocks == 0 ? 0 : blocks * size / p;
+    }
+    return sum;
+}
+
+__attribute__((noinline)) static void allocate_from_one_place(size_t size, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        arca_free(arca_malloc(size));
+}
+
+TEST(profile, samples_stand_for_all_bytes)
+{
+    enum { RATE = 10000, TIMES = 20000 };
+    static const size_t sizes[] = { 50, 3000, 40000 };
+    profile_on(RATE);
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint32_t before = sites_copy(&samples, copied, SITES_MAX, &all);
+        static struct tallies earlier[SITES_MAX];
+        memcpy(earlier, copied, before * sizeof *copied);
+        allocate_from_one_place(sizes[i], TIMES);
+        uint32_t count = sites_copy(&samples, copied, SITES_MAX, &all);
+        for (uint32_t k = 0; k < before; k++) {
+            copied[k].total.blocks -= earlier[k].total.blocks;
+            copied[k].total.bytes -= earlier[k].total.bytes;
+        }
+        double truth = (double)sizes[i] * TIMES, off = samples_stand_for(copied, count, RATE) / truth - 1;
+        CHECK(off * off * truth < 36.0 * RATE);
+    }
+}
+
+static void *draw_first_gap(void *gap)
+{
+    *(int64_t *)gap = profile_draw(0) ? 0 : profile_left;
+    return NULL;
+}
+
+TEST(profile, threads_do_not_sample_the_same_requests)
+{
+    enum { THREADS = 8 };
+    int64_t gaps[THREADS];
+    profile_on(1 << 30);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        REQUIRE(pthread_create(&thread, NULL, draw_first_gap, &gaps[i]) == 0);
+        pthread_join(thread, NULL);
+        for (unsigned k = 0; k < i; k++)
+            CHECK(gaps[k] != gaps[i]);
+    }
+}
+
+TEST(profile, a_child_of_fork_goes_on)
+{
+    profile_on(EVERY_BLOCK);
+    void *block = arca_malloc(100);
+    pid_t child = fork();
+    if (child == 0) {
+        arca_free(block);
+        block = arca_malloc(200);
+        _exit(now()->live.bytes == 200 ? 0 : 1);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    arca_free(block);
+}
+
+/* The number after each of these texts. */
+static uint64_t number_after(const char *text, const char *what)
+{
+    const char *at = strstr(text, what);
+    return at == NULL ? UINT64_MAX : strtoull(at + strlen(what), NULL, 10);
+}
+
+static const char *dumped(enum arca_profile_view view)
+{
+    static char text[1 << 20];
+    char path[] = "/tmp/arca-profile-XXXXXX";
+    int fd = mkstemp(path);
+    REQUIRE(fd >= 0);
+    CHECK_EQ(arca_profile_dump(path, view), 0);
+    ssize_t length = read(fd, text, sizeof text - 1);
+    REQUIRE(length > 0);
+    text[length] = '\0';
+    close(fd);
+    unlink(path);
+    return text;
+}
+
+TEST(profile, the_file_has_sites_and_mappings)
+{
+    profile_on(EVERY_BLOCK);
+    void *block = arca_malloc(1000), *more = arca_malloc(500);
+    arca_free(more);
+    const char *text = dumped(ARCA_PROFILE_LIVE);
+    CHECK(strncmp(text, "heap profile: 1: 1000 [2: 1500] @ heap_v2/1\n", 44) == 0);
+    CHECK(strstr(text, "\n1: 1000 [1: 1000] @ 0x") != NULL);
+    CHECK(strstr(text, "\nMAPPED_LIBRARIES:\n") != NULL);
+    CHECK(strstr(text, "test_profile") != NULL);
+    text = dumped(ARCA_PROFILE_PEAK);
+    CHECK_EQ(number_after(text, "heap profile: 2: "), 1500);
+    CHECK(strstr(text, "\n1: 500 [1: 500] @ 0x") != NULL);
+    arca_free(block);
+    CHECK(arca_profile_dump("/nonexistent/file", ARCA_PROFILE_LIVE) == -1 && errno == EIO);
+}
