@@ -5,6 +5,7 @@
 #include "arenas/page_map.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/probe.h"
 #include "base/stats.h"
 
 #include <string.h>
@@ -129,6 +130,7 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
     lock_release(&arenas.lock);
     add_rlx(&arenas.mapped_slices, size);
     stats_add(arenas_mapped, 1);
+    PROBE2(arena_map, base, (size_t)size << SLICE_SHIFT);
     return arena;
 }
 

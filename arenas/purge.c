@@ -2,6 +2,7 @@
 #include "arenas/purge.h"
 
 #include "arenas/arena.h"
+#include "base/probe.h"
 #include "base/stats.h"
 
 struct batch {
@@ -137,6 +138,7 @@ static size_t release_arena(struct arena *arena)
     arena->slices = 0;
     arenas.purging--;
     lock_release(&arenas.lock);
+    PROBE2(arena_unmap, base, bytes);
     os_unmap((void *)base, bytes);
     os_purge(arena->spans, sizeof arena->spans);
     lock_acquire(&arenas.lock);
@@ -196,6 +198,7 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
             bytes += batch.ranges[i].bytes;
         stats_add(purge_runs, 1);
         stats_add(purged_bytes, bytes);
+        PROBE2(purge, bytes, batch.count);
         total += bytes;
     }
     lock_release(&purger);

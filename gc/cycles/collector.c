@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "base/probe.h"
 #include "gc/cycles/events.h"
 #include "gc/cycles/finder.h"
 #include "gc/cycles/teardown.h"
@@ -185,6 +186,7 @@ long collector_collect(unsigned generation)
     struct outcome outcome = { .failed = false };
     uint64_t start = now_microseconds();
     int64_t blocks = load_rlx(&watch_blocks);
+    PROBE1(collect_begin, generation);
     events_call(&(struct arca_gc_event){ .start = true, .generation = (int)generation });
     collector_activate();
     collect_active(generation, &outcome);
@@ -192,6 +194,7 @@ long collector_collect(unsigned generation)
     uint64_t microseconds = now_microseconds() - start;
     note(generation, &outcome, microseconds);
     count_from(blocks - (int64_t)outcome.collected); /* what was born meanwhile is young */
+    PROBE2(collect_end, generation, outcome.collected);
     events_call(&(struct arca_gc_event){ .generation = (int)generation, .collected = outcome.collected,
                                          .uncollectable = outcome.uncollectable, .microseconds = microseconds });
     return outcome.failed ? -1 : (long)outcome.collected;

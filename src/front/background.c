@@ -4,6 +4,7 @@
 #include "arenas/arena.h"
 #include "arenas/purge.h"
 #include "base/options.h"
+#include "base/probe.h"
 #include "base/stats.h"
 #include "heap/heap.h"
 
@@ -29,7 +30,10 @@ static uint32_t hold_in_force(void)
     if (options.purge == OPTION_NEVER)
         return INT32_MAX;
     size_t resident = (load_rlx(&arenas.used_slices) + load_rlx(&arenas.dirty_slices)) << SLICE_SHIFT;
-    return options.limit != 0 && resident > options.limit ? 0 : (uint32_t)options.purge;
+    if (options.limit == 0 || resident <= options.limit)
+        return (uint32_t)options.purge;
+    PROBE2(pressure, resident, options.limit);
+    return 0;
 }
 
 static uint32_t round_ms(void)
@@ -59,7 +63,9 @@ static size_t sweep_heaps(uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms, 
     for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
         if (!heap_needs_sweep(heap) || !heap_park_finish(heap, barrier))
             continue;
-        bytes += heap_sweep_locked(heap, now_ms, since_ms, hold_ms);
+        size_t trimmed = heap_sweep_locked(heap, now_ms, since_ms, hold_ms);
+        PROBE2(sweep, heap->index, trimmed);
+        bytes += trimmed;
         *interrupted |= lock_is_wanted(&heap->lock);
         lock_release(&heap->lock);
         stats_add(heaps_swept, 1);

@@ -5,6 +5,7 @@
 #include "arenas/large.h"
 #include "arenas/page_map.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "heap/retired.h"
 #include "heap/watch.h"
 
@@ -375,6 +376,8 @@ static size_t purge_batch(struct trim_batch *batch)
     }
     /* A refusal costs nothing but the memory: uncarved pages promise no zeros. */
     bool done = os_purge_ranges(batch->ranges, batch->count);
+    if (done)
+        PROBE2(trim, bytes, batch->count);
     batch->count = 0;
     return done ? bytes : 0;
 }

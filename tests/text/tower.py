@@ -16,7 +16,7 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 
 # Bottom up; inside a floor from left to right.  A module is a file's stem, or stands in MODULE_OF_FILE.
 FLOORS = {
-    "src/base": "compiler poison atomic bits os log lock memory spelling options stats unwind",
+    "src/base": "compiler poison atomic bits os log lock memory spelling options stats probe unwind",
     "arenas": "span page_map bitmap meta site sample huge_page arena large purge",
     "src/heap": "size_class block remote pool watch retired heap",
     "src/front": "door profile background process thread supply objects explicit malloc report interpose operators",
