@@ -374,10 +374,12 @@ static void free_slices_locked(struct arena *arena, uint32_t index, uint32_t cou
 void arena_return(struct span *span, uint32_t now_ms)
 {
     struct arena *arena = span->arena;
-    page_map_set(span->start, load_rlx(&span->kind) == SPAN_LARGE ? 1 : span->slices, NULL);
+    bool entered = load_rlx(&span->kind) == SPAN_POOL || load_rlx(&span->kind) == SPAN_OBJECT;
+    page_map_set(span->start, entered ? span->slices : 1, NULL);
     store_rlx(&span->heap, NULL);
     lock_acquire(&arenas.lock);
     store_rlx(&span->kind, (uint8_t)SPAN_FREE);
+    store_rlx(&span->holder, 0u);
     if (arena->huge) {
         arena->freed_ms[0] = now_ms;
         arena->free_slices = arena->dirty_slices = arena->slices;
@@ -407,15 +409,44 @@ bool arena_extend(struct span *span, uint32_t slices)
     return done;
 }
 
-void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms)
+static void shrink_locked(struct span *span, uint32_t slices, uint32_t now_ms)
 {
-    struct arena *arena = span->arena;
-    if (arena->huge)
-        return;
-    lock_acquire(&arenas.lock);
     uint32_t less = span->slices - slices;
     span->slices = slices;
-    free_slices_locked(arena, slice_index(arena, span) + slices, less, now_ms);
+    free_slices_locked(span->arena, slice_index(span->arena, span) + slices, less, now_ms);
+}
+
+void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms)
+{
+    if (span->arena->huge)
+        return;
+    lock_acquire(&arenas.lock);
+    shrink_locked(span, slices, now_ms);
+    lock_release(&arenas.lock);
+}
+
+/* Done under the lock, though it is a system call: who frees the block, or grows it, must not meet it half way.  It is
+ * one for a block that has grown again and again, and stayed small. */
+static void purge_tail_locked(struct span *span, size_t used)
+{
+    struct os_range tail = { (void *)(span->start + used), SLICE_SIZE - used };
+    if (!span->stained || used > SLICE_SIZE / 2)
+        return;
+    huge_page_break(&span->arena->huge_pages, &tail);
+    os_purge(tail.address, tail.bytes);
+    span->stained = false;
+}
+
+void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms)
+{
+    lock_acquire(&arenas.lock);
+    if (load_rlx(&span->holder) == holder) {
+        size_t used = load_rlx(&span->large_size);
+        if (slices_for(used) < span->slices)
+            shrink_locked(span, slices_for(used), now_ms);
+        purge_tail_locked(span, used);
+        store_rel(&span->holder, 0u); /* P:holder release: its slices, to growth.c */
+    }
     lock_release(&arenas.lock);
 }
 

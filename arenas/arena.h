@@ -38,7 +38,7 @@ struct arena {
     uint64_t free_bits[BITMAP_WORDS(ARENA_SLICES)];
     uint64_t dirty_bits[BITMAP_WORDS(ARENA_SLICES)];
     uint32_t freed_ms[ARENA_SLICES]; /* of dirty slices */
-    struct span spans[ARENA_SLICES] ARCA_ALIGNED(OS_PAGE_SIZE);
+    struct span spans[ARENA_SLICES]; /* not from the start of a page on: large blocks keep the first lines of pages busy */
 };
 
 struct arenas {
@@ -69,6 +69,10 @@ void arena_return(struct span *span, uint32_t now_ms);
 bool arena_extend(struct span *span, uint32_t slices);
 /* Cuts the tail off. */
 void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms);
+
+/* Cuts off what a large block does not use, if holder holds it still; then nobody does.  Of a block that uses less
+ * than half a slice, so do the pages in the rest of its slice. */
+void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms);
 
 /* For large blocks that have an arena of their own: the mapping moved or grew. */
 bool arena_remap_huge(struct span **span, uint32_t slices);

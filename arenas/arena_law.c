@@ -76,6 +76,7 @@ static void rebuild_arena(struct arena *arena, uint32_t now_ms)
         case SPAN_POOL:
         case SPAN_LARGE:
         case SPAN_OBJECT:
+        case SPAN_SPARE:
             i += span->slices;
             continue;
         case SPAN_PURGING:

@@ -17,11 +17,6 @@ static uint32_t checked_slices(size_t bytes)
     return bytes > (size_t)1 << 47 ? 0 : slices_for(bytes);
 }
 
-static void set_size(struct span *span, size_t bytes)
-{
-    store_rlx(&span->large_size, bits_round_up(bytes, OS_PAGE_SIZE));
-}
-
 struct span *large_create(size_t bytes, size_t align, bool *zeroed)
 {
     uint32_t slices = checked_slices(bytes);
@@ -30,8 +25,9 @@ struct span *large_create(size_t bytes, size_t align, bool *zeroed)
     uint32_t align_slices = align <= SLICE_SIZE ? 1 : (uint32_t)(align >> SLICE_SHIFT);
     struct span *span = arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
     if (span != NULL) {
-        set_size(span, bytes);
+        span->stained = !*zeroed;
         span->site = SITE_NONE;
+        large_set_size(span, bytes);
     }
     return span;
 }
@@ -68,6 +64,6 @@ struct span *large_resize(struct span *span, size_t bytes, uint32_t now_ms)
             arena_shrink(span, slices, now_ms);
         }
     }
-    set_size(span, bytes);
+    large_set_size(span, bytes);
     return span;
 }

@@ -8,6 +8,12 @@
 
 #include "arenas/span.h"
 
+/* What its owner may use. */
+ARCA_INLINE void large_set_size(struct span *span, size_t bytes)
+{
+    store_rlx(&span->large_size, bits_round_up(bytes, OS_PAGE_SIZE));
+}
+
 /* A block of at least bytes, aligned to align (a power of two); NULL without memory or when the size
  * overflows.  *zeroed: it reads as zeros. */
 struct span *large_create(size_t bytes, size_t align, bool *zeroed);

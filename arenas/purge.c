@@ -140,7 +140,7 @@ static size_t release_arena(struct arena *arena)
     lock_release(&arenas.lock);
     PROBE2(arena_unmap, base, bytes);
     os_unmap((void *)base, bytes);
-    os_purge(arena->spans, sizeof arena->spans);
+    os_purge((void *)bits_round_up((uintptr_t)arena->spans, OS_PAGE_SIZE), sizeof arena->spans - OS_PAGE_SIZE);
     lock_acquire(&arenas.lock);
     arena_spare_locked(arena);
     lock_release(&arenas.lock);

@@ -32,6 +32,7 @@ enum span_kind {
     SPAN_LARGE,
     SPAN_OBJECT, /* one large object of libarcagc */
     SPAN_PURGING, /* free slices whose pages are on their way back to the system */
+    SPAN_SPARE,   /* a large block that was freed, in the cache of a heap */
 };
 
 struct heap;
@@ -72,11 +73,13 @@ struct span {
     uint32_t slices;   /* of the span; set at its first slice only */
     uint32_t site;     /* of a large block: where it was sampled, or SITE_NONE */
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
-    uint32_t extent;     /* of a pool: bytes that its blocks take, capacity * block_size */
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
-    bool stained;        /* claimed dirty and not trimmed since: its uncarved pages may be resident */
+    bool stained;        /* claimed dirty and not trimmed since: pages that it does not use may be resident */
     _Atomic uint8_t kind;
+    /* Of a large block: 1 + the index of the heap that holds slices behind it for its growth, or 0.  Not 0: only that
+     * heap resizes it without the arena lock.  From and to 0 under the lock, or by the heap that is named. */
+    _Atomic uint32_t holder;
 } ARCA_ALIGNED(ARCA_CACHE_LINE);
 
 _Static_assert(offsetof(struct span, free_list) == ARCA_CACHE_LINE, "free() reads one line of a span");

@@ -214,8 +214,10 @@ void os_break_huge_page(void *address)
     errno = saved;
 }
 
-/* NULL until the first mark, or where the kernel can not wipe.  0 in a new child. */
-static _Atomic(_Atomic uint32_t *) fork_page;
+/* A word of a page that a fork wipes: 0 in a new child.  NULL until the first mark, or where the kernel can not wipe.
+ * Not the page's first word: a program that touches page after page throws the first lines of all out of the cache. */
+static _Atomic(_Atomic uint32_t *) fork_word;
+#define FORK_WORD_PLACE (OS_PAGE_SIZE / sizeof(uint32_t) / 3)
 static _Atomic pid_t own_process;
 
 #define FORK_NONE 1u
@@ -223,19 +225,20 @@ static _Atomic pid_t own_process;
 
 void os_fork_mark(void)
 {
-    _Atomic uint32_t *page = load_rlx(&fork_page);
+    _Atomic uint32_t *word = load_rlx(&fork_word);
     int saved = errno;
-    if (page == NULL) {
-        page = map_raw(OS_PAGE_SIZE);
+    if (word == NULL) {
+        _Atomic uint32_t *page = map_raw(OS_PAGE_SIZE);
         if (page != NULL && (os_fault() || madvise((void *)page, OS_PAGE_SIZE, MADV_WIPEONFORK) != 0)) {
             munmap((void *)page, OS_PAGE_SIZE);
             page = NULL;
         }
-        store_rlx(&fork_page, page);
+        word = page == NULL ? NULL : page + FORK_WORD_PLACE;
+        store_rlx(&fork_word, word);
     }
     store_rlx(&own_process, getpid());
-    if (page != NULL)
-        store_rel(page, FORK_NONE); /* P:fork repair release: what was repaired */
+    if (word != NULL)
+        store_rel(word, FORK_NONE); /* P:fork repair release: what was repaired */
     errno = saved;
 }
 
@@ -246,17 +249,17 @@ bool os_process_is_ours(void)
 
 enum os_fork_state os_fork_state(void)
 {
-    _Atomic uint32_t *page = load_rlx(&fork_page);
-    if (page == NULL)
+    _Atomic uint32_t *word = load_rlx(&fork_word);
+    if (word == NULL)
         return OS_FORK_UNKNOWN;
-    return load_acq(page) == FORK_NONE ? OS_FORK_NONE : OS_FORK_CHILD; /* P:fork repair acquire: with os_fork_mark */
+    return load_acq(word) == FORK_NONE ? OS_FORK_NONE : OS_FORK_CHILD; /* P:fork repair acquire: with os_fork_mark */
 }
 
 bool os_fork_claim(void)
 {
-    _Atomic uint32_t *page = load_rlx(&fork_page);
+    _Atomic uint32_t *word = load_rlx(&fork_word);
     uint32_t expected = 0;
-    if (cas_acq(page, &expected, FORK_REPAIRING))
+    if (cas_acq(word, &expected, FORK_REPAIRING))
         return true;
     while (os_fork_state() == OS_FORK_CHILD)
         sched_yield();

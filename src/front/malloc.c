@@ -3,6 +3,7 @@
 
 #include "arenas/arena.h"
 #include "arenas/large.h"
+#include "arenas/site.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "front/background.h"
@@ -11,6 +12,7 @@
 #include "front/process.h"
 #include "front/profile.h"
 #include "front/thread.h"
+#include "heap/growth.h"
 
 #include <errno.h>
 #include <string.h>
@@ -87,6 +89,37 @@ static void *small_try(size_t size)
     return block;
 }
 
+/* What the thread freed last, if that fits; NULL for a thread without a heap, too: the sentinel keeps nothing. */
+static void *large_take(size_t size)
+{
+    if (size > SPAN_CACHE_SLICES * SLICE_SIZE)
+        return NULL;
+    struct heap *heap = door_enter(&thread_door);
+    struct span *span = span_cache_take(&heap->spares, slices_for(size));
+    if (likely(span != NULL)) {
+        bump_rlx(&heap->slow_ops, 1u);
+        large_set_size(span, size);
+    }
+    door_leave(&thread_door);
+    return span == NULL ? NULL : (void *)span->start;
+}
+
+/* A large block to the thread's spares, while they have room.  No lock is taken. */
+static bool large_put(void *address)
+{
+    struct heap *heap = door_enter(&thread_door);
+    struct span *span = page_map_find((uintptr_t)address);
+    bool kept = heap != &heap_sentinel && span != NULL && load_rlx(&span->kind) == SPAN_LARGE &&
+                span->start == (uintptr_t)address && load_rlx(&span->heap) == NULL && span->site == SITE_NONE &&
+                growth_leave(heap, span) && span_cache_has_room(&heap->spares, span);
+    if (likely(kept)) {
+        bump_rlx(&heap->slow_ops, 1u);
+        span_cache_put(&heap->spares, span);
+    }
+    door_leave(&thread_door);
+    return kept;
+}
+
 static void *large_try(size_t size, size_t align, bool *zeroed)
 {
     process_start();
@@ -95,8 +128,7 @@ static void *large_try(size_t size, size_t align, bool *zeroed)
     return span == NULL ? NULL : (void *)span->start;
 }
 
-/* frame: of the function that the program called. */
-ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, const void *frame)
+static void *large_make(size_t size, size_t align, bool *zeroed)
 {
     void *block = large_try(size, align, zeroed);
     if (unlikely(block == NULL) && size <= PTRDIFF_MAX) {
@@ -105,9 +137,19 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, 
     }
     if (unlikely(block == NULL))
         errno = ENOMEM;
-    else if (unlikely(options.profile != 0) && profile_is_due(size))
-        profile_take(block, size, frame);
     background_poke();
+    return block;
+}
+
+/* frame: of the function that the program called. */
+ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, const void *frame)
+{
+    void *block = align <= SLICE_SIZE ? large_take(size) : NULL;
+    *zeroed = false;
+    if (block == NULL)
+        block = large_make(size, align, zeroed);
+    if (unlikely(options.profile != 0) && block != NULL && profile_is_due(size))
+        profile_take(block, size, frame);
     return block;
 }
 
@@ -188,6 +230,16 @@ static void large_free(struct span *span)
         lock_release(&heap->lock);
         if (!alive) /* lost in a fork, and the block with it */
             return;
+    } else if (span->site == SITE_NONE && (heap = thread_enter_earned()) != NULL) {
+        heap_note_slow_op(heap);
+        bool kept = growth_leave(heap, span) && span->slices <= SPAN_CACHE_SLICES;
+        if (kept) {
+            span_cache_make_room(&heap->spares, span->slices, heap->now_ms);
+            span_cache_put(&heap->spares, span);
+        }
+        door_leave(&thread_door);
+        if (kept)
+            return;
     }
     large_destroy(span, os_now_ms());
 }
@@ -245,7 +297,7 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
 
 void free_slow(void *address)
 {
-    if (address == NULL)
+    if (address == NULL || large_put(address))
         return;
     int saved = errno;
     process_after_fork();
@@ -375,46 +427,122 @@ void *arca_pvalloc(size_t size)
 /* ---- realloc ------------------------------------------------------------------------------------------- */
 
 /* In place, or NULL.  frame: of the function that the program called. */
-static void *resize_in_place(struct span *span, void *block, size_t size, const void *frame)
+static void *resize_large(struct span *span, size_t size, const void *frame)
 {
-    if (load_rlx(&span->kind) == SPAN_LARGE) {
-        if (size <= SMALL_MAX)
-            return NULL;
-        if (size <= load_rlx(&span->large_size) && size > load_rlx(&span->large_size) / 2)
-            return block;
-        struct heap *heap = load_rlx(&span->heap);
-        if (heap != NULL && span->arena->huge)
-            return NULL; /* a move would have to be seen by its heap's list */
-        span = large_resize(span, size, os_now_ms());
-        if (unlikely(options.profile != 0) && span != NULL)
-            profile_resize(span, size, frame);
-        return span == NULL ? NULL : (void *)span->start;
-    }
-    bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
-    return fits ? block : NULL;
+    if (size <= SMALL_MAX)
+        return NULL;
+    growth_drop(span);
+    struct heap *heap = load_rlx(&span->heap);
+    if (heap != NULL && span->arena->huge)
+        return NULL; /* a move would have to be seen by its heap's list */
+    span = large_resize(span, size, os_now_ms());
+    if (unlikely(options.profile != 0) && span != NULL)
+        profile_resize(span, size, frame);
+    return span == NULL ? NULL : (void *)span->start;
 }
 
-void *arca_realloc(void *block, size_t size)
+/* As it is, or into slices that the thread's heap holds behind a block that it has grown before. */
+static bool large_fits(struct span *span, size_t size)
 {
-    if (block == NULL)
-        return malloc_fast(size);
-    if (size == 0) {
-        free_fast(block);
-        return NULL;
+    size_t usable = load_rlx(&span->large_size);
+    if (size <= usable || load_rlx(&span->holder) == 0)
+        return size <= usable && size > usable / 2 && (size > SMALL_MAX || usable <= SMALL_MAX);
+    struct heap *heap = door_enter(&thread_door); /* nothing is held by the sentinel */
+    bool done = growth_continue(heap, span, size);
+    door_leave(&thread_door);
+    return done;
+}
+
+/* A block that has moved so often in a row, and no other in between, is going to grow on. */
+#define GROWTH_MOVES 4
+/* Nearly twice its size up to here; beyond, a span, with room that takes no memory before it is used. */
+#define GROWTH_BLOCK_MAX OS_PAGE_SIZE
+
+static void *growing_alloc(size_t size)
+{
+    struct span *span = NULL;
+    struct heap *heap = thread_enter(&thread_door);
+    if (heap != NULL) {
+        heap_note_slow_op(heap);
+        span = growth_start(heap, size);
+        door_leave(&thread_door);
     }
-    process_after_fork();
-    struct span *span = checked_span("realloc", block);
-    void *same = resize_in_place(span, block, size, ARCA_FRAME());
-    if (same != NULL)
-        return same;
-    size_t old = usable_bytes(span);
+    background_poke();
+    return span != NULL ? (void *)span->start : malloc_fast(size);
+}
+
+/* Of the largest class whose blocks are less than twice as large: shrinking a block to this size would leave it there. */
+static size_t size_below_twice(size_t size)
+{
+    unsigned class = size_class_of(2 * size);
+    return size_classes[class].block_size / 2 < size ? size_classes[class].block_size : size_classes[class - 1].block_size;
+}
+
+/* A larger place for a block. */
+static void *grow_elsewhere(const void *block, size_t size)
+{
+    static ARCA_TLS struct {
+        const void *block; /* that was moved last */
+        unsigned moves;
+    } last;
+    void *fresh;
+    last.moves = last.block == block ? last.moves + 1 : 1;
+    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2 || options.profile != 0)
+        fresh = malloc_fast(size);
+    else if (size <= GROWTH_BLOCK_MAX / 2)
+        fresh = malloc_fast(size_below_twice(size));
+    else
+        fresh = growing_alloc(size);
+    last.block = fresh;
+    return fresh;
+}
+
+static void *alloc_elsewhere(const struct span *span, const void *block, size_t old, size_t size)
+{
     struct heap *owner = load_rlx(&span->heap);
-    void *fresh = owner != NULL && owner->explicit_heap ? arca_heap_malloc((arca_heap *)owner, size) : malloc_fast(size);
-    if (fresh != NULL) {
+    if (unlikely(owner != NULL && owner->explicit_heap))
+        return arca_heap_malloc((arca_heap *)owner, size);
+    return size > old ? grow_elsewhere(block, size) : malloc_fast(size);
+}
+
+static void *move_block(struct span *span, void *block, size_t size)
+{
+    size_t old = usable_bytes(span);
+    void *fresh = alloc_elsewhere(span, block, old, size);
+    if (likely(fresh != NULL)) {
         memcpy(fresh, block, old < size ? old : size);
         free_fast(block);
     }
     return fresh;
+}
+
+ARCA_NOINLINE static void *realloc_slow(void *block, size_t size, const void *frame)
+{
+    if (block == NULL)
+        return malloc_fast(size);
+    process_after_fork();
+    struct span *span = checked_span("realloc", block);
+    if (size == 0) {
+        free_fast(block);
+        return NULL;
+    }
+    void *same = load_rlx(&span->kind) == SPAN_LARGE ? resize_large(span, size, frame) : NULL;
+    return same != NULL ? same : move_block(span, block, size);
+}
+
+/* Small blocks that need not move, or that grow, and large ones that grow into their room, come by no lock. */
+void *arca_realloc(void *block, size_t size)
+{
+    struct span *span = page_map_find((uintptr_t)block);
+    if (unlikely(span == NULL || size == 0))
+        return realloc_slow(block, size, ARCA_FRAME());
+    if (pool_is_block(span, (uintptr_t)block) && !block_is_marked(block) && !span->objects) {
+        bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
+        return fits ? block : move_block(span, block, size);
+    }
+    if (span->start == (uintptr_t)block && load_rlx(&span->kind) == SPAN_LARGE && large_fits(span, size))
+        return block;
+    return realloc_slow(block, size, ARCA_FRAME());
 }
 
 void *arca_reallocarray(void *block, size_t count, size_t size)

@@ -224,7 +224,7 @@ void object_batch_end(struct object_batch *batch)
 void object_batch_free(struct object_batch *batch, void *address)
 {
     struct block *block = address;
-    if (batch->count == 0 || (uintptr_t)block - batch->pool->start >= batch->pool->extent) {
+    if (batch->count == 0 || (uintptr_t)block - batch->pool->start >= pool_extent(batch->pool)) {
         struct span *pool = page_map_find((uintptr_t)block);
         object_batch_end(batch);
         if (load_rlx(&pool->kind) != SPAN_POOL) {

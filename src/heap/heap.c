@@ -81,7 +81,7 @@ static struct block *return_run(struct heap *heap, struct block *first, int64_t 
         parcel_add(parcel_for(heap, owner), &owner->remote, first, pool->block_size);
         return next;
     }
-    uintptr_t start = pool->start, extent = pool->extent;
+    uintptr_t start = pool->start, extent = pool_extent(pool);
     do {
         last = next;
         next = block_next(last);
@@ -146,12 +146,6 @@ static struct block *bin_first(uintptr_t link)
     return block_of_link(link, NULL);
 }
 
-static void note_slow_op(struct heap *heap)
-{
-    heap->now_ms = os_now_ms();
-    bump_rlx(&heap->slow_ops, 1u);
-}
-
 /* Looked at in one go: bounds what one malloc, or a sweep that its thread waits for, can cost. */
 #define REMOTE_PORTION 512
 
@@ -209,7 +203,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     struct bin *bin = &heap->bins[class];
     if (unlikely((bin->head | bin->second) != 0))
         block_broken(NULL);
-    note_slow_op(heap);
+    heap_note_slow_op(heap);
     if (has_remote(heap)) {
         take_remote(heap, bin);
         if (bin->head != 0)
@@ -258,7 +252,7 @@ static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
 void heap_flush(struct heap *heap, unsigned class)
 {
     struct bin *bin = &heap->bins[class];
-    note_slow_op(heap);
+    heap_note_slow_op(heap);
     if (grow_bin(heap, bin, class))
         return;
     uint32_t keep = bin_count(bin) / 4;
@@ -282,7 +276,7 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block)
 
 void heap_put_run(struct heap *heap, struct block *first)
 {
-    note_slow_op(heap);
+    heap_note_slow_op(heap);
     return_chain(heap, first);
 }
 
@@ -302,7 +296,7 @@ bool heap_send(struct heap *heap, struct heap *destination, struct block *block,
     if (heap->objects && (++heap->sent == PARCEL_BLOCKS || left))
         count_sent(heap);
     if (left)
-        note_slow_op(heap);
+        heap_note_slow_op(heap);
     return left;
 }
 
@@ -317,6 +311,13 @@ void heap_push_remote_run(struct heap *heap, struct block *first, struct block *
 {
     watch_add(-(int64_t)count);
     remote_push(&heap->remote, first, last);
+}
+
+void heap_cut_growing(struct heap *heap)
+{
+    if (heap->growing != NULL)
+        arena_cut(heap->growing, heap->index + 1, heap->now_ms);
+    heap->growing = NULL;
 }
 
 static void flush_bins(struct heap *heap)
@@ -335,6 +336,8 @@ static void flush_bins(struct heap *heap)
         parcel_leave(&heap->parcels[i]);
     count_sent(heap);
     heap->grown_bytes = 0;
+    heap_cut_growing(heap);
+    span_cache_flush(&heap->spares, heap->now_ms);
 }
 
 bool heap_flush_all(struct heap *heap)
@@ -459,6 +462,7 @@ static uint32_t check_chain(const struct heap *heap, const struct block *block, 
 
 void heap_check(struct heap *heap)
 {
+    span_cache_check(&heap->spares);
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         const struct bin *bin = &heap->bins[class];
         uint32_t count = check_chain(heap, bin_first(bin->head), class) + check_chain(heap, bin_first(bin->second), class);

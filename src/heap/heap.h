@@ -33,6 +33,7 @@
 #include "heap/pool.h"
 #include "heap/remote.h"
 #include "heap/size_class.h"
+#include "heap/span_cache.h"
 
 #define POOL_BUCKETS 5
 #define BUCKET_FULL (POOL_BUCKETS - 1) /* without room; the others have some */
@@ -60,7 +61,6 @@ struct heap_door {
 struct heap {
     struct bin bins[SIZE_CLASSES];
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
-    struct parcel parcels[PARCELS];
     uint32_t sent;                /* blocks of objects to other heaps, not yet counted off */
     uint32_t grown_bytes;         /* by which bins have grown beyond their first limits */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
@@ -70,6 +70,9 @@ struct heap {
     uint32_t seen_ms;
     bool idle;
     struct span *large;           /* HEAP_SHARED: its large blocks */
+    struct span_cache spares;
+    struct span *growing;         /* the large block behind which slices are held, or were (growth.h) */
+    struct parcel parcels[PARCELS];
 
     /* What others read who free a block of ours, and what hardly ever changes. */
     uint32_t index ARCA_ALIGNED(ARCA_CACHE_LINE); /* among all heaps */
@@ -172,6 +175,15 @@ ARCA_INLINE struct block *heap_pop(struct heap *heap, unsigned class)
 {
     return heap->objects ? bin_pop(&heap->bins[class]) : bin_take(&heap->bins[class]);
 }
+
+ARCA_INLINE void heap_note_slow_op(struct heap *heap)
+{
+    heap->now_ms = os_now_ms();
+    bump_rlx(&heap->slow_ops, 1u);
+}
+/* No slices are held behind a large block any more. */
+void heap_cut_growing(struct heap *heap);
+
 /* Pops a block of a class whose bin is empty, and fills the bin; NULL without memory. */
 struct block *heap_refill(struct heap *heap, unsigned class);
 /* A marked block of one of its pools comes back. */

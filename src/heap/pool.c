@@ -44,7 +44,6 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     pool->free_count = 0;
     store_rlx(&pool->used, 0u);
     pool->capacity = info->capacity;
-    pool->extent = (uint32_t)info->capacity * info->block_size;
     pool->objects = objects;
     pool->stained = !clean;
     pool->settled = clean;

@@ -17,6 +17,12 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
 /* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
 void pool_populate(struct span *pool);
 
+/* Bytes from its start that its blocks take. */
+ARCA_INLINE uintptr_t pool_extent(const struct span *pool)
+{
+    return (uintptr_t)pool->capacity * pool->block_size;
+}
+
 ARCA_INLINE struct block *pool_block(const struct span *pool, uint32_t index)
 {
     return (struct block *)(pool->start + (uintptr_t)index * pool->block_size);

@@ -18,7 +18,7 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 FLOORS = {
     "src/base": "compiler poison atomic bits os log lock memory spelling options stats probe unwind",
     "arenas": "span page_map bitmap meta site sample huge_page arena large purge",
-    "src/heap": "size_class block remote pool watch retired heap",
+    "src/heap": "size_class block remote pool watch retired span_cache heap growth",
     "src/front": "door profile background process thread supply objects explicit malloc report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "carry scope finder certifier teardown events collector api",

@@ -1,0 +1,37 @@
+/* Starting to hold room, using it, letting it go. */
+#include "heap/growth.h"
+
+#include "arenas/arena.h"
+
+struct span *growth_start(struct heap *heap, size_t bytes)
+{
+    bool zeroed;
+    heap_cut_growing(heap);
+    struct span *span = span_cache_take(&heap->spares, GROWTH_SLICES);
+    if (span == NULL)
+        span = large_create(GROWTH_BYTES, 1, &zeroed);
+    if (span == NULL)
+        return NULL;
+    large_set_size(span, bytes);
+    store_rlx(&span->holder, heap->index + 1);
+    heap->growing = span;
+    return span;
+}
+
+bool growth_leave(struct heap *heap, struct span *span)
+{
+    if (load_acq(&span->holder) == 0) /* P:holder acquire: with arena_cut */
+        return true;
+    if (!growth_is_held(heap, span))
+        return false;
+    store_rlx(&span->holder, 0u);
+    heap->growing = NULL;
+    return true;
+}
+
+void growth_drop(struct span *span)
+{
+    uint32_t holder = load_acq(&span->holder); /* P:holder acquire: with arena_cut */
+    if (holder != 0)
+        arena_cut(span, holder, os_now_ms());
+}
