@@ -20,6 +20,7 @@ struct os_range {
 
 /* Zeroed private memory, aligned to align (a power of two); NULL when there is none. */
 void *os_map(size_t bytes, size_t align);
+/* Where the kernel refuses, the addresses are lost, and the pages go back. */
 void os_unmap(void *address, size_t bytes);
 
 /* Grows or moves a mapping that os_map made; NULL leaves it as it was. */

@@ -30,7 +30,7 @@
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
-#define ARCA_PIDFD_SELF_THREAD_GROUP (-20000) /* linux/pidfd.h, Linux 6.14 */
+#define ARCA_PIDFD_SELF_THREAD (-10000) /* linux/pidfd.h of 6.14; that of the thread group was renumbered later */
 
 static _Atomic bool purge_lazily;
 static _Atomic bool has_barrier;
@@ -95,7 +95,9 @@ void *os_map(size_t bytes, size_t align)
 void os_unmap(void *address, size_t bytes)
 {
     int saved = errno;
-    munmap(address, bytes);
+    /* A process at its limit of mappings can not cut one in two; the memory goes even so. */
+    if (os_fault() || munmap(address, bytes) != 0)
+        (void)madvise(address, bytes, MADV_DONTNEED);
     errno = saved;
 }
 
@@ -154,7 +156,7 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count)
             vector[i].iov_len = ranges[i].bytes;
             total += ranges[i].bytes;
         }
-        long sent = syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD_GROUP, vector, (size_t)count, MADV_DONTNEED, 0);
+        long sent = syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD, vector, (size_t)count, MADV_DONTNEED, 0);
         if (sent == (long)total)
             done = true;
         else if (sent < 0) /* an older kernel: one call a range from now on */

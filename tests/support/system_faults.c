@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 const char *const fault_names[FAULT_CALLS] = { "mmap", "munmap", "mremap", "mprotect", "madvise", "process_madvise",
@@ -143,6 +144,18 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return refuse(FAULT_CLONE, EAGAIN) ? EAGAIN : __real_pthread_create(thread, attributes, body, argument);
 }
 
+/* The same under kernels that allow it only for other processes. */
+static long advise_ranges(const struct iovec *ranges, size_t count, int advice)
+{
+    long sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (__real_madvise(ranges[i].iov_base, ranges[i].iov_len, advice) != 0)
+            return sum != 0 ? sum : -1;
+        sum += (long)ranges[i].iov_len;
+    }
+    return sum;
+}
+
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
@@ -158,6 +171,8 @@ long __wrap_syscall(long number, ...)
 #ifdef SYS_process_madvise
     if (number == SYS_process_madvise && refuse(FAULT_PROCESS_MADVISE, ENOMEM))
         return -1;
+    if (number == SYS_process_madvise)
+        return advise_ranges((const struct iovec *)a[1], (size_t)a[2], (int)a[3]);
 #endif
     return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define PAGES 16
@@ -108,6 +110,29 @@ TEST(os, ranges_are_purged_one_by_one_where_the_kernel_takes_no_vector)
     check_purge_of_every_second_page(bytes);
 }
 
+/* Asked by a file descriptor of the process, which kernels know under one name only. */
+static bool kernel_purges_ranges(unsigned char *bytes)
+{
+    long sent = -1;
+#if defined(SYS_process_madvise) && defined(SYS_pidfd_open)
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    struct iovec range = { bytes, OS_PAGE_SIZE };
+    sent = syscall(SYS_process_madvise, self, &range, (size_t)1, MADV_DONTNEED, 0);
+    close(self);
+#endif
+    return sent == (long)OS_PAGE_SIZE;
+}
+
+TEST(os, ranges_are_purged_in_one_call_where_the_kernel_can)
+{
+    unsigned char *bytes = map_filled();
+    struct os_range ranges[2] = { { bytes, OS_PAGE_SIZE }, { bytes + 2 * OS_PAGE_SIZE, OS_PAGE_SIZE } };
+    bool able = kernel_purges_ranges(bytes + 4 * OS_PAGE_SIZE);
+    os_fault_after(2, true); /* there is no second one */
+    CHECK_EQ(os_purge_ranges(ranges, 2), able);
+    os_fault_after(0, false);
+}
+
 TEST(os, ranges_that_the_kernel_refuses_are_told)
 {
     unsigned char *bytes = map_filled();
@@ -124,6 +149,15 @@ TEST(os, a_range_that_is_not_mapped_is_refused_and_errno_stays)
     errno = EXDEV;
     CHECK(!os_purge(bytes, PAGES * OS_PAGE_SIZE));
     CHECK_EQ(errno, EXDEV);
+}
+
+TEST(os, what_can_not_be_unmapped_is_purged)
+{
+    unsigned char *bytes = map_filled();
+    os_fault_after(1, false);
+    os_unmap(bytes, PAGES * OS_PAGE_SIZE);
+    REQUIRE(is_mapped(bytes));
+    CHECK(is_zero(bytes, PAGES * OS_PAGE_SIZE));
 }
 
 TEST(os, a_remapped_block_keeps_its_contents_and_its_alignment)
