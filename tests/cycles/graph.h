@@ -170,14 +170,19 @@ static inline pthread_t start_thread(void *(*body)(void *), void *argument)
 }
 
 /* With a stack that no recursion survives. */
-static inline void run_on_a_small_stack(void *(*body)(void *), void *argument)
+static inline pthread_t start_on_a_small_stack(void *(*body)(void *), void *argument)
 {
     pthread_attr_t attributes;
     pthread_t thread;
     REQUIRE(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, SMALL_STACK) == 0);
     REQUIRE(pthread_create(&thread, &attributes, body, argument) == 0);
     pthread_attr_destroy(&attributes);
-    pthread_join(thread, NULL);
+    return thread;
+}
+
+static inline void run_on_a_small_stack(void *(*body)(void *), void *argument)
+{
+    pthread_join(start_on_a_small_stack(body, argument), NULL);
 }
 
 static inline struct arca_gc_stats stats_now(void)

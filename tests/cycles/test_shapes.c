@@ -1,9 +1,9 @@
-/* A million objects of every shape, on a stack on which nothing recurses; and their memory. */
+/* A million objects of every shape (TEST_SCALE=10: ten), on a stack on which nothing recurses; and their memory. */
 #include "graph.h"
 
 #include "heap/watch.h"
 
-#define MANY STEPS((size_t)1000000)
+#define MANY (STEPS((size_t)1000000) * harness_scale())
 
 static void collect_all_of(size_t count)
 {
@@ -64,18 +64,24 @@ struct hub {
     arca_slot items[];
 };
 
-static void *hub(void *held)
+static struct hub *hub_new(size_t count)
 {
     static arca_type type = {
         .name = "hub", .size = sizeof(struct hub), .item_size = sizeof(arca_slot), .flags = ARCA_TYPE_ITEM_SLOTS
     };
-    struct hub *center = arca_new_var(&type, MANY);
+    struct hub *center = arca_new_var(&type, count);
     REQUIRE(center != NULL);
-    for (size_t i = 0; i < MANY; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct node *spoke = node_new();
         node_link(spoke, 0, center);
         arca_slot_put(&center->items[i], spoke);
     }
+    return center;
+}
+
+static void *hub(void *held)
+{
+    struct hub *center = hub_new(MANY);
     if (held != NULL)
         keep_all();
     arca_release(center);
@@ -84,23 +90,30 @@ static void *hub(void *held)
     return NULL;
 }
 
-/* Children hold their parents. */
-static void *tree(void *unused)
+/* Children hold their parents, too; a leaf is what the caller has. */
+static struct node *tree_new(size_t count)
 {
-    struct node **nodes = malloc(MANY * sizeof *nodes);
-    for (size_t i = 0; i < MANY; i++) {
+    struct node **nodes = malloc(count * sizeof *nodes), *leaf;
+    for (size_t i = 0; i < count; i++) {
         nodes[i] = node_new();
         if (i != 0) {
             node_link(nodes[i], 3, nodes[(i - 1) / 2]);
             node_link(nodes[(i - 1) / 2], (unsigned)((i - 1) % 2), nodes[i]);
         }
     }
-    for (size_t i = 0; i < MANY - 1; i++)
+    for (size_t i = 0; i < count - 1; i++)
         arca_release(nodes[i]);
-    keep_all(); /* a leaf is held, and so all are */
-    arca_release(nodes[MANY - 1]);
-    collect_all_of(MANY);
+    leaf = nodes[count - 1];
     free(nodes);
+    return leaf;
+}
+
+static void *tree(void *unused)
+{
+    struct node *leaf = tree_new(MANY);
+    keep_all(); /* it holds them all */
+    arca_release(leaf);
+    collect_all_of(MANY);
     return unused;
 }
 
@@ -141,16 +154,22 @@ static void units_of_one(size_t outside, size_t inside)
 }
 
 /* What the collector does not look at dies in a loop of its own. */
-static void *acyclic_tail(void *unused)
+static struct node *chain_new(size_t count)
 {
     static arca_type type = NODE_TYPE("link", .flags = ARCA_TYPE_ACYCLIC);
-    struct node *ring = ring_new(2), *chain = NULL;
-    for (size_t i = 0; i < MANY; i++) {
+    struct node *chain = NULL;
+    for (size_t i = 0; i < count; i++) {
         struct node *link = node_of(&type);
         arca_slot_put(&link->slots[0], chain);
         chain = link;
     }
-    arca_slot_put(&ring->slots[1], chain);
+    return chain;
+}
+
+static void *acyclic_tail(void *unused)
+{
+    struct node *ring = ring_new(2);
+    arca_slot_put(&ring->slots[1], chain_new(MANY));
     arca_release(ring);
     CHECK_EQ(arca_gc_collect(2), 2);
     CHECK_EQ(nodes_alive(), 0);
@@ -215,6 +234,30 @@ TEST(shapes, a_cycle_with_a_long_tail_of_acyclic_objects)
 {
     manual();
     run_on_a_small_stack(acyclic_tail, NULL);
+}
+
+/* ---- four threads at once ------------------------------------------------------------------------------------------- */
+
+static void *release_and_collect(void *object)
+{
+    arca_release(object);
+    CHECK(arca_gc_collect(2) >= 0);
+    return NULL;
+}
+
+TEST(shapes, four_threads_drop_one_each_at_once)
+{
+    pthread_t threads[4];
+    size_t count = harness_scale() > 1 ? MANY : MANY / 4;
+    void *owned[4] = { chain_new(count), ring_new(count), hub_new(count), tree_new(count) };
+    for (unsigned i = 0; i < 4; i++)
+        threads[i] = start_on_a_small_stack(release_and_collect, owned[i]);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    while (arca_gc_collect(2) != 0)
+        ;
+    CHECK_EQ(nodes_alive(), 0);
+    fprintf(stderr, "a chain, a ring, a hub and a tree of %zu objects each\n", count);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------------------------- */

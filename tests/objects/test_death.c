@@ -255,7 +255,7 @@ static void *release_in_a_thread(void *object)
     return NULL;
 }
 
-#define CHAIN STEPS((size_t)3000000)
+#define CHAIN (STEPS((size_t)3000000) * harness_scale())
 
 TEST(death, a_chain_of_millions_dies_on_a_small_stack)
 {

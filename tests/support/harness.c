@@ -142,6 +142,12 @@ uint64_t harness_seed(void)
     return seed;
 }
 
+unsigned harness_scale(void)
+{
+    const char *given = getenv("TEST_SCALE");
+    return given != NULL && atoi(given) > 0 ? (unsigned)atoi(given) : 1;
+}
+
 uint64_t harness_random(uint64_t *state)
 {
     uint64_t z = (*state += 0x9e3779b97f4a7c15u);

@@ -45,6 +45,9 @@ void harness_check_aborts(const char *file, int line, void (*body)(void), const 
 /* TEST_SEED, or a fresh seed; printed at the first call. */
 uint64_t harness_seed(void);
 
+/* TEST_SCALE, or 1: how many times its size a test has that is worth it. */
+unsigned harness_scale(void);
+
 /* The next number of a sequence (splitmix64); state is the caller's and starts anywhere. */
 uint64_t harness_random(uint64_t *state);
 

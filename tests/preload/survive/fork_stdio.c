@@ -1,10 +1,13 @@
-/* fork while other threads allocate inside stdio, holding a stream's lock: fork takes all stream locks after the program's
-   prepare handlers, so an allocator which takes a lock of its own in such a handler dead-locks here. */
+/* Two threads fork while others allocate and print: fork takes all stream locks after the program's prepare handlers, so an
+   allocator which takes a lock of its own in such a handler dead-locks when another thread allocates inside stdio. Each child
+   allocates, prints and forks again. FORKS sets how many (default: 1,000).
+   run: timeout=240 */
 #include "check.h"
 #include <pthread.h>
 
-enum { FORKS = 300, WRITERS = 3 };
-static int stop;
+enum { WRITERS = 2, CHURNERS = 1, FORKERS = 2 };
+static int stop, forks_left;
+static FILE *stream;
 
 /* A stream cookie which allocates while stdio holds the lock. */
 static ssize_t allocating_write(void *cookie, const char *bytes, size_t size)
@@ -19,7 +22,7 @@ static ssize_t allocating_write(void *cookie, const char *bytes, size_t size)
     return (ssize_t)size;
 }
 
-static void *print(void *stream)
+static void *print(void *unused)
 {
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
         char *text = NULL;
@@ -32,30 +35,75 @@ static void *print(void *stream)
         fclose(opened);
         fflush(NULL); /* writes the cookie's stream, and so allocates, under the lock of the list of streams */
     }
-    return NULL;
+    return unused;
+}
+
+static void *churn(void *unused)
+{
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+        exercise_heap();
+    return unused;
+}
+
+static void allocate_and_print(void)
+{
+    alarm(100); /* a dead-lock ends the child, and the test */
+    exercise_heap();
+    fprintf(stream, "%5000d\n", 1);
+    fflush(stream);
+}
+
+static void live_as_child(void)
+{
+    allocate_and_print();
+    pid_t grandchild = fork();
+    if (grandchild == 0) {
+        allocate_and_print();
+        _exit(0);
+    }
+    expect_success(grandchild);
+    _exit(0);
+}
+
+static void *fork_often(void *unused)
+{
+    while (__atomic_fetch_sub(&forks_left, 1, __ATOMIC_RELAXED) > 0) {
+        pid_t child = fork();
+        if (child == 0)
+            live_as_child();
+        expect_success(child);
+        usleep(100);
+    }
+    return unused;
+}
+
+static void start(pthread_t *threads, size_t count, void *(*body)(void *))
+{
+    for (size_t i = 0; i < count; i++)
+        CHECK(pthread_create(&threads[i], NULL, body, NULL) == 0);
+}
+
+static void join(const pthread_t *threads, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
 int main(void)
 {
-    pthread_t writers[WRITERS];
-    FILE *stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = allocating_write});
+    pthread_t writers[WRITERS], churners[CHURNERS], forkers[FORKERS];
+    const char *given = getenv("FORKS");
+    int forks = forks_left = given ? atoi(given) : 1000;
+    stream = fopencookie(NULL, "w", (cookie_io_functions_t){.write = allocating_write});
     CHECK(stream != NULL);
-    for (size_t i = 0; i < WRITERS; i++)
-        CHECK(pthread_create(&writers[i], NULL, print, stream) == 0);
-    for (int i = 0; i < FORKS; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            exercise_heap();
-            fprintf(stream, "%5000d\n", 1);
-            fflush(stream);
-            _exit(0);
-        }
-        expect_success(child);
-        usleep(500);
-    }
+    start(writers, WRITERS, print);
+    start(churners, CHURNERS, churn);
+    start(forkers, FORKERS, fork_often);
+    join(forkers, FORKERS);
     __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < WRITERS; i++)
-        CHECK(pthread_join(writers[i], NULL) == 0);
+    join(writers, WRITERS);
+    join(churners, CHURNERS);
     fclose(stream);
+    dprintf(STDOUT_FILENO, "%d forks, and one more of each child\n", forks);
     return 0;
 }

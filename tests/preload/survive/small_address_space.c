@@ -1,4 +1,5 @@
-/* Programs start and work in 64 MB of address space (ulimit -v 65536), the allocator's own reservations included. */
+/* Programs start and work in 32 MiB of address space (ulimit -v 32768), the allocator's own reservations included; the least
+   that suffices is told. */
 #include "check.h"
 #include <pthread.h>
 #include <sys/resource.h>
@@ -30,23 +31,37 @@ static void small_program(void)
     exit(0);
 }
 
-static void run_limited(const char *path, const char *argument)
+static int works_in(const char *path, const char *argument, size_t bytes)
 {
+    int status = 0;
     pid_t child = fork();
     if (child == 0) {
-        struct rlimit limit = {64 * MIB, 64 * MIB};
+        struct rlimit limit = {bytes, bytes};
         CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+        int silence = open("/dev/null", O_WRONLY);
+        dup2(silence, STDOUT_FILENO);
+        dup2(silence, STDERR_FILENO);
         execl(path, path, argument, (char *)NULL);
         _exit(127);
     }
-    expect_success(child);
+    CHECK(waitpid(child, &status, 0) == child);
+    return status == 0;
+}
+
+static size_t least(const char *path, const char *argument)
+{
+    size_t bytes = MIB;
+    while (!works_in(path, argument, bytes))
+        bytes += MIB / 2;
+    return bytes;
 }
 
 int main(int argc, char **argv)
 {
     if (argc > 1)
         small_program();
-    run_limited("/bin/true", NULL);
-    run_limited(argv[0], "small");
+    size_t start = least("/bin/true", NULL), work = least(argv[0], "small");
+    dprintf(STDOUT_FILENO, "%zu KiB of address space to start, %zu to work with 8 MiB and threads\n", start / KIB, work / KIB);
+    CHECK(start <= 32 * MIB && work <= 32 * MIB, "(%zu and %zu)", start, work);
     return 0;
 }

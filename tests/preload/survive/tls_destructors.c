@@ -1,10 +1,10 @@
 /* malloc and free in destructors of thread-specific data which re-arm themselves through all of the rounds (the last one runs
-   after the allocator's own teardown): contents stay whole, and 2,000 such threads leave no trace in the resident size. */
+   after the allocator's own teardown): contents stay whole, and 7,500 such threads grow the process by a megabyte at the most. */
 #include "check.h"
 #include <limits.h>
 #include <pthread.h>
 
-enum { KEYS = 4, THREADS = 2000, WARM_UP = 200 };
+enum { KEYS = 4, THREADS = 7500, WARM_UP = 200 };
 static pthread_key_t keys[KEYS];
 static int rounds_seen[PTHREAD_DESTRUCTOR_ITERATIONS + 1];
 
@@ -93,10 +93,11 @@ int main(void)
     size_t before = resident_bytes();
     run_threads(THREADS, NULL);
     size_t after = resident_bytes();
-    CHECK(after < before + 8 * MIB, "(%zu before, %zu after %d threads)", before, after, THREADS);
     run_threads(THREADS, chain_from_outside);
-    after = resident_bytes();
-    CHECK(after < before + 8 * MIB, "(%zu before, %zu after %d more threads)", before, after, THREADS);
+    size_t in_the_end = resident_bytes();
+    dprintf(STDOUT_FILENO, "%d threads: %+ld KiB, and as many that allocate at their end only: %+ld KiB\n", THREADS,
+            ((long)after - (long)before) / 1024, ((long)in_the_end - (long)after) / 1024);
+    CHECK(after <= before + MIB && in_the_end <= after + MIB, "(%zu before)", before);
     for (int round = 1; round <= PTHREAD_DESTRUCTOR_ITERATIONS; round++)
         CHECK(rounds_seen[round] == (THREADS + WARM_UP) * (KEYS + 1), "(round %d: %d)", round, rounds_seen[round]);
     return 0;
