@@ -20,6 +20,7 @@ struct private_heap {
 };
 
 static struct held slots[SLOTS];
+static bool aligned[SLOTS]; /* and never resized: free_sized() does not take it */
 static struct private_heap heaps[HEAPS];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -71,15 +72,15 @@ static void allocate(struct held *held, struct input *input, unsigned how)
         CHECK(arca_malloc_usable_size(held->bytes) >= size);
 }
 
-static void release(struct held *held, unsigned how)
+static void release(struct held *held, bool sized)
 {
     if (held->bytes == NULL)
         return;
     held_check(held, held->size);
-    if (how % 2 == 0)
-        arca_free(held->bytes);
-    else
+    if (sized)
         arca_free_sized(held->bytes, held->size);
+    else
+        arca_free(held->bytes);
     held->bytes = NULL;
 }
 
@@ -100,7 +101,7 @@ static void use_a_heap(struct private_heap *own, struct input *input)
         own->heap = NULL;
     } else if (held->bytes != NULL) {
         if (how % 4 == 1)
-            release(held, how / 4);
+            release(held, how / 4 % 2);
         else
             held_resize_to(held, input_size(input) + 1);
     } else {
@@ -123,20 +124,22 @@ static void *step_elsewhere(void *argument)
 static void step(struct input *input, bool may_start)
 {
     unsigned what = input_byte(input);
-    struct held *held = &slots[input_byte(input) % SLOTS];
+    unsigned slot = input_byte(input) % SLOTS;
+    struct held *held = &slots[slot];
     switch (what % 16) {
     case 0:
     case 1:
     case 2:
     case 3:
     case 4:
+        aligned[slot] = what / 16 % 4 >= 2;
         allocate(held, input, what / 16);
         break;
     case 5:
     case 6:
     case 7:
     case 8:
-        release(held, what / 16);
+        release(held, !aligned[slot] && what >= 128);
         break;
     case 9:
     case 10:
@@ -160,7 +163,8 @@ static void step(struct input *input, bool may_start)
         break;
     default: /* many of a size at once, and every other one gone */
         for (unsigned i = 0; i < SLOTS; i++) {
-            release(&slots[i], i);
+            release(&slots[i], !aligned[i] && i % 4 < 2);
+            aligned[i] = false;
             if (i % 2 == 0)
                 held_take(&slots[i], arca_malloc(what / 16 * 100u), what / 16 * 100u, (unsigned char)i);
         }

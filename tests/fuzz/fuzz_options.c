@@ -25,32 +25,30 @@ static bool is_possible(const struct option_row *row, uint64_t value)
 static void expect_bounds(void)
 {
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        const char *field = (const char *)&options + row->offset;
         uint64_t value;
-        if (!options_get(option_rows[i].name, &value) || !is_possible(&option_rows[i], value))
-            harness_fail_now(__FILE__, __LINE__, "%s is %llu", option_rows[i].name, (unsigned long long)value);
+        bool good = row->type == OPTION_TEXT ? strnlen(field, OPTION_TEXT_MAX) < OPTION_TEXT_MAX
+                                             : options_get(row->name, &value) && is_possible(row, value);
+        if (!good)
+            harness_fail_now(__FILE__, __LINE__, "%s is out of its bounds", row->name);
     }
 }
 
-/* Lines of the input are the environment; the first is ARCA_CONF's value. */
+/* Each line as settings of ARCA_CONF, as a variable of the environment and as a line of the file. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static char text[LONGEST + 1], first[LONGEST + 16];
-    char *environment[16] = { first }, *line = text;
-    unsigned lines = 1;
+    static char text[LONGEST + 1];
     size = size < LONGEST ? size : LONGEST;
     memcpy(text, bytes, size);
     text[size] = '\0';
-    char *end = strchr(line, '\n');
-    while (end != NULL && lines < 15) {
-        *end = '\0';
-        line = end + 1;
-        environment[lines++] = line;
-        end = strchr(line, '\n');
+    for (char *line = text, *rest = NULL; (line = strtok_r(rest == NULL ? line : NULL, "\n", &rest)) != NULL;) {
+        options_parse("ARCA_CONF", line);
+        expect_bounds();
+        options_parse_variable(line);
+        expect_bounds();
+        options_parse_line("/etc/arca.conf", line, strlen(line));
+        expect_bounds();
     }
-    snprintf(first, sizeof first, "ARCA_CONF=%s", text);
-    options_read(environment);
-    expect_bounds();
-    options_parse("ARCA_CONF", text);
-    expect_bounds();
     return 0;
 }
