@@ -95,16 +95,17 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
     if (arena == NULL)
         return NULL;
     bool huge = slices > ARENA_SLICES / 2;
+    const struct arca_arena_source *source = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
     uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT), size = huge || slices > reserved ? slices : reserved;
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
         uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;
-        base = os_map((size_t)size << SLICE_SHIFT, (size_t)align << SLICE_SHIFT);
+        base = source_map(source, (size_t)size << SLICE_SHIFT, (size_t)align << SLICE_SHIFT);
         if (base != NULL || size == slices)
             break;
     }
     if (base != NULL && !page_map_reserve((uintptr_t)base, (size_t)size << SLICE_SHIFT)) {
-        os_unmap(base, (size_t)size << SLICE_SHIFT);
+        source_unmap(source, base, (size_t)size << SLICE_SHIFT);
         base = NULL;
     }
     if (base == NULL) {
@@ -118,6 +119,7 @@ static struct arena *arena_map(uint32_t slices, uint32_t align_slices)
     arena->base = arena->huge_pages.base = (uintptr_t)base;
     store_rlx(&arena->huge_pages.whole, 0u);
     arena->huge = huge;
+    arena->source = source;
     arena->free_slices = size;
     arena->dirty_slices = 0;
     if (!huge) {
@@ -454,6 +456,8 @@ bool arena_remap_huge(struct span **span, uint32_t slices)
 {
     struct arena *arena = (*span)->arena;
     size_t old_bytes = (size_t)arena->slices << SLICE_SHIFT, new_bytes = (size_t)slices << SLICE_SHIFT;
+    if (arena->source != NULL)
+        return false;
     /* The old address may be mapped by somebody else as soon as the kernel has moved it. */
     page_map_set(arena->base, 1, NULL);
     void *moved = os_remap((void *)arena->base, old_bytes, new_bytes, SLICE_SIZE);

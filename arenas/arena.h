@@ -18,6 +18,7 @@
 
 #include "arenas/bitmap.h"
 #include "arenas/huge_page.h"
+#include "arenas/source.h"
 #include "arenas/span.h"
 #include "base/lock.h"
 
@@ -32,6 +33,7 @@ struct arena {
     bool listed_dirty;
     bool huge; /* one large block; no bitmaps, only spans[0] and freed_ms[0] count */
     struct huge_pages huge_pages; /* none in a huge arena, nor in one that is smaller than they are */
+    const struct arca_arena_source *source; /* that its memory is from */
     struct arena *next, *prev;
     struct arena *all_next;   /* every record, for ever */
     struct arena *spare_next; /* records without memory */

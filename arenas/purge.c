@@ -139,7 +139,7 @@ static size_t release_arena(struct arena *arena)
     arenas.purging--;
     lock_release(&arenas.lock);
     PROBE2(arena_unmap, base, bytes);
-    os_unmap((void *)base, bytes);
+    source_unmap(arena->source, (void *)base, bytes);
     os_purge((void *)bits_round_up((uintptr_t)arena->spans, OS_PAGE_SIZE), sizeof arena->spans - OS_PAGE_SIZE);
     lock_acquire(&arenas.lock);
     arena_spare_locked(arena);

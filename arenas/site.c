@@ -118,6 +118,14 @@ void sites_remove(struct sites *sites, uint32_t number, size_t bytes)
     lock_release(&sites->lock);
 }
 
+void sites_reset_peak(struct sites *sites)
+{
+    lock_acquire(&sites->lock);
+    sites->tallies.peak = sites->tallies.live;
+    sites->at_peak = true;
+    lock_release(&sites->lock);
+}
+
 uint32_t sites_copy(struct sites *sites, struct tallies *out, uint32_t capacity, struct tallies *all)
 {
     lock_acquire(&sites->lock);

@@ -54,6 +54,9 @@ uint32_t sites_add(struct sites *sites, const uintptr_t *stack, unsigned depth, 
 /* A block that was counted there is gone. */
 void sites_remove(struct sites *sites, uint32_t number, size_t bytes);
 
+/* Starts the peak anew from what lives. */
+void sites_reset_peak(struct sites *sites);
+
 /* A site's stack may be read without a lock; its tallies come from sites_copy(). */
 const struct site *sites_get(const struct sites *sites, uint32_t number);
 

@@ -21,7 +21,8 @@
 /* The calling function's frame, for unwind(): its caller's frame pointer and the return address.  A function that uses
  * it has one, whatever the flags. */
 #define ARCA_FRAME() __builtin_frame_address(0)
-/* In an entry that calls on and does more afterwards: keeps its caller in the chain. */
+/* In an entry that calls on: keeps its caller in the chain; after the call, that it is one and no jump, which would
+ * leave no frame behind. */
 #define ARCA_KEEP_FRAME() __asm__ volatile("" : : "r"(ARCA_FRAME()))
 
 /* Initial-exec: the address is fs + a constant, no call.  The price is a slot in the static TLS

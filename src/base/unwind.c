@@ -1,6 +1,7 @@
 /* The walk, and what it believes. */
 #include "base/unwind.h"
 
+#include "base/log.h"
 #include "base/os.h"
 
 #include <dlfcn.h>
@@ -118,4 +119,16 @@ unsigned unwind(const void *frame, uintptr_t *addresses, unsigned capacity)
         at = up;
     }
     return capacity;
+}
+
+size_t unwind_name(uintptr_t address, char *buf, size_t capacity)
+{
+    Dl_info info;
+    if (address == 0 || dladdr((void *)address, &info) == 0 || info.dli_fname == NULL)
+        return log_format(buf, capacity, "%p", (void *)address);
+    const char *slash = strrchr(info.dli_fname, '/'), *file = slash != NULL ? slash + 1 : info.dli_fname;
+    size_t length = log_format(buf, capacity, "%s+%p", file, (void *)(address - (uintptr_t)info.dli_fbase));
+    if (info.dli_sname != NULL)
+        length += log_format(buf + length, capacity - length, " (%s)", info.dli_sname);
+    return length;
 }

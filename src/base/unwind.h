@@ -16,4 +16,7 @@
 /* Return addresses from a frame (ARCA_FRAME()) on, innermost first; how many. */
 unsigned unwind(const void *frame, uintptr_t *addresses, unsigned capacity);
 
+/* "file+0xoffset (function)" of an address, for messages: it takes the loader's lock. */
+size_t unwind_name(uintptr_t address, char *buf, size_t capacity);
+
 #endif

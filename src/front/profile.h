@@ -7,7 +7,9 @@
 #ifndef ARCA_FRONT_PROFILE_H
 #define ARCA_FRONT_PROFILE_H
 
+#include "arca/arca.h"
 #include "arenas/page_map.h"
+#include "arenas/site.h"
 #include "base/options.h"
 
 /* Bytes to the thread's next sample; whatever it holds before the thread's first. */
@@ -27,6 +29,9 @@ void profile_take(void *block, size_t bytes, const void *frame);
 
 /* A large block that has just been resized in place: counts as a new one. */
 void profile_resize(struct span *span, size_t bytes, const void *frame);
+
+/* Writes a table of sites in the form of gperftools; kind tells readers what the figures are.  0, or -1 with errno. */
+int profile_write(const char *path, struct sites *sites, const char *kind, enum arca_profile_view view);
 
 /* Writes what the option profile_file asks for. */
 void profile_exit(void);

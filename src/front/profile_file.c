@@ -33,42 +33,53 @@ static void write_site(int fd, const struct site *site, const struct tallies *ta
     os_write(fd, line, length);
 }
 
-static void write_profile(int fd, const struct tallies *sites, uint32_t count, const struct tallies *all, enum arca_profile_view view)
+struct copy {
+    struct tallies *sites, all;
+    uint32_t count;
+};
+
+static void write_copy(int fd, const struct sites *sites, const struct copy *copy, const char *kind, enum arca_profile_view view)
 {
     char line[PROFILE_LINE_BYTES];
-    size_t length = format_tallies(line, "heap profile: ", shown(all, view), &all->total);
-    length += log_format(line + length, sizeof line - length, " heap_v2/%lu\n", options.profile);
+    size_t length = format_tallies(line, "heap profile: ", shown(&copy->all, view), &copy->all.total);
+    length += log_format(line + length, sizeof line - length, " %s\n", kind);
     os_write(fd, line, length);
-    for (uint32_t i = 0; i < count; i++)
-        write_site(fd, sites_get(&samples, i + 1), &sites[i], view);
+    for (uint32_t i = 0; i < copy->count; i++)
+        write_site(fd, sites_get(sites, i + 1), &copy->sites[i], view);
     os_write(fd, "\nMAPPED_LIBRARIES:\n", 19);
     os_copy_file(fd, "/proc/self/maps");
 }
 
-int arca_profile_dump(const char *path, enum arca_profile_view view)
+int profile_write(const char *path, struct sites *sites, const char *kind, enum arca_profile_view view)
 {
-    struct tallies all;
-    if (options.profile == 0) {
-        errno = ENOTSUP;
-        return -1;
-    }
-    uint32_t capacity = load_acq(&samples.count); /* P:site count acquire: with new_site_locked */
-    size_t bytes = bits_round_up((capacity + 1) * sizeof all, OS_PAGE_SIZE);
-    struct tallies *sites = os_map(bytes, OS_PAGE_SIZE);
-    if (sites == NULL) {
+    uint32_t capacity = load_acq(&sites->count); /* P:site count acquire: with new_site_locked */
+    size_t bytes = bits_round_up((capacity + 1) * sizeof(struct tallies), OS_PAGE_SIZE);
+    struct copy copy = { .sites = os_map(bytes, OS_PAGE_SIZE) };
+    if (copy.sites == NULL) {
         errno = ENOMEM;
         return -1;
     }
     int fd = os_create_file(path);
-    if (fd < 0) {
-        errno = EIO;
-    } else {
-        uint32_t count = sites_copy(&samples, sites, capacity, &all);
-        write_profile(fd, sites, count, &all, view);
+    if (fd >= 0) {
+        copy.count = sites_copy(sites, copy.sites, capacity, &copy.all);
+        write_copy(fd, sites, &copy, kind, view);
         os_close(fd);
+    } else {
+        errno = EIO;
     }
-    os_unmap(sites, bytes);
+    os_unmap(copy.sites, bytes);
     return fd >= 0 ? 0 : -1;
+}
+
+int arca_profile_dump(const char *path, enum arca_profile_view view)
+{
+    char kind[32];
+    if (options.profile == 0) {
+        errno = ENOTSUP;
+        return -1;
+    }
+    log_format(kind, sizeof kind, "heap_v2/%lu", options.profile);
+    return profile_write(path, &samples, kind, view);
 }
 
 #define PEAK_SUFFIX ".peak"

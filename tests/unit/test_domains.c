@@ -1,0 +1,474 @@
+/* Domains: what serves them, what watches them, and what their blocks were. */
+#include "capture.h"
+#include "harness.h"
+
+#include "arca/domains.h"
+#include "arenas/arena.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+static const enum arca_domain all_domains[] = { ARCA_DOMAIN_RAW, ARCA_DOMAIN_GENERAL, ARCA_DOMAIN_OBJECT };
+
+static void use_domain(enum arca_domain domain)
+{
+    unsigned char *block = arca_domain_malloc(domain, 100);
+    REQUIRE(block != NULL);
+    memset(block, 7, 100);
+    block = arca_domain_realloc(domain, block, 5000);
+    REQUIRE(block != NULL);
+    for (unsigned i = 0; i < 100; i++)
+        CHECK_EQ(block[i], 7);
+    arca_domain_free(domain, block);
+    block = arca_domain_calloc(domain, 10, 10);
+    for (unsigned i = 0; i < 100; i++)
+        CHECK_EQ(block[i], 0);
+    arca_domain_free(domain, block);
+    arca_domain_free(domain, NULL);
+    block = arca_domain_realloc(domain, NULL, 10);
+    block = arca_domain_realloc(domain, block, 0);
+    CHECK(block != NULL);
+    arca_domain_free(domain, block);
+    CHECK(arca_domain_calloc(domain, SIZE_MAX, 2) == NULL && errno == ENOMEM);
+    CHECK(arca_domain_malloc(domain, SIZE_MAX - 10) == NULL && errno == ENOMEM);
+}
+
+TEST(domains, each_serves_blocks)
+{
+    for (unsigned i = 0; i < ARCA_DOMAINS; i++)
+        use_domain(all_domains[i]);
+}
+
+/* ---- functions ------------------------------------------------------------------------------------------------ */
+
+struct counting {
+    struct arca_functions below;
+    unsigned mallocs, callocs, reallocs, frees;
+};
+
+static void *count_malloc(void *context, size_t size)
+{
+    struct counting *counting = context;
+    counting->mallocs++;
+    CHECK(size != 0);
+    return counting->below.malloc(counting->below.context, size);
+}
+
+static void *count_calloc(void *context, size_t count, size_t size)
+{
+    struct counting *counting = context;
+    counting->callocs++;
+    return counting->below.calloc(counting->below.context, count, size);
+}
+
+static void *count_realloc(void *context, void *block, size_t size)
+{
+    struct counting *counting = context;
+    counting->reallocs++;
+    CHECK(block != NULL && size != 0);
+    return counting->below.realloc(counting->below.context, block, size);
+}
+
+static void count_free(void *context, void *block)
+{
+    struct counting *counting = context;
+    counting->frees++;
+    CHECK(block != NULL);
+    counting->below.free(counting->below.context, block);
+}
+
+TEST(domains, functions_of_one_domain_are_replaced)
+{
+    static struct counting counting;
+    struct arca_functions mine = { &counting, count_malloc, count_calloc, count_realloc, count_free }, got;
+    arca_domain_get(ARCA_DOMAIN_OBJECT, &counting.below);
+    CHECK_EQ(arca_domain_set(ARCA_DOMAIN_OBJECT, &mine), 0);
+    arca_domain_get(ARCA_DOMAIN_OBJECT, &got);
+    CHECK(memcmp(&got, &mine, sizeof got) == 0);
+    use_domain(ARCA_DOMAIN_OBJECT);
+    use_domain(ARCA_DOMAIN_GENERAL);
+    CHECK_EQ(counting.mallocs, 3);
+    CHECK_EQ(counting.callocs, 1);
+    CHECK_EQ(counting.reallocs, 2);
+    CHECK_EQ(counting.frees, 3);
+    CHECK_EQ(arca_domain_set(ARCA_DOMAIN_OBJECT, &counting.below), 0);
+    use_domain(ARCA_DOMAIN_OBJECT);
+    CHECK_EQ(counting.mallocs, 3);
+}
+
+TEST_ABORTS(domains, one_that_does_not_exist_is_named, "domain 7: there are 3")
+{
+    arca_domain_free((enum arca_domain)7, arca_domain_malloc((enum arca_domain)7, 10));
+}
+
+/* ---- where arenas come from ------------------------------------------------------------------------------------- */
+
+static struct {
+    _Atomic unsigned maps, unmaps;
+    _Atomic size_t bytes;
+    bool refuse;
+} source_calls;
+
+static void *source_test_map(void *context, size_t bytes, size_t align)
+{
+    if (context != &source_calls || source_calls.refuse)
+        return NULL;
+    char *wide = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (wide == MAP_FAILED)
+        return NULL;
+    char *base = (char *)(((uintptr_t)wide + align - 1) & ~(align - 1));
+    if (base != wide)
+        munmap(wide, (size_t)(base - wide));
+    munmap(base + bytes, (size_t)(wide + align - base));
+    source_calls.maps++;
+    source_calls.bytes += bytes;
+    return base;
+}
+
+static void source_test_unmap(void *context, void *address, size_t bytes)
+{
+    CHECK_EQ(context, &source_calls);
+    munmap(address, bytes);
+    source_calls.unmaps++;
+    source_calls.bytes -= bytes;
+}
+
+static const struct arca_arena_source test_source = { &source_calls, source_test_map, source_test_unmap };
+
+#define HUGE_BYTES ((size_t)80 << 20)
+
+TEST(domains, arenas_come_from_the_source_and_go_back_to_it)
+{
+    struct arca_arena_source got;
+    arca_arena_source_get(&got);
+    CHECK(got.map == NULL);
+    void *before = arca_malloc(HUGE_BYTES); /* the system's */
+    CHECK_EQ(arca_arena_source_set(&test_source), 0);
+    arca_arena_source_get(&got);
+    CHECK(memcmp(&got, &test_source, sizeof got) == 0);
+    char *block = arca_malloc(HUGE_BYTES);
+    CHECK_EQ(source_calls.maps, 1);
+    block[0] = 5;
+    block = arca_realloc(block, 2 * HUGE_BYTES); /* it moves: the source has no mremap */
+    CHECK_EQ(block[0], 5);
+    CHECK_EQ(source_calls.maps, 2);
+    CHECK_EQ(arca_arena_source_set(NULL), 0);
+    arca_free(block);
+    arca_free(before);
+    arca_trim(0);
+    CHECK_EQ(source_calls.unmaps, 2);
+    CHECK_EQ(source_calls.bytes, 0);
+}
+
+TEST(domains, a_source_without_memory_is_no_memory)
+{
+    source_calls.refuse = true;
+    CHECK_EQ(arca_arena_source_set(&test_source), 0);
+    CHECK(arca_malloc(HUGE_BYTES) == NULL && errno == ENOMEM);
+    source_calls.refuse = false;
+    void *block = arca_malloc(HUGE_BYTES);
+    CHECK(block != NULL);
+    arca_free(block);
+    arca_heap_check();
+}
+
+static void *map_askew(void *context, size_t bytes, size_t align)
+{
+    return (char *)source_test_map(&source_calls, bytes + align, align) + (context == NULL ? 4096 : 0);
+}
+
+TEST_ABORTS(domains, a_source_that_does_not_align_is_named, "arena source: 0x")
+{
+    struct arca_arena_source askew = { NULL, map_askew, source_test_unmap };
+    arca_arena_source_set(&askew);
+    arca_free(arca_malloc(HUGE_BYTES));
+}
+
+/* ---- debug hooks ---------------------------------------------------------------------------------------------------- */
+
+TEST(domains, guarded_blocks_are_blocks)
+{
+    CHECK_EQ(arca_domain_debug(), 0);
+    for (unsigned i = 0; i < ARCA_DOMAINS; i++)
+        use_domain(all_domains[i]);
+    unsigned char *block = arca_domain_malloc(ARCA_DOMAIN_RAW, 33);
+    for (unsigned i = 0; i < 33; i++)
+        CHECK_EQ(block[i], 0xcd);
+    CHECK_EQ((uintptr_t)block % 16, 0);
+    arca_domain_check(ARCA_DOMAIN_RAW, block);
+    arca_domain_free(ARCA_DOMAIN_RAW, block);
+    for (unsigned i = 0; i < 10000; i++) /* through all that is kept back */
+        arca_domain_free(ARCA_DOMAIN_RAW, arca_domain_malloc(ARCA_DOMAIN_RAW, i));
+    arca_domain_free(ARCA_DOMAIN_RAW, arca_domain_malloc(ARCA_DOMAIN_RAW, 10 << 20));
+}
+
+TEST(domains, hooks_come_before_the_first_block)
+{
+    arca_domain_free(ARCA_DOMAIN_RAW, arca_domain_malloc(ARCA_DOMAIN_RAW, 10));
+    CHECK(arca_domain_debug() == -1 && errno == EBUSY);
+}
+
+static void *many_blocks(void *unused)
+{
+    for (unsigned i = 0; i < 20000; i++)
+        arca_domain_free(ARCA_DOMAIN_GENERAL, arca_domain_malloc(ARCA_DOMAIN_GENERAL, i % 3000));
+    return unused;
+}
+
+TEST(domains, threads_share_what_is_kept_back)
+{
+    pthread_t threads[4];
+    CHECK_EQ(arca_domain_debug(), 0);
+    arca_trace_start();
+    for (unsigned i = 0; i < 4; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, many_blocks, NULL) == 0);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    struct arca_trace_figures figures;
+    arca_trace_get(&figures);
+    CHECK_EQ(figures.blocks, 0);
+    CHECK_EQ(figures.bytes, 0);
+}
+
+static char *guarded(size_t size)
+{
+    REQUIRE(arca_domain_debug() == 0);
+    char *volatile block = arca_domain_malloc(ARCA_DOMAIN_GENERAL, size); /* the compiler would see the crime */
+    REQUIRE(block != NULL);
+    return block;
+}
+
+TEST_ABORTS(domains, a_write_past_the_end_is_found, "written past its end (24 bytes of domain general, allocated at ")
+{
+    char *block = guarded(24);
+    block[24] = 1;
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
+TEST_ABORTS(domains, a_write_past_an_odd_end_is_found, "free(): 0x")
+{
+    char *block = guarded(13);
+    block[13] = 0;
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
+TEST_ABORTS(domains, a_write_before_the_start_is_found, "written before its start (24 bytes of domain general")
+{
+    char *block = guarded(24);
+    block[-1] = 1;
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
+TEST_ABORTS(domains, realloc_looks_at_the_fences, "realloc(): 0x")
+{
+    char *block = guarded(24);
+    block[30] = 1;
+    block = arca_domain_realloc(ARCA_DOMAIN_GENERAL, block, 48);
+}
+
+TEST_ABORTS(domains, a_check_looks_at_the_fences, "check(): 0x")
+{
+    char *block = guarded(24);
+    block[24] = 1;
+    arca_domain_check(ARCA_DOMAIN_GENERAL, block);
+}
+
+TEST_ABORTS(domains, a_free_by_another_domain_is_found,
+            "a block of another domain than object (24 bytes of domain general, allocated at ")
+{
+    arca_domain_free(ARCA_DOMAIN_OBJECT, guarded(24));
+}
+
+TEST_ABORTS(domains, a_second_free_is_found, "freed before (24 bytes, allocated at ")
+{
+    char *block = guarded(24);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
+TEST_ABORTS(domains, a_write_after_free_is_found, "written after it was freed (24 bytes, allocated at ")
+{
+    char *block = guarded(24);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+    block[10] = 1;
+    for (unsigned i = 0; i < 2000; i++)
+        arca_domain_free(ARCA_DOMAIN_RAW, arca_domain_malloc(ARCA_DOMAIN_RAW, 10));
+}
+
+TEST_ABORTS(domains, what_is_no_block_is_found, "not a block of a domain")
+{
+    char *block = arca_malloc(1000);
+    guarded(1);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block + 64);
+}
+
+TEST_ABORTS(domains, what_is_nowhere_is_found, "0x10000: not a block of a domain")
+{
+    guarded(1);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, (void *)0x10000);
+}
+
+/* ---- tracing ---------------------------------------------------------------------------------------------------------- */
+
+static struct arca_trace_figures figures_now(void)
+{
+    struct arca_trace_figures figures;
+    arca_trace_get(&figures);
+    return figures;
+}
+
+TEST(trace, only_what_comes_while_it_is_on_is_counted)
+{
+    void *before = arca_domain_malloc(ARCA_DOMAIN_RAW, 100);
+    arca_trace_start();
+    CHECK(arca_trace_is_on());
+    void *block = arca_domain_malloc(ARCA_DOMAIN_RAW, 200), *other = arca_domain_calloc(ARCA_DOMAIN_OBJECT, 3, 100);
+    arca_domain_free(ARCA_DOMAIN_RAW, before);
+    CHECK_EQ(figures_now().blocks, 2);
+    CHECK_EQ(figures_now().bytes, 500);
+    block = arca_domain_realloc(ARCA_DOMAIN_RAW, block, 1000);
+    CHECK_EQ(figures_now().bytes, 1300);
+    CHECK(arca_domain_realloc(ARCA_DOMAIN_RAW, block, SIZE_MAX / 2 + 100) == NULL);
+    CHECK_EQ(figures_now().bytes, 1300);
+    arca_domain_free(ARCA_DOMAIN_RAW, block);
+    CHECK_EQ(figures_now().bytes, 300);
+    CHECK_EQ(figures_now().peak_bytes, 1300);
+    arca_trace_reset_peak();
+    CHECK_EQ(figures_now().peak_bytes, 300);
+    arca_trace_stop();
+    CHECK(!arca_trace_is_on());
+    CHECK_EQ(figures_now().blocks, 0);
+    CHECK_EQ(figures_now().peak_bytes, 0);
+    arca_domain_free(ARCA_DOMAIN_OBJECT, other);
+    CHECK_EQ(figures_now().blocks, 0);
+}
+
+TEST(trace, many_blocks_are_found_again)
+{
+    enum { BLOCKS = 50000 };
+    static void *blocks[BLOCKS];
+    uint64_t random = harness_seed(), live = 0;
+    arca_trace_start();
+    for (unsigned step = 0; step < 4 * BLOCKS; step++) {
+        unsigned i = harness_random(&random) % BLOCKS;
+        live -= blocks[i] != NULL;
+        arca_domain_free(ARCA_DOMAIN_RAW, blocks[i]);
+        blocks[i] = harness_random(&random) % 3 == 0 ? NULL : arca_domain_malloc(ARCA_DOMAIN_RAW, 8);
+        live += blocks[i] != NULL;
+    }
+    CHECK_EQ(figures_now().blocks, live);
+    CHECK_EQ(figures_now().bytes, 8 * live);
+    CHECK_EQ(figures_now().lost, 0);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        arca_domain_free(ARCA_DOMAIN_RAW, blocks[i]);
+    CHECK_EQ(figures_now().blocks, 0);
+}
+
+__attribute__((noinline)) static void *place_one(size_t size)
+{
+    void *block = arca_domain_malloc(ARCA_DOMAIN_GENERAL, size);
+    __asm__ volatile("" : : : "memory");
+    return block;
+}
+
+__attribute__((noinline)) static void *place_two(size_t size)
+{
+    void *block = arca_domain_malloc(ARCA_DOMAIN_GENERAL, size);
+    __asm__ volatile("" : : : "memory");
+    return block;
+}
+
+static bool is_from(const struct arca_trace_site *site, const void *function)
+{
+    return site->stack[0] - (uintptr_t)function < 256;
+}
+
+TEST(trace, snapshots_have_the_largest_first_and_differences_the_changes)
+{
+    void *blocks[3];
+    arca_trace_start();
+    blocks[0] = place_one(100);
+    blocks[1] = place_two(300);
+    struct arca_trace_snapshot *first = arca_trace_snapshot();
+    REQUIRE(first != NULL && first->count == 2);
+    CHECK(is_from(&first->sites[0], (const void *)place_two));
+    CHECK_EQ(first->sites[0].bytes, 300);
+    CHECK(is_from(&first->sites[1], (const void *)place_one));
+    CHECK_EQ(first->sites[1].blocks, 1);
+    CHECK_EQ(first->sites[1].peak_bytes, 100);
+
+    arca_domain_free(ARCA_DOMAIN_GENERAL, blocks[1]);
+    blocks[2] = place_one(50);
+    struct arca_trace_snapshot *second = arca_trace_snapshot();
+    struct arca_trace_snapshot *difference = arca_trace_difference(second, first);
+    REQUIRE(difference != NULL);
+    REQUIRE(difference->count >= 2);
+    CHECK_EQ(difference->sites[0].bytes, -300);
+    CHECK_EQ(difference->sites[0].blocks, -1);
+    CHECK_EQ(difference->sites[1].bytes, 50);
+    struct arca_trace_snapshot *none = arca_trace_difference(second, second);
+    REQUIRE(none != NULL);
+    CHECK_EQ(none->count, 0);
+    arca_free(first);
+    arca_free(second);
+    arca_free(difference);
+    arca_free(none);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, blocks[0]);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, blocks[2]);
+}
+
+static void print_top(void)
+{
+    struct arca_trace_snapshot *snapshot = arca_trace_snapshot();
+    arca_trace_print(snapshot, 1);
+    arca_free(snapshot);
+}
+
+TEST(trace, a_printed_site_names_its_file)
+{
+    arca_trace_start();
+    void *block = place_one(12345);
+    const char *said = capture(print_top);
+    CHECK(strstr(said, "arca: 12345 bytes in 1 blocks: ") != NULL);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
+TEST(trace, a_child_of_fork_goes_on)
+{
+    arca_trace_start();
+    void *block = place_one(100);
+    pid_t child = fork();
+    if (child == 0) {
+        arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+        block = place_one(200);
+        _exit(figures_now().bytes == 200 ? 0 : 1);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
+/* ---- the whole heap ---------------------------------------------------------------------------------------------------- */
+
+static void dump_pools(void)
+{
+    arca_dump(STDERR_FILENO, true);
+}
+
+TEST(dump, classes_pools_and_arenas_are_listed)
+{
+    void *small = arca_malloc(100), *large = arca_malloc(300000);
+    const char *text = capture(dump_pools);
+    CHECK(strstr(text, "arena 0x") != NULL);
+    CHECK(strstr(text, " blocks of 112 bytes\n") != NULL);
+    CHECK(strstr(text, ": 303104 bytes\n") != NULL);
+    CHECK(strstr(text, "\nclass size pools blocks_in_use blocks_free\n") != NULL);
+    CHECK(strstr(text, " 112 1 1 ") != NULL);
+    CHECK(strstr(text, "1 large blocks\n") != NULL);
+    arca_free(small);
+    arca_free(large);
+}
