@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-struct arenas arenas;
+struct arenas arenas = { .alarm_slices = ARENA_ALARM_FIRST };
 
 /* A huge block may take over a freed one that is up to a quarter larger. */
 #define HUGE_SLACK(slices) ((slices) / 4)
@@ -151,6 +151,13 @@ void arena_forget_locked(struct arena *arena)
     sub_rlx(&arenas.dirty_slices, arena->dirty_slices);
 }
 
+static void count_used(size_t slices)
+{
+    add_rlx(&arenas.used_slices, slices);
+    if (unlikely(arena_resident_slices(&arenas) >= load_rlx(&arenas.alarm_slices)))
+        store_rlx(&arenas.alarm, true);
+}
+
 /* ---- claim --------------------------------------------------------------------------------- */
 
 /* The slices [index, index + count) leave the free ones. */
@@ -162,7 +169,7 @@ static void take_slices_locked(struct arena *arena, uint32_t index, uint32_t cou
     arena->free_slices -= count;
     arena->dirty_slices -= dirty;
     sub_rlx(&arenas.dirty_slices, dirty);
-    add_rlx(&arenas.used_slices, count);
+    count_used(count);
     arena_relist_locked(arena);
     ARCA_WALK(arena_check_locked(arena));
 }
@@ -236,7 +243,7 @@ static struct span *claim_huge_locked(uint32_t slices, uint32_t align, enum span
         return NULL;
     list_remove(&arenas.huge_free, best);
     sub_rlx(&arenas.dirty_slices, best->dirty_slices);
-    add_rlx(&arenas.used_slices, best->slices);
+    count_used(best->slices);
     best->free_slices = best->dirty_slices = 0;
     *zeroed = false;
     return fill_huge_span(best, kind);
@@ -308,7 +315,7 @@ static struct span *claim_new_locked(struct arena *arena, uint32_t slices, uint3
         return claim_in_locked(arena, FROM_ANY, slices, align, kind, zeroed);
     }
     arena->free_slices = 0;
-    add_rlx(&arenas.used_slices, slices);
+    count_used(slices);
     *zeroed = true;
     return fill_huge_span(arena, kind);
 }
@@ -468,7 +475,7 @@ bool arena_remap_huge(struct span **span, uint32_t slices)
     if (!page_map_reserve((uintptr_t)moved, new_bytes))
         log_abort("realloc(): out of memory for the page map after a mapping moved to %p", moved);
     lock_acquire(&arenas.lock);
-    add_rlx(&arenas.used_slices, (size_t)slices - arena->slices);
+    count_used((size_t)slices - arena->slices);
     add_rlx(&arenas.mapped_slices, (size_t)slices - arena->slices);
     arena->base = (uintptr_t)moved;
     arena->slices = slices;

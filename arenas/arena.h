@@ -52,7 +52,19 @@ struct arenas {
     uint32_t purging; /* spans in the purger's hands */
     /* Read without the lock, as hints and figures. */
     _Atomic size_t mapped_slices, used_slices, dirty_slices;
+    /* Set when a claim makes used and dirty slices this many; who answers sets a new mark. */
+    _Atomic bool alarm;
+    _Atomic size_t alarm_slices;
 };
+
+/* The first alarm: a process that small needs none. */
+#define ARENA_ALARM_FIRST 32
+
+/* Slices that may be resident. */
+ARCA_INLINE size_t arena_resident_slices(const struct arenas *all)
+{
+    return load_rlx(&all->used_slices) + load_rlx(&all->dirty_slices);
+}
 
 extern struct arenas arenas;
 

@@ -229,10 +229,13 @@ static unsigned generation_due(void)
 #define PLAN_FIRST_MS 500
 #define PLAN_LAST_MS 60000
 #define PLAN_SHARE 25 /* of the time at most one part in so many */
+#define PLAN_WORTH 8  /* a collection pays that frees one object in so many */
 
 static struct {
     uint32_t turns, delay_ms, at_ms;
     uint32_t earliest_ms; /* by the share */
+    bool changed;         /* something happened since the last one */
+    bool paid;            /* as that one did */
 } plan = { .delay_ms = UINT32_MAX }; /* beyond the last: nothing is planned */
 
 static void plan_after(uint32_t now_ms, uint32_t delay_ms)
@@ -243,46 +246,74 @@ static void plan_after(uint32_t now_ms, uint32_t delay_ms)
         plan.at_ms = plan.earliest_ms;
 }
 
-static void follow_plan(void)
+static bool may_plan(void)
+{
+    return load_rlx(&collector.enabled) && load_rlx(&collector.thresholds[0]) != 0;
+}
+
+/* While memory is short the next one is due as soon as something has happened, and as often as it pays. */
+static bool plan_is_due(uint32_t now_ms, bool asked)
+{
+    if (!may_plan())
+        return false;
+    if (asked && plan.changed && (plan.paid || (int32_t)(now_ms - plan.earliest_ms) >= 0))
+        return true;
+    return plan.delay_ms <= PLAN_LAST_MS && (int32_t)(now_ms - plan.at_ms) >= 0;
+}
+
+static void follow_plan(bool asked)
 {
     uint32_t now_ms = os_now_ms(), turns = load_rlx(&watch_turns);
+    plan.changed |= turns != plan.turns;
     if (turns != plan.turns && plan.delay_ms != PLAN_FIRST_MS)
         plan_after(now_ms, PLAN_FIRST_MS);
     plan.turns = turns;
-    if (plan.delay_ms > PLAN_LAST_MS || (int32_t)(now_ms - plan.at_ms) < 0 || !load_rlx(&collector.enabled) ||
-        load_rlx(&collector.thresholds[0]) == 0)
+    if (!plan_is_due(now_ms, asked))
         return;
     long collected = collector_collect(GENERATIONS - 1);
     uint32_t end_ms = os_now_ms();
     plan.earliest_ms = end_ms + PLAN_SHARE * (end_ms - now_ms);
+    plan.paid = collected > 0 && (size_t)collected >= load_rlx(&collector.old_total) / PLAN_WORTH;
+    plan.changed = false;
     plan_after(end_ms, collected > 0 ? PLAN_FIRST_MS : 2 * plan.delay_ms);
     plan.turns = load_rlx(&watch_turns);
 }
 
 static void collector_work(void)
 {
+    bool asked = load_rlx(&watch_asked);
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
     while (young_due())
         collector_collect(generation_due());
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
         count_from(INT64_MAX);
-    follow_plan();
+    follow_plan(asked);
+    if (asked)
+        watch_answer();
 }
 
 static uint32_t collector_pause_ms(void)
 {
-    if (plan.delay_ms > PLAN_LAST_MS || !load_rlx(&collector.enabled) || load_rlx(&collector.thresholds[0]) == 0)
+    if (plan.delay_ms > PLAN_LAST_MS || !may_plan())
         return OS_FOREVER;
     int32_t left_ms = (int32_t)(plan.at_ms - os_now_ms());
     return left_ms > 1 ? (uint32_t)left_ms : 1;
 }
 
+/* Births between two sleeps. */
+static uint32_t wait_every(void)
+{
+    int64_t ahead = load_rlx(&watch_blocks) - load_rlx(&watch_full);
+    if (load_rlx(&watch_asked))
+        return 1;
+    int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0), every = WAIT_EVERY / (times * times);
+    return every > 0 ? (uint32_t)every : 1;
+}
+
 static void collector_wait(void)
 {
     static ARCA_TLS uint32_t births;
-    int64_t ahead = load_rlx(&watch_blocks) - load_rlx(&watch_full);
-    int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0), every = WAIT_EVERY / (times * times);
-    if (!load_rlx(&collector.enabled) || ++births % (every > 0 ? (uint32_t)every : 1) != 0)
+    if (!load_rlx(&collector.enabled) || ++births % wait_every() != 0)
         return;
     add_rlx(&collector.waits, 1u);
     nanosleep(&(struct timespec){ .tv_nsec = WAIT_NANOSECONDS }, NULL);
@@ -308,6 +339,7 @@ __attribute__((constructor(102))) static void collector_construct(void)
     store_rlx(&collector.thresholds[0], (uint32_t)options.threshold0);
     store_rlx(&collector.thresholds[1], (uint32_t)options.threshold1);
     store_rlx(&collector.thresholds[2], (uint32_t)options.threshold2);
+    plan.earliest_ms = os_now_ms();
     collector_set_limits();
     keeper_set_work(&work);
 }

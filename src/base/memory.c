@@ -7,57 +7,63 @@
 #include <string.h>
 
 #define FILE_PATH_MAX 1024
+#define GROUP_MAX 512
 #define TEXT_MAX 4096
+#define LIMIT_MARGIN 16
 
 const char *memory_root = "";
 
+/* Of one thread at a time; too large for the stacks that this may run on. */
+static char groups[TEXT_MAX], text[TEXT_MAX], path[FILE_PATH_MAX];
+
 struct hierarchy {
     const char *mount, *controller; /* "" for version 2 */
-    const char *limit;
+    const char *limit, *used;
+    const char *droppable[2]; /* keys of memory.stat */
 };
 
 static const struct hierarchy hierarchies[] = {
-    { "/sys/fs/cgroup", "", "memory.max" },
-    { "/sys/fs/cgroup/unified", "", "memory.max" },
-    { "/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes" },
+    { "/sys/fs/cgroup", "", "memory.max", "memory.current", { "\ninactive_file ", "\nactive_file " } },
+    { "/sys/fs/cgroup/unified", "", "memory.max", "memory.current", { "\ninactive_file ", "\nactive_file " } },
+    { "/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+      { "\ntotal_inactive_file ", "\ntotal_active_file " } },
 };
 
 /* UINT64_MAX for no number ("max"). */
-static uint64_t number_at(const char *text)
+static uint64_t number_at(const char *digits)
 {
     uint64_t n = 0;
-    if (*text < '0' || *text > '9')
+    if (*digits < '0' || *digits > '9')
         return UINT64_MAX;
-    for (; *text >= '0' && *text <= '9'; text++)
-        n = n * 10 + (uint64_t)(*text - '0');
+    for (; *digits >= '0' && *digits <= '9'; digits++)
+        n = n * 10 + (uint64_t)(*digits - '0');
     return n;
 }
 
 /* The number behind the key; 0 without it. */
-static uint64_t number_after(const char *text, const char *key)
+static uint64_t number_after(const char *key)
 {
     const char *at = strstr(text, key);
     if (at == NULL)
         return 0;
     at += strlen(key);
-    return number_at(at + strspn(at, " "));
+    at += strspn(at, " ");
+    return *at >= '0' && *at <= '9' ? number_at(at) : 0;
 }
 
-static long read_under_root(char *text, size_t capacity, const char *path)
+static bool read_text(char *into, const char *file)
 {
-    char full[FILE_PATH_MAX];
-    log_format(full, sizeof full, "%s%s", memory_root, path);
-    return os_read_file(full, text, capacity);
+    log_format(path, sizeof path, "%s%s", memory_root, file);
+    return os_read_file(path, into, TEXT_MAX) > 0;
 }
 
-static long read_group_file(char *text, size_t capacity, const struct hierarchy *hierarchy, const char *group, const char *file)
+static bool read_group_text(const struct hierarchy *hierarchy, const char *group, const char *file)
 {
-    char path[FILE_PATH_MAX];
-    log_format(path, sizeof path, "%s%s/%s", hierarchy->mount, group, file);
-    return read_under_root(text, capacity, path);
+    log_format(path, sizeof path, "%s%s%s/%s", memory_root, hierarchy->mount, group, file);
+    return os_read_file(path, text, TEXT_MAX) > 0;
 }
 
-/* ---- which group ------------------------------------------------------------------------------------------------ */
+/* ---- groups ----------------------------------------------------------------------------------------------------- */
 
 /* "memory" among "cpu,memory". */
 static bool has_controller(const char *list, size_t length, const char *name)
@@ -72,24 +78,20 @@ static bool has_controller(const char *list, size_t length, const char *name)
     return false;
 }
 
-/* Lines of "number:controllers:path"; the path without a slash at its end. */
-static bool find_group(const struct hierarchy *hierarchy, char *group, size_t capacity)
+/* The process' own, from lines of "number:controllers:path"; the path without a slash at its end. */
+static bool find_group(const struct hierarchy *hierarchy, char *group)
 {
-    char text[TEXT_MAX];
-    if (read_under_root(text, sizeof text, "/proc/self/cgroup") <= 0)
-        return false;
-    for (const char *line = text; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = groups; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
         const char *list = strchr(line, ':');
-        const char *path = list == NULL ? NULL : strchr(list + 1, ':');
-        if (path == NULL)
+        const char *at = list == NULL ? NULL : strchr(list + 1, ':');
+        if (at == NULL)
             return false;
-        list++;
-        if (!has_controller(list, (size_t)(path - list), hierarchy->controller))
+        if (!has_controller(list + 1, (size_t)(at - list) - 1, hierarchy->controller))
             continue;
-        size_t length = strcspn(++path, "\n");
-        if (length >= capacity)
+        size_t length = strcspn(++at, "\n");
+        if (length >= GROUP_MAX)
             return false;
-        memcpy(group, path, length);
+        memcpy(group, at, length);
         group[length - (length == 1)] = '\0';
         return true;
     }
@@ -105,41 +107,93 @@ static bool leave_group(char *group)
     return true;
 }
 
-/* ---- limits --------------------------------------------------------------------------------------------------------- */
-
-
-/* Version 1 writes a huge number for no limit. */
-static uint64_t limit_of(const struct hierarchy *hierarchy, const char *group)
+/* The least that there is for any group that the process is in. */
+static uint64_t least(uint64_t (*visit)(const struct hierarchy *hierarchy, const char *group))
 {
-    char text[64];
-    if (read_group_file(text, sizeof text, hierarchy, group, hierarchy->limit) <= 0)
-        return 0;
-    uint64_t limit = number_at(text);
-    return limit < (uint64_t)1 << 60 ? limit : 0;
+    char group[GROUP_MAX];
+    uint64_t result = UINT64_MAX;
+    if (!read_text(groups, "/proc/self/cgroup"))
+        return result;
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(hierarchies); i++) {
+        if (!find_group(&hierarchies[i], group))
+            continue;
+        do {
+            uint64_t value = visit(&hierarchies[i], group);
+            if (value < result)
+                result = value;
+        } while (leave_group(group));
+    }
+    return result;
 }
 
-static void look_at_hierarchy(const struct hierarchy *hierarchy, uint64_t *least_limit)
+/* ---- limits ------------------------------------------------------------------------------------------------------- */
+
+/* UINT64_MAX for no limit, for which version 1 writes a huge number. */
+static uint64_t limit_of(const struct hierarchy *hierarchy, const char *group)
 {
-    char group[FILE_PATH_MAX / 2];
-    if (!find_group(hierarchy, group, sizeof group))
-        return;
-    do {
-        uint64_t limit = limit_of(hierarchy, group);
-        if (limit != 0 && (*least_limit == 0 || limit < *least_limit))
-            *least_limit = limit;
-    } while (leave_group(group));
+    uint64_t limit = read_group_text(hierarchy, group, hierarchy->limit) ? number_at(text) : UINT64_MAX;
+    return limit < (uint64_t)1 << 60 ? limit : UINT64_MAX;
+}
+
+static uint64_t used_in(const struct hierarchy *hierarchy, const char *group)
+{
+    uint64_t used = read_group_text(hierarchy, group, hierarchy->used) ? number_at(text) : 0, droppable = 0;
+    if (read_group_text(hierarchy, group, "memory.stat"))
+        droppable = number_after(hierarchy->droppable[0]) + number_after(hierarchy->droppable[1]);
+    return used > droppable ? used - droppable : 0;
+}
+
+static uint64_t spare_of(const struct hierarchy *hierarchy, const char *group)
+{
+    uint64_t limit = limit_of(hierarchy, group);
+    return limit == UINT64_MAX ? UINT64_MAX : memory_spare(limit, used_in(hierarchy, group));
+}
+
+uint64_t memory_spare(uint64_t limit, uint64_t used)
+{
+    uint64_t near = limit - limit / LIMIT_MARGIN;
+    return used < near ? near - used : 0;
 }
 
 uint64_t memory_cgroup_limit(void)
 {
-    uint64_t least = 0;
-    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(hierarchies); i++)
-        look_at_hierarchy(&hierarchies[i], &least);
-    return least;
+    uint64_t limit = least(limit_of);
+    return limit == UINT64_MAX ? 0 : limit;
+}
+
+uint64_t memory_cgroup_spare(void)
+{
+    return least(spare_of);
 }
 
 uint64_t memory_machine_bytes(void)
 {
-    char text[TEXT_MAX];
-    return read_under_root(text, sizeof text, "/proc/meminfo") > 0 ? number_after(text, "MemTotal:") << 10 : 0;
+    return read_text(text, "/proc/meminfo") ? number_after("MemTotal:") << 10 : 0;
+}
+
+/* ---- stalls --------------------------------------------------------------------------------------------------------- */
+
+/* Of "some avg10=12.34 …", the first line. */
+static uint32_t stall_in_text(void)
+{
+    static const char key[] = "some avg10=";
+    if (strncmp(text, key, sizeof key - 1) != 0)
+        return 0;
+    const char *at = text + sizeof key - 1, *point = strchr(at, '.');
+    uint64_t whole = number_at(at), hundredths = point != NULL ? number_at(point + 1) : 0;
+    return whole <= 100 && hundredths < 100 ? (uint32_t)(whole * 100 + hundredths) : 0;
+}
+
+uint32_t memory_stall(void)
+{
+    char group[GROUP_MAX];
+    uint32_t stall = read_text(text, "/proc/pressure/memory") ? stall_in_text() : 0;
+    if (!read_text(groups, "/proc/self/cgroup"))
+        return stall;
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(hierarchies); i++) {
+        if (hierarchies[i].controller[0] == '\0' && find_group(&hierarchies[i], group) &&
+            read_group_text(&hierarchies[i], group, "memory.pressure") && stall_in_text() > stall)
+            stall = stall_in_text();
+    }
+    return stall;
 }

@@ -4,7 +4,8 @@
  * A limit holds for a group and all below it, so that every group from the process' own up to the root is looked at;
  * in a container the path of the group may lead nowhere, and the root is its own group.
  *
- * Files of the kernel are read anew at each call, some ten microseconds each; no allocation, errno is preserved.
+ * Law: near its end is what is within a sixteenth of a limit; the page cache, which the kernel drops first, does not
+ * count as used.  Files of the kernel are read anew at each call, by one thread at a time: some ten microseconds.
  */
 #ifndef ARCA_BASE_MEMORY_H
 #define ARCA_BASE_MEMORY_H
@@ -16,6 +17,16 @@ extern const char *memory_root;
 
 /* Bytes that the process' groups let it use, the tightest of them; 0 for no limit. */
 uint64_t memory_cgroup_limit(void);
+
+/* Bytes until use comes near the limit; 0 when it has. */
+uint64_t memory_spare(uint64_t limit, uint64_t used);
+
+/* The least of that for any limit of the process' groups; UINT64_MAX for no limit. */
+uint64_t memory_cgroup_spare(void);
+
+/* Of the last ten seconds, the share in which some process of the machine, or of the own group, stood still for want of
+ * memory (the kernel's pressure stall information): hundredths of a percent; 0 if unknown. */
+uint32_t memory_stall(void);
 
 /* Bytes of memory that the machine has; 0 if unknown. */
 uint64_t memory_machine_bytes(void);

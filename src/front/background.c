@@ -6,10 +6,11 @@
 #include "base/options.h"
 #include "base/probe.h"
 #include "base/stats.h"
+#include "front/pressure.h"
 #include "heap/heap.h"
 
 /* A thread is worth its start once this much is in use. */
-#define START_SLICES 32
+#define START_SLICES ARENA_ALARM_FIRST
 
 /* A hold is cut into so many rounds: memory leaves at most an eighth late. */
 #define ROUNDS_PER_HOLD 8
@@ -24,17 +25,6 @@ _Atomic uint32_t background_state = BACKGROUND_OFF;
 static _Atomic bool allowed;
 static _Atomic uint32_t last_round_ms;
 static struct lock round_lock = LOCK_INIT;
-
-static uint32_t hold_in_force(void)
-{
-    if (options.purge == OPTION_NEVER)
-        return INT32_MAX;
-    size_t resident = (load_rlx(&arenas.used_slices) + load_rlx(&arenas.dirty_slices)) << SLICE_SHIFT;
-    if (options.limit == 0 || resident <= options.limit)
-        return (uint32_t)options.purge;
-    PROBE2(pressure, resident, options.limit);
-    return 0;
-}
 
 static uint32_t round_ms(void)
 {
@@ -90,6 +80,13 @@ static size_t round_locked(uint32_t hold_ms, bool *interrupted)
     return trimmed + purge_free_slices(now_ms, hold_ms);
 }
 
+/* As the options and the state of memory have it. */
+static void round_due_locked(bool *interrupted)
+{
+    bool pressed = options.purge != OPTION_NEVER && pressure_look_sometimes();
+    round_locked(options.purge == OPTION_NEVER ? INT32_MAX : pressed ? 0 : (uint32_t)options.purge, interrupted);
+}
+
 size_t background_round(uint32_t hold_ms)
 {
     bool interrupted = false;
@@ -130,14 +127,14 @@ static void background_main(void)
         os_wait(&never, 0, interrupted ? INTERRUPTED_MS : round_ms());
         interrupted = false;
         lock_acquire(&round_lock);
-        round_locked(hold_in_force(), &interrupted);
+        round_due_locked(&interrupted);
         lock_release(&round_lock);
     } while (!may_leave());
 }
 
 static bool worth_starting(void)
 {
-    return load_rlx(&arenas.used_slices) + load_rlx(&arenas.dirty_slices) >= START_SLICES;
+    return arena_resident_slices(&arenas) >= START_SLICES;
 }
 
 /* The state first: the thread may be through before os_thread_start() returns. */
@@ -154,18 +151,35 @@ static void round_if_due(void)
     bool interrupted = false;
     if (os_now_ms() - load_rlx(&last_round_ms) < round_ms() || !lock_try(&round_lock))
         return;
-    round_locked(hold_in_force(), &interrupted);
+    round_due_locked(&interrupted);
     lock_release(&round_lock);
     uint32_t expected = BACKGROUND_NONE;
     if (options.background)
         cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_OFF);
 }
 
-void background_poke_slow(void)
+/* Memory may be short.  While it is, the threads that claim more wait for what the rounds bring. */
+static void answer_alarm(size_t incoming)
+{
+    bool interrupted = false;
+    if (pressure_is_on())
+        lock_acquire(&round_lock);
+    else if (!lock_try(&round_lock))
+        return;
+    if (exchange_rlx(&arenas.alarm, false) && pressure_look(incoming)) {
+        round_locked(0, &interrupted);
+        pressure_look(incoming); /* the alarm for what there is now */
+    }
+    lock_release(&round_lock);
+}
+
+void background_poke_slow(size_t incoming)
 {
     uint32_t state = load_rlx(&background_state);
     if (!load_rlx(&allowed) || options.purge == OPTION_NEVER)
         return;
+    if (load_rlx(&arenas.alarm))
+        answer_alarm(incoming);
     switch (state) {
     case BACKGROUND_OFF:
         if (!options.background)

@@ -15,20 +15,24 @@
 #ifndef ARCA_FRONT_BACKGROUND_H
 #define ARCA_FRONT_BACKGROUND_H
 
-#include "base/atomic.h"
-#include "base/compiler.h"
+#include "arenas/arena.h"
 
 enum background_state { BACKGROUND_OFF, BACKGROUND_STARTING, BACKGROUND_RUNNING, BACKGROUND_NONE };
 
 extern _Atomic uint32_t background_state;
 
-void background_poke_slow(void);
+void background_poke_slow(size_t incoming);
 
-/* At the end of each slow path, with the door left and no lock held. */
+/* At the end of each slow path, with the door left and no lock held.  incoming: bytes of a large block that was claimed. */
+ARCA_INLINE void background_poke_for(size_t incoming)
+{
+    if (load_rlx(&background_state) != BACKGROUND_RUNNING || load_rlx(&arenas.alarm))
+        background_poke_slow(incoming);
+}
+
 ARCA_INLINE void background_poke(void)
 {
-    if (load_rlx(&background_state) != BACKGROUND_RUNNING)
-        background_poke_slow();
+    background_poke_for(0);
 }
 
 /* Sweeps every heap that is not in use and gives back what is due after hold_ms; bytes given back. */

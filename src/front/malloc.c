@@ -137,7 +137,7 @@ static void *large_make(size_t size, size_t align, bool *zeroed)
     }
     if (unlikely(block == NULL))
         errno = ENOMEM;
-    background_poke();
+    background_poke_for(block != NULL ? size : 0);
     return block;
 }
 
@@ -436,9 +436,12 @@ static void *resize_large(struct span *span, size_t size, const void *frame)
     if (heap != NULL && span->arena->huge)
         return NULL; /* a move would have to be seen by its heap's list */
     span = large_resize(span, size, os_now_ms());
-    if (unlikely(options.profile != 0) && span != NULL)
+    if (span == NULL)
+        return NULL;
+    if (unlikely(options.profile != 0))
         profile_resize(span, size, frame);
-    return span == NULL ? NULL : (void *)span->start;
+    background_poke_for(size);
+    return (void *)span->start;
 }
 
 /* As it is, or into slices that the thread's heap holds behind a block that it has grown before. */

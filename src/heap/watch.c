@@ -10,6 +10,7 @@ _Atomic int64_t watch_full = INT64_MAX;
 _Atomic uint32_t watch_call = WATCH_CALL_START;
 _Atomic uint32_t watch_turns;
 _Atomic bool watch_asleep;
+_Atomic bool watch_asked;
 
 void watch_ring(void)
 {
@@ -24,15 +25,30 @@ void watch_add(int64_t blocks)
     if (unlikely(before < limit && before + blocks >= limit) ||
         (unlikely(load_rlx(&watch_asleep)) && exchange_rlx(&watch_asleep, false)))
         watch_ring();
-    bool full = before + blocks >= load_rlx(&watch_full);
+    bool full = before + blocks >= load_rlx(&watch_full) || load_rlx(&watch_asked);
     if (unlikely(full != ((load_rlx(&watch_call) & WATCH_CALL_WAIT) != 0)))
         watch_judge();
 }
 
 void watch_judge(void)
 {
-    if (load_rlx(&watch_blocks) >= load_rlx(&watch_full))
+    if (load_rlx(&watch_blocks) >= load_rlx(&watch_full) || load_rlx(&watch_asked))
         or_rlx(&watch_call, WATCH_CALL_WAIT);
     else
         and_rlx(&watch_call, ~WATCH_CALL_WAIT);
+}
+
+void watch_ask(void)
+{
+    if (load_rlx(&watch_blocks) <= 0)
+        return;
+    store_rlx(&watch_asked, true);
+    watch_judge();
+    watch_ring();
+}
+
+void watch_answer(void)
+{
+    store_rlx(&watch_asked, false);
+    watch_judge();
 }

@@ -1,5 +1,6 @@
 /*
- * What libarcagc's thread is woken by: memory of objects that was emptied, and objects that have become many.
+ * What libarcagc's thread is woken by: memory of objects that was emptied, objects that have become many, and memory that
+ * has become short.
  */
 #ifndef ARCA_HEAP_WATCH_H
 #define ARCA_HEAP_WATCH_H
@@ -28,6 +29,13 @@ void watch_judge(void) ARCA_SHARED(watch_judge);
 extern _Atomic uint32_t watch_turns ARCA_SHARED(watch_turns);
 /* Set by who goes to sleep for as long as nothing happens: the next batch rings. */
 extern _Atomic bool watch_asleep ARCA_SHARED(watch_asleep);
+
+/* Memory is short, and objects may hold some of it: asked for by ringing, answered when what can be done is done.  Births
+ * are called to wait in between.  To ask again meanwhile is in vain. */
+extern _Atomic bool watch_asked ARCA_SHARED(watch_asked);
+
+void watch_ask(void);
+void watch_answer(void) ARCA_SHARED(watch_answer);
 
 void watch_ring(void) ARCA_SHARED(watch_ring);
 

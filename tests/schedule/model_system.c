@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "base/os.h"
+#include "front/pressure.h"
 #include "gc/objects/epoch.h"
 
 #include <string.h>
@@ -135,4 +136,20 @@ bool os_thread_start(void (*run)(void))
 
 void os_thread_fork_child(void)
 {
+}
+
+bool pressure_look(size_t incoming)
+{
+    (void)incoming;
+    return false;
+}
+
+bool pressure_look_sometimes(void)
+{
+    return false;
+}
+
+bool pressure_is_on(void)
+{
+    return false;
 }

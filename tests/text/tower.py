@@ -19,7 +19,7 @@ FLOORS = {
     "src/base": "compiler poison atomic bits os log lock memory spelling options stats probe unwind",
     "arenas": "span page_map bitmap meta source site sample huge_page arena large purge",
     "src/heap": "size_class block remote pool watch retired span_cache heap growth",
-    "src/front": "door profile background process thread supply objects explicit malloc guard trace domains dump report interpose operators",
+    "src/front": "door profile pressure background process thread supply objects explicit malloc guard trace domains dump report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "carry scope finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",

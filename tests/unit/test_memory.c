@@ -1,40 +1,5 @@
 /* Limits of control groups, in a tree of files that looks like /proc and /sys. */
-#include "harness.h"
-
-#include "base/memory.h"
-
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static char root[] = "/tmp/arca-memory-XXXXXX";
-
-static void make_root(void)
-{
-    REQUIRE(mkdtemp(root) != NULL);
-    memory_root = root;
-}
-
-static void remove_root(void)
-{
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", root);
-    REQUIRE(system(command) == 0);
-}
-
-/* With the directories above it. */
-static void put(const char *path, const char *text)
-{
-    char full[512];
-    snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(full, 0755);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    REQUIRE(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
-}
+#include "fake_root.h"
 
 TEST(memory, without_files_nothing_is_known)
 {
@@ -114,5 +79,62 @@ TEST(memory, nonsense_is_no_limit)
     put("/sys/fs/cgroup/a/memory.max", "\n");
     put("/sys/fs/cgroup/memory.max", "x\n");
     CHECK_EQ(memory_cgroup_limit(), 0);
+    remove_root();
+}
+
+/* ---- what is left ------------------------------------------------------------------------------------------------ */
+
+TEST(memory, near_a_limit_is_its_last_sixteenth)
+{
+    CHECK_EQ(memory_spare(1600, 0), 1500);
+    CHECK_EQ(memory_spare(1600, 1499), 1);
+    CHECK_EQ(memory_spare(1600, 1500), 0);
+    CHECK_EQ(memory_spare(1600, 5000), 0);
+}
+
+TEST(memory, what_is_left_is_that_of_the_group_that_has_least)
+{
+    make_root();
+    put("/proc/self/cgroup", "0::/a/b\n");
+    put("/sys/fs/cgroup/a/b/memory.max", "16000\n");
+    put("/sys/fs/cgroup/a/b/memory.current", "5000\n");
+    CHECK_EQ(memory_cgroup_spare(), 10000);
+    put("/sys/fs/cgroup/a/memory.max", "32000\n");
+    put("/sys/fs/cgroup/a/memory.current", "29000\n"); /* of others below it, mostly */
+    CHECK_EQ(memory_cgroup_spare(), 1000);
+    put("/sys/fs/cgroup/a/memory.max", "max\n");
+    put("/sys/fs/cgroup/a/b/memory.max", "max\n");
+    CHECK_EQ(memory_cgroup_spare(), UINT64_MAX);
+    remove_root();
+}
+
+TEST(memory, page_cache_is_not_used_memory)
+{
+    make_root();
+    put("/proc/self/cgroup", "4:memory:/a\n0::/b\n");
+    put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "16000\n");
+    put("/sys/fs/cgroup/memory/a/memory.usage_in_bytes", "15000\n");
+    put("/sys/fs/cgroup/memory/a/memory.stat", "cache 9\ninactive_file 1\nactive_file 1\ntotal_inactive_file 4000\ntotal_active_file 3000\n");
+    CHECK_EQ(memory_cgroup_spare(), 7000);
+    put("/sys/fs/cgroup/b/memory.max", "16000\n");
+    put("/sys/fs/cgroup/b/memory.current", "15000\n");
+    put("/sys/fs/cgroup/b/memory.stat", "anon 1\nfile 9\ninactive_file 1000\nactive_file 500\n");
+    CHECK_EQ(memory_cgroup_spare(), 1500);
+    remove_root();
+}
+
+TEST(memory, stalls_are_the_first_line_of_the_pressure_file)
+{
+    make_root();
+    CHECK_EQ(memory_stall(), 0);
+    put("/proc/pressure/memory", "some avg10=12.34 avg60=50.00 avg300=60.00 total=7\nfull avg10=99.00 avg60=0.00 avg300=0.00 total=1\n");
+    CHECK_EQ(memory_stall(), 1234);
+    put("/proc/self/cgroup", "0::/a\n");
+    put("/sys/fs/cgroup/a/memory.pressure", "some avg10=20.05 avg60=0.00 avg300=0.00 total=7\n");
+    CHECK_EQ(memory_stall(), 2005);
+    put("/sys/fs/cgroup/a/memory.pressure", "some avg10=x\n");
+    CHECK_EQ(memory_stall(), 1234);
+    put("/proc/pressure/memory", "");
+    CHECK_EQ(memory_stall(), 0);
     remove_root();
 }

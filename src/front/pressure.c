@@ -1,0 +1,71 @@
+/* Looking at limits and stalls, and when to look again. */
+#include "front/pressure.h"
+
+#include "arenas/arena.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "base/probe.h"
+#include "base/stats.h"
+#include "heap/watch.h"
+
+/* One tenth of the time, in hundredths of a percent: what the kernel's own documentation calls considerable. */
+#define STALL_MAX 1000
+
+/* Claims grow between looks by so much, and by a 64th, at the least, and at the most by as much as there was, and so much. */
+#define STEP_MIN ((uint64_t)1 << 20)
+#define STEP_MAX ((uint64_t)64 << 20)
+
+/* A look costs some fifty microseconds. */
+#define LOOK_MS 250
+
+static _Atomic bool pressed;
+static _Atomic uint32_t looked_ms;
+
+bool pressure_is_on(void)
+{
+    return load_rlx(&pressed);
+}
+
+static uint64_t spare_below_limits(uint64_t resident, uint64_t incoming)
+{
+    uint64_t own = options.limit != 0 ? memory_spare(options.limit, resident) : UINT64_MAX;
+    uint64_t group = memory_cgroup_spare();
+    if (group != UINT64_MAX)
+        group = group > incoming ? group - incoming : 0;
+    return own < group ? own : group;
+}
+
+static void set_alarm(uint64_t resident, uint64_t spare)
+{
+    uint64_t step = spare / 2, least = STEP_MIN + resident / 64;
+    if (step < least)
+        step = least;
+    if (step > resident + STEP_MAX)
+        step = resident + STEP_MAX;
+    store_rlx(&arenas.alarm_slices, (size_t)(resident + step) >> SLICE_SHIFT);
+}
+
+bool pressure_look(size_t incoming)
+{
+    uint64_t resident = (uint64_t)arena_resident_slices(&arenas) << SLICE_SHIFT;
+    uint64_t spare = spare_below_limits(resident, incoming);
+    bool short_now = spare == 0 || memory_stall() >= STALL_MAX;
+    store_rlx(&looked_ms, os_now_ms());
+    set_alarm(resident, spare);
+    if (short_now)
+        stats_add(pressure_rounds, 1);
+    if (short_now && !load_rlx(&pressed))
+        stats_add(pressure_events, 1);
+    store_rlx(&pressed, short_now);
+    if (short_now) {
+        PROBE2(pressure, resident, spare);
+        watch_ask();
+    }
+    return short_now;
+}
+
+bool pressure_look_sometimes(void)
+{
+    return os_now_ms() - load_rlx(&looked_ms) < LOOK_MS ? pressure_is_on() : pressure_look(0);
+}
