@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""README.md's option table, made from src/base/options.def.  `option_table.py --write` puts it there."""
+"""The options in README.md and in the page arca-env(7), made from src/base/options.def.  `option_table.py --write` puts them
+there."""
 import re
 import sys
 
 from tree import ROOT
 
 README = ROOT / "README.md"
-BEGIN = "<!-- options: made by tests/text/option_table.py --write -->"
-END = "<!-- /options -->"
+PAGE = ROOT / "docs/man/arca-env.7.scd"
+MADE = "options: made by tests/text/option_table.py --write"
+MARKS = {README: (f"<!-- {MADE} -->", "<!-- /options -->"), PAGE: (f"; {MADE}", "; /options")}
 
 ROW = re.compile(r'^OPTION\((\w+),\s*([A-Z]+),\s*(\w+),\s*(\w+),\s*(\w+),\s*"((?:[^"\\]|\\.)*)"\)\s*$')
 
@@ -80,16 +82,36 @@ def table():
     return "\n".join(lines)
 
 
-def split():
-    """README.md as (before, table, after)."""
-    text = README.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        sys.exit(f"README.md must have one line {BEGIN} and one {END}")
-    before, rest = text.split(BEGIN)
-    inside, after = rest.split(END)
+def in_page(sentence):
+    """A sentence of Markdown for scdoc: what is code becomes bold, and no other sign means anything."""
+    parts = sentence.replace('\\"', '"').split("`")
+    return "".join("*" + part + "*" if i % 2 else re.sub(r"([*_<>#\\])", r"\\\1", part) for i, part in enumerate(parts))
+
+
+def page():
+    entries = []
+    for name, kind, default, low, high, sentence in rows():
+        said = f"{shown(kind, default, name)}; {in_page(values(kind, low, high, name))}"
+        entries.append(f"*{name}* ({said})\n\t{in_page(sentence[0].upper() + sentence[1:])}.")
+    return "\n\n".join(entries)
+
+
+TEXTS = {README: table, PAGE: page}
+
+
+def split(path=README):
+    """A file as (before, options, after)."""
+    begin, end = MARKS[path]
+    text = path.read_text()
+    if text.count(begin) != 1 or text.count(end) != 1:
+        sys.exit(f"{path.relative_to(ROOT)} must have one line {begin} and one {end}")
+    before, rest = text.split(begin)
+    inside, after = rest.split(end)
     return before, inside.strip(), after
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
-    before, _, after = split()
-    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}")
+    for path, made in TEXTS.items():
+        before, _, after = split(path)
+        begin, end = MARKS[path]
+        path.write_text(f"{before}{begin}\n{made()}\n{end}{after}")
