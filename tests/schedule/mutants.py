@@ -266,18 +266,38 @@ MUTANTS = [
     row("src/heap/heap_life.c", "the sweeper opens the door to a heap that it has taken", "door/a_heap_is_its_threads_or_one_of_two",
         "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            return true;",
         "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            store_rlx(&heap->door->heap, heap);\n            return true;"),
+    # ---- arenas
+    row("arenas/arena.c", "a claim without the lock", "arena/a_slice_has_one_holder",
+        "    lock_acquire(&arenas.lock);\n    struct span *span = claim_locked(slices, align_slices, kind, zeroed);\n"
+        "    lock_release(&arenas.lock);", "    struct span *span = claim_locked(slices, align_slices, kind, zeroed);"),
+    row("arenas/arena.c", "a record is entered in two steps", "arena/two_that_map_at_once_lose_no_arena",
+        "while (!cas_weak_rel(&arenas.all, &first, arena));", "while (store_rel(&arenas.all, arena), false);"),
+    row("arenas/purge.c", "the purger leaves its slices among the free ones",
+        "arena/what_is_claimed_is_not_purged arena/two_purgers_and_a_claim",
+        "    bitmap_clear_range(arena->free_bits, from, count);\n", ""),
+    row("arenas/purge.c", "slices are handed back before they are purged",
+        "arena/what_is_claimed_is_not_purged arena/two_purgers_and_a_claim",
+        "        bool purged = os_purge_ranges(batch.ranges, batch.count);\n        hand_back(&batch, purged, now_ms);",
+        "        bool purged = true;\n        hand_back(&batch, purged, now_ms);\n        os_purge_ranges(batch.ranges, batch.count);"),
+    row("arenas/arena.c", "an arena that goes stays in its list",
+        "arena/what_is_claimed_is_not_unmapped arena/two_claims_while_the_arena_goes", "    unlist_locked(arena);\n    sub_rlx",
+        "    sub_rlx"),
+    row("arenas/arena.c", "only a pool's first slice is entered", "arena/what_is_handed_over_is_found",
+        "        page_map_set(span->start, kind == SPAN_POOL ? slices : 1, span);", "        page_map_set(span->start, 1, span);"),
 ]
+
+PROGRAMS = ("schedule", "schedule_arenas")
 
 
 class Builder:
-    """Recompiles what a mutant changes, and links it with the rest of the scenarios' program."""
+    """Recompiles what a mutant changes, and links it with the rest of a program of scenarios."""
 
-    def __init__(self, build):
+    def __init__(self, build, program):
         self.units = {}
         for entry in json.loads((build / "compile_commands.json").read_text()):
             command = shlex.split(entry["command"])
             out = command[command.index("-o") + 1]
-            if "schedule.dir" in out:
+            if f"/{program}.dir/" in out:
                 self.units[Path(entry["file"])] = (command, Path(entry["directory"]), Path(entry["directory"]) / out)
 
     def depends(self, unit, header):
@@ -315,8 +335,9 @@ class Builder:
         return (program, "") if changed and done.returncode == 0 else (None, done.stderr)
 
 
-def judge(builder, mutant):
+def judge(builders, mutant):
     """For each scenario: (caught, message)."""
+    builder = builders[mutant.scenarios[0].startswith("arena/")]
     title = f"{mutant.file}: {mutant.what}"
     with tempfile.TemporaryDirectory() as overlay:
         program, why = builder.build(mutant, Path(overlay))
@@ -338,19 +359,20 @@ def run(program, title, scenario):
 
 def check_rows(build):
     """A scenario that no mutant fails proves nothing."""
-    listed = subprocess.run([build / "tests/schedule/schedule", "--list"], capture_output=True, text=True, check=True)
     needed = [scenario for mutant in MUTANTS for scenario in mutant.scenarios]
-    for scenario in listed.stdout.split():
-        check(any(scenario.startswith(part) for part in needed), f"{scenario}: no mutant for it")
+    for program in PROGRAMS:
+        listed = subprocess.run([build / "tests/schedule" / program, "--list"], capture_output=True, text=True, check=True)
+        for scenario in listed.stdout.split():
+            check(any(scenario.startswith(part) for part in needed), f"{scenario}: no mutant for it")
 
 
 def main():
     build, part = build_dir(), sys.argv[2] if len(sys.argv) > 2 else ""
-    builder = Builder(build)
+    builders = [Builder(build, program) for program in PROGRAMS]
     check_rows(build)
     wanted = [mutant for mutant in MUTANTS if part in f"{mutant.file}: {mutant.what}: {' '.join(mutant.scenarios)}"]
     with ThreadPoolExecutor(2) as pool:
-        for verdicts in pool.map(lambda mutant: judge(builder, mutant), wanted):
+        for verdicts in pool.map(lambda mutant: judge(builders, mutant), wanted):
             for caught, message in verdicts:
                 if check(caught, message):
                     print(f"caught: {message}")
