@@ -2,7 +2,6 @@
 #include "gc/cycles/certifier.h"
 
 #include "base/os.h"
-#include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/weak.h"
@@ -12,9 +11,6 @@
 
 /* A word could come round to an old value in 2^32 touches, which take more than twice as long: then nothing is proved. */
 #define WINDOW_MAX_MS 5000
-
-/* Members between two looks at the limbo. */
-#define DRAIN_EVERY 4096
 
 /* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
 #define AHEAD 16
@@ -177,8 +173,6 @@ static bool scan_slots(struct set *set)
             type_visit(type, set->objects[i], scan_slot, &scan);
         else
             drop(set, (uint32_t)i);
-        if (i % DRAIN_EVERY == 0)
-            finder_drain(NULL); /* a member that is born anew will be seen to have changed */
     }
     set->first_edge[set->size] = (uint32_t)set->edge_count;
     count_last_edges(set);
@@ -212,7 +206,8 @@ static void balance(struct set *set, uint32_t held)
 
 /* ---- 6, 7: nothing has changed; weak cells ---------------------------------------------------------------- */
 
-/* After the grace period only an upgrade can still get a unit: of who has a cell now. */
+/* After the grace period only an upgrade can still get a unit: of who has a cell now.  Who died since the scan is in the
+ * limbo, which nobody drains meanwhile. */
 static void drop_changed(struct set *set)
 {
     set->with_cell = 0;

@@ -198,7 +198,7 @@ MUTANTS = [
     row("gc/cycles/certifier.c", "weak cells are not cut off", "collect/a_lost_ring_is_freed_or_upgraded",
         "        cut_cells(set);\n", ""),
     row("gc/cycles/certifier.c", "the limbo is drained inside an object", "certify/what_dies_meanwhile",
-        "    struct set *set = scan->set;\n", "    struct set *set = scan->set;\n    finder_drain(NULL);\n"),
+        "    struct set *set = scan->set;\n", "    struct set *set = scan->set;\n    void finder_drain(struct scope *);\n    finder_drain(NULL);\n"),
     row("gc/cycles/collector.c", "an activation that deaths do not see", "collect/what_dies_meanwhile",
         "store_seq(&limbo_active, 1u);\n    fence_seq();", "store_rel(&limbo_active, 1u);"),
     row("gc/cycles/scope.h", "a kind is believed without a second look", "certify/what_dies_meanwhile",
