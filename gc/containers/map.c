@@ -19,9 +19,11 @@
 struct arca_map {
     arca_object object;
     struct lock lock;
-    _Atomic size_t length; /* written under the lock */
+    _Atomic uint32_t length; /* written under the lock; a table has fewer than 2^30 entries */
     arca_slot table;
 };
+
+_Static_assert(sizeof(struct arca_map) == 32, "as small as the integers beside it: survivors keep fewer pages");
 
 static const uint32_t map_slots[] = { offsetof(struct arca_map, table) };
 
@@ -86,7 +88,7 @@ static bool map_begin(arca_map *map, const struct map_key *key, bool adds, struc
 
 static void map_end(arca_map *map, struct map_change *change, size_t length)
 {
-    store_rlx(&map->length, length);
+    store_rlx(&map->length, (uint32_t)length);
     lock_release(&map->lock);
     arca_release(change->idle);
 }
