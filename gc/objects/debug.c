@@ -14,6 +14,19 @@ static struct {
     unsigned next;
 } late;
 
+/* Where only traverse knows them, any place may be one. */
+static bool slot_is_declared(const void *object, const arca_type *type, size_t offset)
+{
+    for (size_t i = 0; i < type->slot_count; i++) {
+        if (type->slots[i] == offset)
+            return true;
+    }
+    if ((type->flags & ARCA_TYPE_ITEM_SLOTS) && offset >= type->size)
+        return (offset - type->size) % sizeof(arca_slot) == 0 &&
+               (offset - type->size) / sizeof(arca_slot) < ((const arca_var_object *)object)->count;
+    return type->traverse != NULL;
+}
+
 void debug_check_slot_slow(const char *function, const arca_slot *slot)
 {
     const char *object = object_find((uintptr_t)slot);
@@ -21,6 +34,10 @@ void debug_check_slot_slow(const char *function, const arca_slot *slot)
         log_abort("%s(): %p: a slot outside an object", function, (const void *)slot);
     if (word_count(load_rlx(word_of(object))) == 0)
         log_abort("%s(): %p: a slot of the dead object %p", function, (const void *)slot, (const void *)object);
+    const arca_type *type = type_of(object);
+    if (!slot_is_declared(object, type, (size_t)((const char *)slot - object)))
+        log_abort("%s(): %p: not a slot of the object %p, which is of type '%s'", function, (const void *)slot,
+                  (const void *)object, type->name);
 }
 
 void debug_free_late(void *object)

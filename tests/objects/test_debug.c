@@ -40,6 +40,24 @@ TEST_ABORTS(debug, a_slot_of_a_dead_object_is_named, ": a slot of the dead objec
     arca_release(arca_slot_take(&node->left));
 }
 
+/* An object that is taken for one of another type. */
+TEST_ABORTS(debug, a_place_that_is_no_slot_of_its_type_is_named, ", which is of type 'node'\n")
+{
+    debug_refs();
+    struct node *node = node_new();
+    arca_slot_store((arca_slot *)&node->stamp, NULL);
+}
+
+TEST_ABORTS(debug, an_item_behind_the_last_one_is_named, ": not a slot of the object ")
+{
+    static arca_type type = { .name = "row", .size = sizeof(arca_var_object), .item_size = sizeof(arca_slot),
+                              .flags = ARCA_TYPE_ITEM_SLOTS };
+    debug_refs();
+    arca_slot *items = (arca_slot *)((arca_var_object *)arca_new_var(&type, 4) + 1);
+    arca_slot_store(&items[3], NULL);
+    arca_slot_store(&items[4], NULL);
+}
+
 TEST_ABORTS(debug, put_into_a_full_slot_is_named, ": the slot is not empty\n")
 {
     debug_refs();
