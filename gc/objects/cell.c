@@ -2,6 +2,7 @@
 #include "gc/objects/cell.h"
 
 struct lock cells_lock;
+struct cells_change cells_change;
 
 struct cell *cell_sever(void *object, arca_type **type)
 {
@@ -17,8 +18,24 @@ struct cell *cell_sever(void *object, arca_type **type)
     return cell;
 }
 
+/* One store decides whether it is in the list, by `next` links: the rest follows from them. */
+static void begin_change(struct cell *cell, struct arca_weak *weak)
+{
+    cells_change.weak = weak;
+    fence_compiler(); /* the fork is the processor's half */
+    cells_change.cell = cell;
+    fence_compiler();
+}
+
+static void end_change(void)
+{
+    fence_compiler();
+    cells_change.cell = NULL;
+}
+
 static void unlink_locked(struct cell *cell, struct arca_weak *weak)
 {
+    begin_change(cell, weak);
     if (weak->prev != NULL)
         weak->prev->next = weak->next;
     else
@@ -26,6 +43,7 @@ static void unlink_locked(struct cell *cell, struct arca_weak *weak)
     if (weak->next != NULL)
         weak->next->prev = weak->prev;
     weak->listed = false;
+    end_change();
 }
 
 struct arca_weak *cell_next_watcher(struct cell *cell)
@@ -48,9 +66,11 @@ void cell_add_watcher(struct cell *cell, struct arca_weak *weak)
     weak->listed = true;
     weak->prev = NULL;
     weak->next = cell->watchers;
+    begin_change(cell, weak);
     if (cell->watchers != NULL)
         cell->watchers->prev = weak;
     cell->watchers = weak;
+    end_change();
     lock_release(&cells_lock);
 }
 
@@ -62,7 +82,20 @@ void cell_remove_watcher(struct cell *cell, struct arca_weak *weak)
     lock_release(&cells_lock);
 }
 
+static void repair(struct cell *cell, struct arca_weak *changed)
+{
+    struct arca_weak *before = NULL;
+    changed->listed = false;
+    for (struct arca_weak *weak = cell->watchers; weak != NULL; before = weak, weak = weak->next) {
+        weak->prev = before;
+        weak->listed = true;
+    }
+}
+
 void cell_fork_child(void)
 {
+    if (cells_change.cell != NULL)
+        repair(cells_change.cell, cells_change.weak);
+    cells_change.cell = NULL;
     lock_reset(&cells_lock);
 }

@@ -29,6 +29,13 @@ struct arca_weak {
 /* Of all cells: the list of watchers is touched when a weak reference with a callback is made, dies or is called. */
 extern struct lock cells_lock;
 
+/* What is linked or unlinked under the lock: a fork may catch it half way. */
+struct cells_change {
+    struct cell *cell; /* NULL: nothing */
+    struct arca_weak *weak;
+};
+extern struct cells_change cells_change;
+
 /* The cell of a dying object, cut off from it, with the object's unit; NULL where it has none.  *type is the object's. */
 struct cell *cell_sever(void *object, arca_type **type);
 
@@ -38,6 +45,7 @@ struct arca_weak *cell_next_watcher(struct cell *cell);
 void cell_add_watcher(struct cell *cell, struct arca_weak *weak);
 void cell_remove_watcher(struct cell *cell, struct arca_weak *weak);
 
+/* Finishes what another thread was changing. */
 void cell_fork_child(void);
 
 #endif

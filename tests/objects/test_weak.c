@@ -303,3 +303,61 @@ TEST(weak, racing_binders_share_a_cell)
     }
     nodes_check_gone();
 }
+
+/* ---- what a fork catches half way ------------------------------------------------------------------------- */
+
+static struct node *watched;
+static struct arca_weak *watchers[3]; /* newest last, so first in the list */
+
+static void watch_three(void)
+{
+    calls = 0;
+    watched = node_new();
+    for (unsigned i = 0; i < 3; i++)
+        watchers[i] = (struct arca_weak *)arca_weak_bind(watched, note_call, &calls);
+    lock_acquire(&cells_lock);
+    cells_change = (struct cells_change){ watchers[0]->cell, NULL };
+}
+
+/* In the child. */
+static void go_on(unsigned expected_calls)
+{
+    cell_fork_child();
+    CHECK(!lock_is_held(&cells_lock));
+    arca_release(watchers[2]);
+    arca_release(watchers[1]);
+    arca_release(watched);
+    CHECK_EQ(calls, expected_calls);
+    arca_release(watchers[0]);
+    nodes_check_gone();
+}
+
+TEST(weak, a_fork_finishes_what_another_thread_unlinks)
+{
+    watch_three();
+    cells_change.weak = watchers[1];
+    watchers[2]->next = watchers[0];
+    go_on(1);
+    CHECK(called[0] == (arca_weak *)watchers[0]);
+}
+
+TEST(weak, a_fork_forgets_what_is_not_unlinked_yet)
+{
+    watch_three();
+    cells_change.weak = watchers[1];
+    go_on(1);
+    CHECK(called[0] == (arca_weak *)watchers[0]);
+}
+
+TEST(weak, a_fork_forgets_what_is_not_linked_yet)
+{
+    watch_three();
+    struct arca_weak *fresh = (struct arca_weak *)arca_weak_bind(watched, NULL, NULL);
+    cells_change.weak = fresh;
+    fresh->listed = true;
+    fresh->next = watchers[2];
+    watchers[2]->prev = fresh;
+    go_on(1);
+    CHECK(!fresh->listed);
+    arca_release(fresh);
+}
