@@ -12,6 +12,9 @@
 /* A word could come round to an old value in 2^32 touches, which take more than twice as long: then nothing is proved. */
 #define WINDOW_MAX_MS 5000
 
+/* Windows that lasted too long, on a machine that had no time for the collector, before it is left for another time. */
+#define WINDOWS_MAX 8
+
 /* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
 #define AHEAD 16
 
@@ -278,9 +281,11 @@ static bool decide_cells(struct set *set, uint32_t held, bool in_time)
     return room;
 }
 
-static bool certify_locked(struct set *set, uint32_t held)
+/* *late: it failed because the window lasted too long. */
+static bool certify_locked(struct set *set, uint32_t held, bool *late)
 {
     uint32_t start_ms = os_now_ms();
+    *late = false;
     set->last_dropped = NO_INDEX;
     read_words(set);
     if (!scan_slots(set))
@@ -292,7 +297,8 @@ static bool certify_locked(struct set *set, uint32_t held)
     epoch_wait();                    /* 5 */
     drop_changed(set);
     take_back_edges(set, held);
-    return decide_cells(set, held, os_now_ms() - start_ms < WINDOW_MAX_MS);
+    *late = os_now_ms() - start_ms >= WINDOW_MAX_MS;
+    return decide_cells(set, held, !*late);
 }
 
 static void enter_lost(struct set *set)
@@ -310,10 +316,14 @@ static void enter_lost(struct set *set)
 
 bool certifier_run(struct set *set, uint32_t held)
 {
-    lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
-    bool done = certify_locked(set, held);
+    bool done, late;
+    unsigned windows = 0;
+    do {
+        lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
+        done = certify_locked(set, held, &late);
+        lock_release(&retired_window);
+    } while (!done && late && ++windows < WINDOWS_MAX);
     set->held = held;
     enter_lost(set);
-    lock_release(&retired_window);
     return done;
 }
