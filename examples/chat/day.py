@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 ANSWER_SECONDS = 30
 PAGE = os.sysconf("SC_PAGE_SIZE")
+LEFT_PERCENT = 10  # of the burst's memory two seconds after it: room for what the steady users' own day has scattered
+STEP_FACTOR, STEP_US = 3, 5000  # noise of a machine that others use; a stopped world is ten times as much
 
 
 class Failed(Exception):
@@ -253,3 +255,21 @@ def live(plan, show):
         watch.join()
         day.stopped = server.stop()
     return day
+
+
+def judge(day, control):
+    """[(met, sentence)] of a day, and of one without collections beside which it is to be seen."""
+    left = max(0.0, 100 * (day.resident["after"] - day.resident["before"]) / (day.peak - day.resident["before"]))
+    before, after = day.windows["before"]["p99_us"], day.windows["after"]["p99_us"]
+    bar = STEP_FACTOR * max(before, control.windows["after"]["p99_us"]) + STEP_US
+    total = day.total
+    return [
+        (left <= LEFT_PERCENT, f"memory: {left:.1f} % of the burst is left after two seconds (at most {LEFT_PERCENT} %)"),
+        (day.sessions_left == 0, f"collected: {day.sessions_left:,} of 100,000 sessions are left after two seconds"),
+        (after <= bar, f"no step: p99 is {after / 1000:.1f} ms in these two seconds (at most {bar / 1000:.1f}: three times the worse of "
+                       "before and of the same moment without a collector, and 5 ms)"),
+        (total["heard"] == total["expected"] and total["wrong"] == 0,
+         f"words: {total['heard']:,} of {total['expected']:,} were heard, {total['wrong']} out of order"),
+        (day.objects["sessions"] == day.objects["users"] == 200 and day.stopped["users"] == 0,
+         f"objects: {day.objects['users']} users when only the steady 200 are left, {day.stopped['users']} when the server has stopped"),
+    ]
