@@ -4,10 +4,12 @@
 #include "heap/remote.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #define PRODUCERS 3
 #define BLOCKS 4
 #define PUSHES 300000
+#define SPINS 256 /* before a producer makes way */
 #define IDLE_MAX 1000000000 /* empty drains: some block was lost */
 
 TEST(remote, a_new_list_is_empty)
@@ -76,8 +78,10 @@ static void *produce(void *argument)
     struct numbered *mine = argument;
     for (unsigned pushed = 0; pushed < PUSHES; pushed++) {
         struct numbered *one = &mine[pushed % BLOCKS];
-        while (!load_acq(&one->home) && !load_rlx(&given_up))
-            ;
+        for (unsigned spins = 1; !load_acq(&one->home) && !load_rlx(&given_up); spins++) {
+            if (spins % SPINS == 0) /* the drainer may be waiting for this processor */
+                sched_yield();
+        }
         store_rlx(&one->home, false);
         one->pushes++;
         remote_push(&shared, &one->block, &one->block);
