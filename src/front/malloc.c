@@ -289,10 +289,12 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
         door_leave(&thread_door);
         return;
     }
-    bool left = heap_send(heap, owner, block, pool->block_size);
+    if (likely(!heap_send(heap, owner, block, pool->block_size))) {
+        door_leave(&thread_door);
+        return;
+    }
     door_leave(&thread_door);
-    if (left)
-        background_poke();
+    background_poke();
 }
 
 void free_slow(void *address)

@@ -62,11 +62,6 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     link_pool(heap, pool, bucket);
 }
 
-static struct parcel *parcel_for(struct heap *heap, const struct heap *destination)
-{
-    return &heap->parcels[destination->index % PARCELS];
-}
-
 /* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
 static struct block *return_run(struct heap *heap, struct block *first, int64_t *returned)
 {
@@ -78,7 +73,7 @@ static struct block *return_run(struct heap *heap, struct block *first, int64_t 
         log_abort("free(): %p: double free", (void *)first);
     if (owner != heap) { /* it was borrowed */
         next = block_next(first);
-        parcel_add(parcel_for(heap, owner), &owner->remote, first, pool->block_size);
+        parcel_add(heap_parcel(heap, owner), &owner->remote, first, pool->block_size);
         return next;
     }
     uintptr_t start = pool->start, extent = pool_extent(pool);
@@ -290,14 +285,12 @@ static void count_sent(struct heap *heap)
     heap->sent = 0;
 }
 
-bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
+void heap_sent(struct heap *heap, bool left)
 {
-    bool left = parcel_add(parcel_for(heap, destination), &destination->remote, block, block_size);
     if (heap->objects && (++heap->sent == PARCEL_BLOCKS || left))
         count_sent(heap);
     if (left)
         heap_note_slow_op(heap);
-    return left;
 }
 
 void heap_push_remote(struct heap *heap, struct block *block)

@@ -202,8 +202,20 @@ ARCA_INLINE bool heap_borrow(struct heap *heap, const struct span *pool, struct 
     bin_push(bin, block);
     return true;
 }
+ARCA_INLINE struct parcel *heap_parcel(struct heap *heap, const struct heap *destination)
+{
+    return &heap->parcels[destination->index % PARCELS];
+}
+/* Keeps count of what was sent. */
+void heap_sent(struct heap *heap, bool left);
 /* A block of another heap: into a parcel, which leaves when it is full.  True when one left. */
-bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size);
+ARCA_INLINE bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
+{
+    bool left = parcel_add(heap_parcel(heap, destination), &destination->remote, block, block_size);
+    if (unlikely(left | heap->objects))
+        heap_sent(heap, left);
+    return left;
+}
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
 bool heap_flush_all(struct heap *heap);
 /* A large block of a shared heap, so that it can be destroyed with it. */
