@@ -183,6 +183,7 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     span->start = arena->base + ((uintptr_t)index << SLICE_SHIFT);
     span->slices = slices;
     span->start_bound = 0;
+    span->hardened = false;
     store_rlx(&span->kind, (uint8_t)kind);
     take_slices_locked(arena, index, slices);
     return span;
@@ -226,6 +227,7 @@ static struct span *fill_huge_span(struct arena *arena, enum span_kind kind)
     span->start = arena->base;
     span->slices = arena->slices;
     span->start_bound = 0;
+    span->hardened = false;
     store_rlx(&span->kind, (uint8_t)kind);
     return span;
 }

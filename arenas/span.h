@@ -75,6 +75,7 @@ struct span {
     uint32_t touched_ms; /* of a pool: when blocks last came or went */
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
+    bool hardened;       /* of heap/harden.h */
     bool stained;        /* claimed dirty and not trimmed since: pages that it does not use may be resident */
     _Atomic uint8_t kind;
     /* Of a large block: 1 + the index of the heap that holds slices behind it for its growth, or 0.  Not 0: only that

@@ -34,6 +34,9 @@ bool os_purge(void *address, size_t bytes);
 bool os_purge_ranges(const struct os_range *ranges, unsigned count);
 void os_set_lazy(bool lazy);
 
+/* Nobody may touch the pages, or everybody may read and write them again.  False: nothing changed. */
+bool os_protect(void *address, size_t bytes, bool accessible);
+
 /* Faults the pages in, several per trap; a failure is harmless. */
 void os_populate(void *address, size_t bytes);
 /* Keeps the kernel from using huge pages in a mapping of its own accord; then only these calls make some. */

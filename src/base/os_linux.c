@@ -143,6 +143,14 @@ bool os_purge(void *address, size_t bytes)
     return done;
 }
 
+bool os_protect(void *address, size_t bytes, bool accessible)
+{
+    int saved = errno;
+    bool done = !os_fault() && mprotect(address, bytes, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) == 0;
+    errno = saved;
+    return done;
+}
+
 bool os_purge_ranges(const struct os_range *ranges, unsigned count)
 {
     int saved = errno;

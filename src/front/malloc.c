@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "front/background.h"
 #include "front/door.h"
+#include "front/hardened.h"
 #include "front/supply.h"
 #include "front/process.h"
 #include "front/profile.h"
@@ -34,12 +35,18 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
     if (load_rlx(&span->kind) == SPAN_LARGE)
         log_abort("%s(): %p: inside the large block %p of %zu bytes", function, address, (void *)span->start,
                   load_rlx(&span->large_size));
-    if (!pool_is_block(span, (uintptr_t)address)) {
+    if (!pool_starts_block(span, (uintptr_t)address)) {
         uintptr_t into = offset % span->block_size;
         log_abort("%s(): %p: %zu bytes inside the block %p of %u bytes", function, address, (size_t)into,
                   (void *)((uintptr_t)address - into), span->block_size);
     }
     log_abort("%s(): %p: %s", function, address, strcmp(function, "free") == 0 ? "double free" : "freed before");
+}
+
+/* The same as pool_is_block(), of hardened pools too. */
+static bool pool_is_carved_block(const struct span *pool, uintptr_t address)
+{
+    return pool_starts_block(pool, address) && !(load_rlx(&pool->uncarved) >> (address - pool->start) / OS_PAGE_SIZE & 1);
 }
 
 /* The span of a live block; aborts for anything else that can be told apart without a walk. */
@@ -51,25 +58,20 @@ static struct span *checked_span(const char *function, const void *address)
     if (load_rlx(&span->kind) != SPAN_POOL) {
         if (unlikely(span->start != (uintptr_t)address || load_rlx(&span->kind) == SPAN_OBJECT))
             bad_pointer(function, address);
-    } else if (unlikely(!pool_is_block(span, (uintptr_t)address) || span->objects || block_is_marked(address))) {
+    } else if (unlikely(!pool_is_carved_block(span, (uintptr_t)address) || span->objects || block_is_marked(address))) {
         bad_pointer(function, address);
     }
     return span;
 }
 
-static size_t usable_bytes(const struct span *span)
+static size_t usable_bytes(const char *function, const struct span *span, const void *block)
 {
+    if (unlikely(span->hardened))
+        return hardened_size(function, span, block);
     return load_rlx(&span->kind) != SPAN_POOL ? load_rlx(&span->large_size) : span->block_size;
 }
 
 /* ---- blocks ------------------------------------------------------------------------------------- */
-
-/* The heap of the thread, of one without since it does so little, or NULL. */
-static struct heap *thread_enter_earned(void)
-{
-    struct heap *heap = thread_enter(&thread_door);
-    return heap == NULL && thread_earn_heap() ? thread_enter(&thread_door) : heap;
-}
 
 static void *small_try(size_t size)
 {
@@ -110,7 +112,7 @@ static bool large_put(void *address)
     struct heap *heap = door_enter(&thread_door);
     struct span *span = page_map_find((uintptr_t)address);
     bool kept = heap != &heap_sentinel && span != NULL && load_rlx(&span->kind) == SPAN_LARGE &&
-                span->start == (uintptr_t)address && load_rlx(&span->heap) == NULL && span->site == SITE_NONE &&
+                span->start == (uintptr_t)address && load_rlx(&span->heap) == NULL && span->site == SITE_NONE && !span->hardened &&
                 growth_leave(heap, span) && span_cache_has_room(&heap->spares, span);
     if (likely(kept)) {
         bump_rlx(&heap->slow_ops, 1u);
@@ -182,6 +184,9 @@ static void *watched_alloc(size_t size, const void *frame)
 void *malloc_slow(size_t size)
 {
     bool zeroed;
+    process_start();
+    if (unlikely(hardening.on))
+        return hardened_alloc(1, size);
     if (size > SMALL_MAX)
         return large_alloc(size, 1, &zeroed, ARCA_FRAME());
     if (size > malloc_fast_max) {
@@ -304,6 +309,11 @@ void free_slow(void *address)
     int saved = errno;
     process_after_fork();
     struct span *span = checked_span("free", address);
+    if (unlikely(span->hardened)) {
+        hardened_free(span, address);
+        errno = saved;
+        return;
+    }
     if (load_rlx(&span->kind) != SPAN_LARGE) /* a block of a pool, and yet not on the fast path: it is marked */
         bad_pointer("free", address);
     large_free(span);
@@ -328,7 +338,7 @@ ARCA_NOINLINE static void *calloc_slow(size_t bytes)
 {
     bool zeroed = false;
     ARCA_KEEP_FRAME();
-    void *block = bytes <= SMALL_MAX ? malloc_slow(bytes) : large_alloc(bytes, 1, &zeroed, ARCA_FRAME());
+    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow(bytes) : large_alloc(bytes, 1, &zeroed, ARCA_FRAME());
     if (block != NULL && !zeroed)
         memset(block, 0, bytes);
     return block;
@@ -354,6 +364,8 @@ static void *aligned_alloc_any(size_t align, size_t size)
     bool zeroed;
     if (align <= BLOCK_ALIGN)
         return malloc_fast(size);
+    if (unlikely(hardening.on))
+        return hardened_alloc(align, size);
     if (likely(size <= align && align <= SMALL_MAX)) /* a power of two is a class of its own */
         return malloc_fast(align);
     process_start(); /* the class table is read before a heap exists */
@@ -492,7 +504,7 @@ static void *grow_elsewhere(const void *block, size_t size)
     } last;
     void *fresh;
     last.moves = last.block == block ? last.moves + 1 : 1;
-    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2 || options.profile != 0)
+    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2 || options.profile != 0 || hardening.on)
         fresh = malloc_fast(size);
     else if (size <= GROWTH_BLOCK_MAX / 2)
         fresh = malloc_fast(size_below_twice(size));
@@ -512,7 +524,7 @@ static void *alloc_elsewhere(const struct span *span, const void *block, size_t 
 
 static void *move_block(struct span *span, void *block, size_t size)
 {
-    size_t old = usable_bytes(span);
+    size_t old = usable_bytes("realloc", span, block);
     void *fresh = alloc_elsewhere(span, block, old, size);
     if (likely(fresh != NULL)) {
         memcpy(fresh, block, old < size ? old : size);
@@ -531,6 +543,8 @@ ARCA_NOINLINE static void *realloc_slow(void *block, size_t size, const void *fr
         free_fast(block);
         return NULL;
     }
+    if (unlikely(span->hardened))
+        return hardened_resize(span, block, size) ? block : move_block(span, block, size);
     void *same = load_rlx(&span->kind) == SPAN_LARGE ? resize_large(span, size, frame) : NULL;
     return same != NULL ? same : move_block(span, block, size);
 }
@@ -545,7 +559,7 @@ void *arca_realloc(void *block, size_t size)
         bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
         return fits ? block : move_block(span, block, size);
     }
-    if (span->start == (uintptr_t)block && load_rlx(&span->kind) == SPAN_LARGE && large_fits(span, size))
+    if (span->start == (uintptr_t)block && load_rlx(&span->kind) == SPAN_LARGE && !span->hardened && large_fits(span, size))
         return block;
     return realloc_slow(block, size, ARCA_FRAME());
 }
@@ -564,12 +578,14 @@ void *arca_reallocarray(void *block, size_t count, size_t size)
 
 size_t arca_malloc_usable_size(const void *block)
 {
-    return block == NULL ? 0 : usable_bytes(checked_span("malloc_usable_size", block));
+    return block == NULL ? 0 : usable_bytes("malloc_usable_size", checked_span("malloc_usable_size", block), block);
 }
 
 size_t arca_good_size(size_t size)
 {
     process_start();
+    if (unlikely(hardening.on))
+        return size;
     if (size <= SMALL_MAX)
         return size_classes[size_class_of(size)].block_size;
     return size > PTRDIFF_MAX ? size : bits_round_up(size, OS_PAGE_SIZE);
@@ -581,8 +597,9 @@ static void check_size(const char *function, const void *block, size_t align, si
 {
     if (block == NULL)
         return;
-    size_t usable = usable_bytes(checked_span(function, block));
-    size_t least = usable > SMALL_MAX ? SMALL_MAX + 1 : usable > BLOCK_ALIGN ? usable / 2 + 1 : 0;
+    const struct span *span = checked_span(function, block);
+    size_t usable = usable_bytes(function, span, block);
+    size_t least = span->hardened ? usable : usable > SMALL_MAX ? SMALL_MAX + 1 : usable > BLOCK_ALIGN ? usable / 2 + 1 : 0;
     if (unlikely(size > usable || (size < least && align < usable / 2)))
         log_abort("%s(): %p: a block of %zu bytes, not of %zu", function, block, usable, size);
 }

@@ -21,6 +21,7 @@
 #include "front/background.h"
 #include "front/door.h"
 #include "front/profile.h"
+#include "heap/harden.h"
 #include "heap/heap.h"
 
 #include <pthread.h>
@@ -56,6 +57,22 @@ void process_after_fork_slow(void)
         repair(thread_door.own != NULL);
 }
 
+#define QUARANTINE_HARDENED (256u << 10)
+
+static void harden(void)
+{
+    struct hardening settings = {
+        .on = options.hardened || options.guard || options.zero || options.junk || options.quarantine != 0,
+        .guard = options.hardened || options.guard,
+        .junk = options.junk,
+        .quarantine = options.quarantine == 0 && options.hardened ? QUARANTINE_HARDENED : (size_t)options.quarantine,
+    };
+    if (!settings.on)
+        return;
+    hardening_set(settings, os_random());
+    malloc_fast_max = 0;
+}
+
 static void read_environment(void)
 {
     static bool done;
@@ -63,6 +80,7 @@ static void read_environment(void)
         done = true;
         options_read(environ);
         profile_start();
+        harden();
     }
 }
 

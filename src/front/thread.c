@@ -87,6 +87,12 @@ struct heap *thread_enter(struct heap_door *door)
     }
 }
 
+struct heap *thread_enter_earned(void)
+{
+    struct heap *heap = thread_enter(&thread_door);
+    return heap == NULL && thread_earn_heap() ? thread_enter(&thread_door) : heap;
+}
+
 struct heap *thread_shared_heap_lock(bool objects)
 {
     static _Atomic(struct heap *) shared[2];

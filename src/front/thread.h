@@ -8,6 +8,9 @@
  * ended, has done too little to get one, or there is no memory. */
 struct heap *thread_enter(struct heap_door *door);
 
+/* The same of the thread's own, which it gets now if it may have one. */
+struct heap *thread_enter_earned(void);
+
 /* Gives the thread its heap now, if it may have one. */
 bool thread_earn_heap(void);
 /* The same for its objects, without waiting for a use to be proved. */

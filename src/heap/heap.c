@@ -6,6 +6,7 @@
 #include "arenas/page_map.h"
 #include "base/log.h"
 #include "base/probe.h"
+#include "heap/harden.h"
 #include "heap/retired.h"
 #include "heap/watch.h"
 
@@ -40,7 +41,7 @@ static void give_up_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
 {
     if (heap->objects)
         retired_add(pool);
-    else
+    else if (!pool->hardened || pool_soften(pool))
         arena_return(pool, now_ms);
 }
 
@@ -127,6 +128,8 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     if (pool != NULL) {
         pool_init(pool, heap, class, heap->objects, zeroed);
         pool->bucket = BUCKET_NONE;
+        if (unlikely(hardening.on) && !heap->objects && !heap->explicit_heap)
+            pool_harden(pool);
         page_map_set_bin(pool, class * BIN_BYTES);
         if (growing && zeroed)
             pool_populate(pool);

@@ -77,6 +77,7 @@ struct heap {
     /* What others read who free a block of ours, and what hardly ever changes. */
     uint32_t index ARCA_ALIGNED(ARCA_CACHE_LINE); /* among all heaps */
     bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
+    struct quarantine *quarantine; /* hardened: made with its first block */
     bool objects;                 /* of libarcagc: header words survive, emptied pools are retired first */
     struct lock lock;
     _Atomic uint8_t state;

@@ -2,6 +2,7 @@
 #include "heap/pool.h"
 
 #include "base/log.h"
+#include "heap/harden.h"
 #include "heap/size_class.h"
 
 #include <string.h>
@@ -54,11 +55,41 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
 
+bool pool_starts_block(const struct span *pool, uintptr_t address)
+{
+    uintptr_t offset = address - pool->start;
+    return offset * pool->divider < size_classes[pool->size_class].start_bound && offset < pool_extent(pool);
+}
+
+static void *guard_page(const struct span *pool)
+{
+    return (void *)(pool->start + span_bytes(pool) - OS_PAGE_SIZE);
+}
+
+void pool_harden(struct span *pool)
+{
+    uint32_t room = (uint32_t)(span_bytes(pool) - OS_PAGE_SIZE);
+    pool->hardened = true;
+    pool->start_bound = 0;
+    pool->capacity = (uint16_t)(room / pool->block_size);
+    pool->pages = (uint16_t)((pool_extent(pool) + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE);
+    store_rlx(&pool->uncarved, low_mask(pool->pages));
+    if (hardening.guard)
+        os_protect(guard_page(pool), OS_PAGE_SIZE, false);
+}
+
+bool pool_soften(struct span *pool)
+{
+    return !hardening.guard || os_protect(guard_page(pool), OS_PAGE_SIZE, true);
+}
+
 /* The block that is carved first.  Pools start at multiples of 64 KiB: if all began with their first blocks, the
  * blocks in use of a program that uses few would fight for the same few sets of its caches. */
 static uint32_t first_carved(const struct span *pool)
 {
     uint32_t mixed = (uint32_t)(pool->start >> SLICE_SHIFT) * 0x85ebca6bu; /* odd, and its multiples spread well */
+    if (unlikely(pool->hardened))
+        mixed ^= (uint32_t)(block_secret >> 8);
     return (uint32_t)((uint64_t)mixed * pool->capacity >> 32);
 }
 
@@ -71,13 +102,33 @@ static void append(struct span *pool, struct block *end, struct block *block)
         pool->free_list = block;
 }
 
+/* [first, last] in the order in which they are handed out: that of the addresses, or in hardened pools at random. */
+static void order_blocks(const struct span *pool, uint32_t first, uint32_t last, uint16_t *order)
+{
+    for (uint32_t i = first; i <= last; i++)
+        order[i - first] = (uint16_t)i;
+    if (likely(!pool->hardened))
+        return;
+    uint64_t random = os_random() | 1;
+    for (uint32_t i = last - first; i > 0; i--) {
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        uint32_t other = (uint32_t)((random >> 32) * (i + 1) >> 32);
+        uint16_t index = order[i];
+        order[i] = order[other];
+        order[other] = index;
+    }
+}
+
 /* The blocks of [first, last] that overlap none of these pages, to the end of a list. */
 static struct block *carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block *end)
 {
+    uint16_t order[OS_PAGE_SIZE / BLOCK_ALIGN + 1];
+    order_blocks(pool, first, last, order);
     for (uint32_t i = first; i <= last; i++) {
-        if (pages_of_block(pool, i) & uncarved)
+        uint32_t index = order[i - first];
+        if (pages_of_block(pool, index) & uncarved)
             continue;
-        struct block *block = pool_block(pool, i);
+        struct block *block = pool_block(pool, index);
         block_init(block, pool->objects);
         append(pool, end, block);
         end = block;
@@ -248,7 +299,7 @@ void pool_check(const struct span *pool)
     for (struct block *b = pool->free_list; b != NULL; b = block_next(b), listed++) {
         uint32_t offset = (uint32_t)((uintptr_t)b - pool->start);
         uint32_t index = pool_index(pool, offset);
-        if (offset * pool->divider >= pool->start_bound || listed >= pool->capacity)
+        if (!pool_starts_block(pool, (uintptr_t)b) || listed >= pool->capacity)
             log_abort("check: pool %p: %p is no block of it", (void *)pool->start, (void *)b);
         if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);

@@ -28,6 +28,14 @@ ARCA_INLINE struct block *pool_block(const struct span *pool, uint32_t index)
     return (struct block *)(pool->start + (uintptr_t)index * pool->block_size);
 }
 
+/* True at the start of one of its blocks, which may be on an uncarved page. */
+bool pool_starts_block(const struct span *pool, uintptr_t address);
+
+/* Its last page becomes one that nobody may touch, if that is wanted, and free_fast() finds no block in it. */
+void pool_harden(struct span *pool);
+/* Before it goes to its arena; false where the kernel refuses, and it must not. */
+bool pool_soften(struct span *pool);
+
 /* offset / block_size without a division. */
 ARCA_INLINE uint32_t pool_index(const struct span *pool, uint32_t offset)
 {

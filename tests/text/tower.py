@@ -18,8 +18,8 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 FLOORS = {
     "src/base": "compiler poison atomic bits os log lock memory spelling options stats probe unwind",
     "arenas": "span page_map bitmap meta source site sample huge_page arena large purge",
-    "src/heap": "size_class block remote pool watch retired span_cache heap growth",
-    "src/front": "door profile pressure background process thread supply objects explicit malloc guard trace domains dump report interpose operators",
+    "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth",
+    "src/front": "door profile pressure background process thread supply objects explicit hardened malloc guard trace domains dump report interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "carry scope finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",

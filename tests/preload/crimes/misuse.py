@@ -16,7 +16,7 @@ from preload import check, environment, need, need_library, scratch
 HARMFUL = 3
 ARCA_LINE = re.compile(r"arca: \w+\(\): .+")
 # Settings, and how many kinds have to be detected at least.
-ARCA = {"arca": ({}, 25)}
+ARCA = {"arca": ({}, 25), "hardened": ({"ARCA_CONF": "hardened=on"}, 27)}
 
 
 def shows_a_secret(line):

@@ -1,0 +1,243 @@
+/* Canaries, guard pages and a quarantine around the heaps of threads. */
+#include "front/hardened.h"
+
+#include "arenas/large.h"
+#include "arenas/page_map.h"
+#include "front/background.h"
+#include "front/process.h"
+#include "front/supply.h"
+#include "front/thread.h"
+#include "heap/quarantine.h"
+
+#include <errno.h>
+
+/* ---- the heap of the thread, or the shared one ------------------------------------------------------ */
+
+struct visit {
+    struct heap *heap; /* NULL without memory */
+    uint32_t slow_ops;
+};
+
+static struct visit visit_begin(void)
+{
+    struct heap *heap = thread_enter_earned();
+    if (unlikely(heap == NULL))
+        heap = thread_shared_heap_lock(false);
+    return (struct visit){ heap, heap == NULL ? 0 : load_rlx(&heap->slow_ops) };
+}
+
+static void visit_end(struct visit visit)
+{
+    bool slow = load_rlx(&visit.heap->slow_ops) != visit.slow_ops;
+    if (likely(visit.heap == thread_door.own)) {
+        door_leave(&thread_door);
+    } else {
+        store_rlx(&visit.heap->swept, false);
+        lock_release(&visit.heap->lock);
+    }
+    if (unlikely(slow))
+        background_poke();
+}
+
+/* ---- small blocks ---------------------------------------------------------------------------------- */
+
+static uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
+/* Its first two blocks change places, or do not: only where its two chains are of one length. */
+static void shuffle_bin(struct bin *bin, uint64_t *random)
+{
+    if (bin_count(bin) % 2 == 0 && random_next(random) >> 63) {
+        uintptr_t head = bin->head;
+        bin->head = bin->second;
+        bin->second = head;
+    }
+}
+
+static struct block *small_try_hardened(unsigned class)
+{
+    struct visit visit = visit_begin();
+    struct heap *heap = visit.heap;
+    if (unlikely(heap == NULL))
+        return NULL;
+    if (unlikely(heap->quarantine == NULL))
+        heap->quarantine = quarantine_create();
+    if (heap->quarantine != NULL)
+        shuffle_bin(&heap->bins[class], &heap->quarantine->random);
+    struct block *block = supply_block(heap, class);
+    visit_end(visit);
+    return block;
+}
+
+static void *small_finish(struct block *block, size_t size)
+{
+    const struct span *pool = page_map_find((uintptr_t)block);
+    fresh_fill(block, size);
+    if (pool->hardened) /* not of a pool from before the options were read */
+        trailer_write(block, pool->block_size, size);
+    return block;
+}
+
+static void release_block(struct heap *heap, struct block *block)
+{
+    struct span *pool = page_map_find((uintptr_t)block);
+    struct heap *owner = load_rlx(&pool->heap);
+    block->link = 0;
+    if (owner == heap)
+        heap_put(heap, pool, block);
+    else if (!heap_borrow(heap, pool, block))
+        heap_send(heap, owner, block, pool->block_size);
+}
+
+static void small_free_hardened(struct span *pool, struct block *block)
+{
+    trailer_read("free", block, pool->block_size);
+    freed_fill(block, pool->block_size);
+    struct visit visit = visit_begin();
+    struct heap *heap = visit.heap;
+    if (unlikely(heap == NULL)) {
+        heap_push_remote(load_rlx(&pool->heap), block);
+        return;
+    }
+    struct quarantine *quarantine = hardening.quarantine != 0 ? heap->quarantine : NULL;
+    if (quarantine == NULL) {
+        release_block(heap, block);
+    } else {
+        for (struct block *old; (old = quarantine_leave(quarantine, pool->block_size)) != NULL;)
+            release_block(heap, old);
+        quarantine_add(quarantine, block, pool->block_size);
+    }
+    visit_end(visit);
+}
+
+/* ---- large blocks ---------------------------------------------------------------------------------- */
+
+/* Freed, without memory, and not to be touched: a write to one ends the process. */
+#define LARGE_KEPT 64
+
+static struct {
+    struct lock lock; /* only tried, so that one that was held in a fork costs no more than the rest of this */
+    uint32_t next;
+    struct span *spans[LARGE_KEPT];
+} large_quarantine;
+
+static size_t data_bytes(const struct span *span)
+{
+    return bits_round_up(load_rlx(&span->large_size), OS_PAGE_SIZE);
+}
+
+static void *large_try_hardened(size_t align, size_t size)
+{
+    bool zeroed;
+    struct span *span = large_create((size != 0 ? size : 1) + OS_PAGE_SIZE, align, &zeroed);
+    if (span == NULL)
+        return NULL;
+    span->hardened = true;
+    store_rlx(&span->large_size, size);
+    size_t data = data_bytes(span);
+    if (hardening.guard)
+        os_protect((void *)(span->start + data), span_bytes(span) - data, false);
+    canary_write((void *)span->start, data, size);
+    return (void *)span->start;
+}
+
+/* All of it may be used again; where the kernel has no room for that it stays as it is, for good. */
+static void large_release(struct span *span)
+{
+    if (os_protect((void *)span->start, span_bytes(span), true))
+        large_destroy(span, os_now_ms());
+}
+
+static struct span *large_exchange(struct span *span)
+{
+    if (!lock_try(&large_quarantine.lock))
+        return span;
+    uint32_t place = large_quarantine.next++ % LARGE_KEPT;
+    struct span *old = large_quarantine.spans[place];
+    large_quarantine.spans[place] = span;
+    lock_release(&large_quarantine.lock);
+    return old;
+}
+
+static void large_free_hardened(struct span *span)
+{
+    canary_check("free", (void *)span->start, data_bytes(span), load_rlx(&span->large_size));
+    if (hardening.quarantine != 0) {
+        page_map_set(span->start, 1, NULL); /* who frees it again is told */
+        store_rlx(&span->large_size, 0);
+        os_purge((void *)span->start, span_bytes(span));
+        os_protect((void *)span->start, span_bytes(span), false);
+        span = large_exchange(span);
+    }
+    if (span != NULL)
+        large_release(span);
+    background_poke();
+}
+
+/* ---- both -------------------------------------------------------------------------------------------- */
+
+/* The size to ask of a class, or 0: more than the least block, so that the bin of that stays empty, and the fast path
+ * finds nothing for malloc(0). */
+static size_t small_size(size_t align, size_t size)
+{
+    size_t bytes = size + TRAILER_BYTES;
+    if (size > SMALL_MAX - TRAILER_BYTES)
+        return 0;
+    if (bytes <= BLOCK_ALIGN)
+        bytes = BLOCK_ALIGN + 1;
+    return align <= BLOCK_ALIGN ? bytes : supply_aligned_size(align, bytes);
+}
+
+void *hardened_alloc(size_t align, size_t size)
+{
+    void *block = NULL;
+    size_t small = small_size(align, size);
+    process_after_fork();
+    for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX && align <= PTRDIFF_MAX / 2 + 1; attempt++) {
+        if (attempt != 0)
+            supply_reclaim();
+        block = small != 0 ? (void *)small_try_hardened(size_class_of(small)) : large_try_hardened(align, size);
+    }
+    if (block == NULL)
+        errno = ENOMEM;
+    else if (small != 0)
+        return small_finish(block, size);
+    background_poke();
+    return block;
+}
+
+void hardened_free(struct span *span, void *block)
+{
+    if (load_rlx(&span->kind) == SPAN_LARGE)
+        large_free_hardened(span);
+    else
+        small_free_hardened(span, block);
+}
+
+size_t hardened_size(const char *function, const struct span *span, const void *block)
+{
+    if (load_rlx(&span->kind) != SPAN_LARGE)
+        return trailer_read(function, block, span->block_size);
+    canary_check(function, block, data_bytes(span), load_rlx(&span->large_size));
+    return load_rlx(&span->large_size);
+}
+
+bool hardened_resize(struct span *span, void *block, size_t size)
+{
+    bool large = load_rlx(&span->kind) == SPAN_LARGE;
+    size_t room = large ? data_bytes(span) : span->block_size - TRAILER_BYTES;
+    hardened_size("realloc", span, block);
+    if (size > room || size <= room / 2)
+        return false;
+    if (large) {
+        store_rlx(&span->large_size, size);
+        canary_write(block, room, size);
+    } else {
+        trailer_write(block, span->block_size, size);
+    }
+    return true;
+}

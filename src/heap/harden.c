@@ -1,0 +1,128 @@
+/* Canaries and fill. */
+#include "heap/harden.h"
+
+#include "base/log.h"
+
+#include <string.h>
+
+#define JUNK_NEW 0xa5
+#define JUNK_FREED 0x5a
+
+struct hardening hardening;
+
+static uintptr_t canary_secret;
+
+void hardening_set(struct hardening settings, uint64_t random)
+{
+    canary_secret = (uintptr_t)random;
+    hardening = settings;
+}
+
+/* The lowest byte is the first in memory, and odd: the zero that ends a text does not pass for it. */
+static uintptr_t canary_of(const void *block)
+{
+    return (((uintptr_t)block ^ canary_secret) * 0x9e3779b97f4a7c15u) >> 3 | 1;
+}
+
+_Noreturn static void overrun(const char *function, const void *block)
+{
+    log_abort("%s(): %p: written to behind its end", function, block);
+}
+
+static uintptr_t word_at(const void *block, size_t offset)
+{
+    uintptr_t word;
+    memcpy(&word, (const char *)block + offset, sizeof word);
+    return word;
+}
+
+static uintptr_t canary_word(uintptr_t canary)
+{
+    return (canary & 0xff) * 0x0101010101010101u;
+}
+
+/* The last bits of a word, those that are highest in memory, are the canary's; 0 < bytes < 8. */
+static uintptr_t last_bytes(size_t bytes)
+{
+    return ~(uintptr_t)0 << (sizeof(uintptr_t) - bytes) * 8;
+}
+
+/* By words from the end: a few, most of the time. */
+ARCA_INLINE void write_back(void *block, uintptr_t canary, size_t end, size_t count)
+{
+    uintptr_t word = canary_word(canary);
+    for (; count >= sizeof word; count -= sizeof word, end -= sizeof word)
+        memcpy((char *)block + end - sizeof word, &word, sizeof word);
+    if (count != 0) {
+        uintptr_t mask = last_bytes(count);
+        word = (word_at(block, end - sizeof word) & ~mask) | (word & mask);
+        memcpy((char *)block + end - sizeof word, &word, sizeof word);
+    }
+}
+
+ARCA_INLINE bool is_intact(const void *block, uintptr_t canary, size_t end, size_t count)
+{
+    uintptr_t word = canary_word(canary), different = 0;
+    for (; count >= sizeof word; count -= sizeof word, end -= sizeof word)
+        different |= word_at(block, end - sizeof word) ^ word;
+    if (count != 0)
+        different |= (word_at(block, end - sizeof word) ^ word) & last_bytes(count);
+    return different == 0;
+}
+
+void canary_write(void *block, size_t bytes, size_t size)
+{
+    write_back(block, canary_of(block), bytes, bytes - size);
+}
+
+void canary_check(const char *function, const void *block, size_t bytes, size_t size)
+{
+    if (unlikely(!is_intact(block, canary_of(block), bytes, bytes - size)))
+        overrun(function, block);
+}
+
+/* A canary whose highest 16 bits hide how many bytes are not the owner's. */
+void trailer_write(struct block *block, size_t bytes, size_t size)
+{
+    uintptr_t canary = canary_of(block), trailer = canary ^ (uintptr_t)(bytes - size) << 48;
+    write_back(block, canary, bytes - sizeof trailer, bytes - size - sizeof trailer);
+    memcpy((char *)block + bytes - sizeof trailer, &trailer, sizeof trailer);
+}
+
+size_t trailer_read(const char *function, const struct block *block, size_t bytes)
+{
+    size_t end = bytes - TRAILER_BYTES;
+    uintptr_t canary = canary_of(block), difference = word_at(block, end) ^ canary;
+    size_t slack = difference >> 48;
+    if (unlikely(difference << 16 != 0 || slack < TRAILER_BYTES || slack > bytes ||
+                 !is_intact(block, canary, end, slack - TRAILER_BYTES)))
+        overrun(function, block);
+    return bytes - slack;
+}
+
+static unsigned char fill_byte(void)
+{
+    return hardening.junk ? JUNK_FREED : 0;
+}
+
+void freed_fill(struct block *block, size_t bytes)
+{
+    memset(block, fill_byte(), bytes);
+    block->mark = block_mark(block);
+}
+
+void freed_check(const struct block *block, size_t bytes)
+{
+    uintptr_t different = block->mark ^ block_mark(block), fill = canary_word(fill_byte());
+    for (size_t at = sizeof block->mark; at < bytes; at += sizeof fill)
+        different |= word_at(block, at) ^ fill;
+    if (unlikely(different != 0))
+        log_abort("free(): %p: written to after it was freed", (const void *)block);
+}
+
+void fresh_fill(struct block *block, size_t size)
+{
+    block->link = 0; /* it led somewhere */
+    if (hardening.junk)
+        memset(block, JUNK_NEW, size);
+}

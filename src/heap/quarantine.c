@@ -1,0 +1,36 @@
+/* The ring of freed blocks. */
+#include "heap/quarantine.h"
+
+#include "arenas/meta.h"
+#include "arenas/page_map.h"
+#include "base/os.h"
+#include "heap/harden.h"
+
+struct quarantine *quarantine_create(void)
+{
+    struct quarantine *quarantine = meta_create(sizeof *quarantine);
+    if (quarantine != NULL)
+        quarantine->random = os_random() | 1;
+    return quarantine;
+}
+
+void quarantine_add(struct quarantine *quarantine, struct block *block, size_t bytes)
+{
+    assert(quarantine->count < QUARANTINE_BLOCKS);
+    quarantine->blocks[(quarantine->first + quarantine->count++) % QUARANTINE_BLOCKS] = block;
+    quarantine->bytes += bytes;
+}
+
+struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes)
+{
+    bool full = quarantine->count == QUARANTINE_BLOCKS || quarantine->bytes + bytes > hardening.quarantine;
+    if (quarantine->count == 0 || !full)
+        return NULL;
+    struct block *block = quarantine->blocks[quarantine->first];
+    size_t block_bytes = page_map_find((uintptr_t)block)->block_size;
+    quarantine->first = (quarantine->first + 1) % QUARANTINE_BLOCKS;
+    quarantine->count--;
+    quarantine->bytes -= block_bytes;
+    freed_check(block, block_bytes);
+    return block;
+}
