@@ -41,7 +41,7 @@ static void visit_end(struct visit visit)
 
 /* ---- small blocks ---------------------------------------------------------------------------------- */
 
-static uint64_t random_next(uint64_t *state)
+static uint64_t shuffle_random(uint64_t *state)
 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -51,7 +51,7 @@ static uint64_t random_next(uint64_t *state)
 /* Its first two blocks change places, or do not: only where its two chains are of one length. */
 static void shuffle_bin(struct bin *bin, uint64_t *random)
 {
-    if (bin_count(bin) % 2 == 0 && random_next(random) >> 63) {
+    if (bin_count(bin) % 2 == 0 && shuffle_random(random) >> 63) {
         uintptr_t head = bin->head;
         bin->head = bin->second;
         bin->second = head;

@@ -20,7 +20,7 @@ static void add_span(struct report *report, struct span *span)
         size_t bytes = load_rlx(&span->large_size);
         report->live_bytes += bytes;
         report->large_bytes += bytes;
-        report->large_blocks++;
+        report->large_blocks += bytes != 0; /* one that was freed and is kept back has none */
     } else if (load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL) { /* P:pool acquire: with pool_init */
         size_t used = (size_t)load_rlx(&span->used) * span->block_size;
         report->live_bytes += used;

@@ -1,0 +1,40 @@
+"""Programs that are right run as before with each of the options that notice misuse, and their memory comes back."""
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from preload import check, environment, need, need_library, scratch
+
+SETTINGS = ["hardened=on", "hardened=on,junk=on", "guard=on", "zero=on", "junk=on", "quarantine=1m"]
+# Of the suite's own programs, with the settings that they run under.
+PROGRAMS = {"libc/realloc.c": 6, "libc/calloc.c": 6, "libc/random_aligned.c": 6, "libc/usable_size.c": 6, "libc/memalign.c": 1,
+            "libc/new_delete.cc": 1, "libc/thread_exit.c": 1, "libc/free_errno.c": 1, "survive/stress.c": 1,
+            "survive/ping_pong.c": 1, "survive/fork_storm.c": 1, "survive/limit_as.c": 1, "survive/tls_destructors.c": 1}
+
+
+def build(source, directory):
+    cxx = source.suffix == ".cc"
+    compiler = need("c++", "g++") if cxx else need("cc", "gcc")
+    program = directory / source.stem
+    subprocess.run([compiler, "-std=gnu++17" if cxx else "-std=gnu11", *(["-fsized-deallocation"] if cxx else []), "-O1", "-g",
+                    "-fno-builtin", "-D_GNU_SOURCE", "-pthread", f"-I{HERE.parent}", "-o", program, source, "-ldl"], check=True)
+    return program
+
+
+def main():
+    need_library()
+    built = os.environ.get("PRELOAD_BUILD", "")
+    with scratch() as directory:
+        for name, count in PROGRAMS.items():
+            ready = Path(built) / Path(name).with_suffix("")
+            program = ready if built and ready.exists() else build(HERE.parent / name, directory)
+            for settings in SETTINGS[:count]:
+                done = subprocess.run([program], env=environment(ARCA_CONF=settings), capture_output=True, text=True, timeout=120)
+                check(done.returncode in (0, 77) and "arca:" not in done.stderr,
+                      f"{name} with {settings}: status {done.returncode}: {done.stdout[-200:]} {done.stderr[-200:]}")
+
+
+main()

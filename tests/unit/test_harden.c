@@ -1,0 +1,254 @@
+/* Hardened blocks: each byte behind a block and each byte of a freed one is watched, and no more; and what malloc
+ * promises holds all the same. */
+#include "harness.h"
+
+#include "arca/arca.h"
+#include "arenas/page_map.h"
+#include "front/door.h"
+#include "heap/harden.h"
+#include "heap/quarantine.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void harden(bool junk)
+{
+    hardening_set((struct hardening){ .on = true, .guard = true, .junk = junk, .quarantine = 64 << 10 }, 0x0123456789abcdef);
+    malloc_fast_max = 0;
+}
+
+/* ---- trailers ------------------------------------------------------------------------------------------------ */
+
+static _Alignas(16) char room[64];
+static struct block *const block_in_room = (struct block *)room;
+
+TEST(harden, a_trailer_knows_every_size_and_spares_the_owner_s_bytes)
+{
+    for (size_t bytes = 32; bytes <= sizeof room; bytes += 16) {
+        for (size_t size = 0; size <= bytes - TRAILER_BYTES; size++) {
+            memset(room, 'a', sizeof room);
+            trailer_write(block_in_room, bytes, size);
+            CHECK_EQ(trailer_read("test", block_in_room, bytes), size);
+            for (size_t i = 0; i < sizeof room; i++)
+                CHECK((i >= size && i < bytes) || room[i] == 'a');
+        }
+    }
+}
+
+static void overrun(size_t size, size_t at)
+{
+    trailer_write(block_in_room, sizeof room, size);
+    room[at] = 0;
+    trailer_read("test", block_in_room, sizeof room);
+}
+
+TEST_ABORTS(harden, a_zero_just_behind_a_block_is_seen, "written to behind its end")
+{
+    overrun(41, 41);
+}
+
+TEST_ABORTS(harden, a_zero_just_behind_a_block_that_ends_at_its_trailer_is_seen, "written to behind its end")
+{
+    overrun(56, 56);
+}
+
+TEST_ABORTS(harden, a_zero_in_the_last_byte_of_the_canary_is_seen, "written to behind its end")
+{
+    overrun(33, 55);
+}
+
+TEST(harden, bytes_of_the_owner_are_his)
+{
+    for (size_t size = 1; size <= 56; size++) {
+        trailer_write(block_in_room, sizeof room, size);
+        for (size_t i = 0; i < size; i++)
+            room[i] = (char)(room[i] + 1);
+        CHECK_EQ(trailer_read("test", block_in_room, sizeof room), size);
+    }
+}
+
+/* ---- freed blocks --------------------------------------------------------------------------------------------- */
+
+TEST(harden, a_freed_block_is_left_alone)
+{
+    freed_fill(block_in_room, sizeof room);
+    freed_check(block_in_room, sizeof room);
+    CHECK(block_is_marked(block_in_room));
+}
+
+TEST_ABORTS(harden, a_write_to_the_last_byte_of_a_freed_block_is_seen, "written to after it was freed")
+{
+    freed_fill(block_in_room, sizeof room);
+    room[sizeof room - 1]++;
+    freed_check(block_in_room, sizeof room);
+}
+
+TEST_ABORTS(harden, a_write_to_its_second_word_is_seen, "written to after it was freed")
+{
+    freed_fill(block_in_room, sizeof room);
+    room[8]++;
+    freed_check(block_in_room, sizeof room);
+}
+
+/* ---- what malloc promises -------------------------------------------------------------------------------------- */
+
+static void *checked(void *block)
+{
+    REQUIRE(block != NULL);
+    return block;
+}
+
+TEST(harden, usable_size_is_what_was_asked_for)
+{
+    harden(false);
+    for (size_t size = 0; size < 300000; size += size < 5000 ? 1 : 997) {
+        char *block = checked(arca_malloc(size));
+        CHECK_EQ(arca_malloc_usable_size(block), size);
+        memset(block, 'x', size);
+        arca_free(block);
+    }
+    arca_heap_check();
+}
+
+TEST(harden, alignment_is_kept)
+{
+    harden(false);
+    for (size_t align = 1; align <= (size_t)1 << 22; align *= 2) {
+        for (size_t size = 0; size <= 100000; size = size * 3 + 1) {
+            char *block = checked(arca_aligned_alloc(align, size));
+            CHECK_EQ((uintptr_t)block % align, 0);
+            CHECK_EQ(arca_malloc_usable_size(block), size);
+            memset(block, 'x', size);
+            arca_free(block);
+        }
+    }
+}
+
+TEST(harden, calloc_gives_zeros_and_junk_is_junk)
+{
+    harden(true);
+    for (size_t size = 1; size < 200000; size = size * 2 + 1) {
+        unsigned char *block = checked(arca_malloc(size));
+        CHECK(size > SMALL_MAX - TRAILER_BYTES || (block[0] == 0xa5 && block[size - 1] == 0xa5));
+        arca_free(block);
+        block = checked(arca_calloc(1, size));
+        for (size_t i = 0; i < size; i++)
+            CHECK_EQ(block[i], 0);
+        arca_free(block);
+    }
+}
+
+TEST(harden, realloc_keeps_contents_and_size)
+{
+    harden(false);
+    unsigned char *block = checked(arca_malloc(1));
+    size_t size = 1;
+    block[0] = 7;
+    for (unsigned i = 0; i < 3000; i++) {
+        size_t next = (size_t)(i * 2654435761u % (i % 100 == 0 ? 300000u : 700u)) + 1;
+        block = checked(arca_realloc(block, next));
+        CHECK_EQ(arca_malloc_usable_size(block), next);
+        CHECK_EQ(block[0], 7);
+        if (next > 1 && size > 1 && next <= size)
+            CHECK_EQ(block[next - 1], 9);
+        memset(block + 1, 9, next - 1);
+        size = next;
+    }
+    arca_free(block);
+}
+
+TEST(harden, a_freed_block_does_not_come_back_at_once)
+{
+    harden(false);
+    char *block = checked(arca_malloc(100));
+    arca_free(block);
+    for (unsigned i = 0; i < 64; i++)
+        CHECK(arca_malloc(100) != block);
+}
+
+TEST(harden, what_the_quarantine_holds_is_bounded)
+{
+    harden(false);
+    for (unsigned i = 0; i < 10000; i++)
+        arca_free(checked(arca_malloc(1000)));
+    struct arca_stats stats = { .size = sizeof stats };
+    arca_stats_get(&stats);
+    CHECK(stats.live <= (size_t)256 << 10); /* the bin and the quarantine */
+}
+
+TEST(harden, blocks_follow_each_other_in_no_order)
+{
+    harden(false);
+    unsigned rising = 0;
+    char *last = checked(arca_malloc(40));
+    for (unsigned i = 0; i < 1000; i++) {
+        char *block = checked(arca_malloc(40));
+        rising += block > last;
+        last = block;
+    }
+    CHECK(rising > 200 && rising < 800);
+}
+
+static void *free_all(void *blocks)
+{
+    for (unsigned i = 0; i < 5000; i++)
+        arca_free(((void **)blocks)[i]);
+    return NULL;
+}
+
+TEST(harden, blocks_that_another_thread_frees_go_home)
+{
+    static void *blocks[5000];
+    harden(false);
+    for (unsigned round = 0; round < 10; round++) {
+        pthread_t thread;
+        for (unsigned i = 0; i < 5000; i++)
+            memset(blocks[i] = checked(arca_malloc(i % 300)), 'x', i % 300);
+        REQUIRE(pthread_create(&thread, NULL, free_all, blocks) == 0);
+        pthread_join(thread, NULL);
+    }
+    arca_heap_check();
+}
+
+/* ---- crimes ------------------------------------------------------------------------------------------------------ */
+
+TEST_ABORTS(harden, an_overrun_by_one_is_named_when_the_block_is_freed, "free(): 0x")
+{
+    harden(false);
+    char *volatile block = checked(arca_malloc(33));
+    block[33] = 0;
+    arca_free(block);
+}
+
+TEST_ABORTS(harden, an_overrun_of_a_large_block_is_named, "written to behind its end")
+{
+    harden(false);
+    char *volatile block = checked(arca_malloc(100001));
+    block[100001] = 0;
+    arca_free(block);
+}
+
+TEST_ABORTS(harden, a_write_after_free_is_named_when_the_block_leaves_the_quarantine, "written to after it was freed")
+{
+    harden(false);
+    char *volatile block = checked(arca_malloc(100));
+    arca_free(block);
+    block[60] = 1;
+    for (unsigned i = 0; i < 5000; i++)
+        arca_free(checked(arca_malloc(100)));
+}
+
+TEST_ABORTS(harden, a_double_free_of_a_large_block_is_named, "not a live block of this heap")
+{
+    harden(false);
+    char *block = checked(arca_malloc(100000));
+    arca_free(block);
+    arca_free(block);
+}
+
+TEST_ABORTS(harden, the_exact_size_is_asked_of_free_sized, "a block of 100 bytes, not of 99")
+{
+    harden(false);
+    arca_free_sized(checked(arca_malloc(100)), 99);
+}
