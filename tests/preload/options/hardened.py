@@ -1,4 +1,4 @@
-"""Programs that are right run as before with each of the options that notice misuse, and their memory comes back."""
+"""Programs that are right run as before with each of the options that notice misuse, and have nothing to be told."""
 import os
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from preload import check, environment, need, need_library, scratch
 
 SETTINGS = ["hardened=on", "hardened=on,junk=on", "guard=on", "zero=on", "junk=on", "quarantine=1m"]
 # Of the suite's own programs, with the settings that they run under.
-PROGRAMS = {"libc/realloc.c": 6, "libc/calloc.c": 6, "libc/random_aligned.c": 6, "libc/usable_size.c": 6, "libc/memalign.c": 1,
-            "libc/new_delete.cc": 1, "libc/thread_exit.c": 1, "libc/free_errno.c": 1, "survive/stress.c": 1,
-            "survive/ping_pong.c": 1, "survive/fork_storm.c": 1, "survive/limit_as.c": 1, "survive/tls_destructors.c": 1}
+PROGRAMS = {"libc/random_aligned.c": 6, "libc/realloc.c": 2, "libc/calloc.c": 2, "libc/usable_size.c": 1, "libc/memalign.c": 1,
+            "libc/new_delete.cc": 1, "libc/thread_exit.c": 1, "libc/free_errno.c": 1, "survive/stress.c": 2,
+            "survive/tls_destructors.c": 1}
 
 
 def build(source, directory):
