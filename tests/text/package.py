@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What `cmake --install` leaves can be used: by find_package, by pkg-config, shared and static, from C and C++.
+So can the Debian packages that `cpack` makes, unpacked into an empty folder.
 
 Usage: package.py [BUILD_DIR]
 """
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -90,22 +92,20 @@ def check_uses(program, environment):
         check(output == "used\n", f"{program} prints {output!r}")
 
 
-with tempfile.TemporaryDirectory() as scratch:
-    scratch = Path(scratch)
-    prefix = scratch / "prefix"
-    run("cmake", "--install", build_dir(), "--prefix", prefix)
+def check_prefix(prefix, scratch):
+    """Builds and runs programs with what is under prefix."""
     libraries = next(prefix.rglob("libarca.so")).parent
     has_gc = (libraries / "libarcagc.so").exists()
     environment = {**os.environ, "PKG_CONFIG_PATH": str(libraries / "pkgconfig"),
                    "LD_LIBRARY_PATH": str(libraries)}
 
     project = scratch / "project"
-    project.mkdir()
+    project.mkdir(parents=True)
     (project / "program.c").write_text(PROGRAM)
     (project / "gc_program.c").write_text(GC_PROGRAM)
     (project / "CMakeLists.txt").write_text(PROJECT)
     if run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")[0] and \
-            run("cmake", "--build", project / "build")[0]:
+            run("cmake", "--build", project / "build", "-j2")[0]:
         for library in ("arca", "arca_static") + (("gc", "gc_static") if has_gc else ()):
             for language in ("c", "cpp"):
                 check_uses(project / "build" / f"{library}_{language}", environment)
@@ -114,4 +114,43 @@ with tempfile.TemporaryDirectory() as scratch:
         good, flags = run("pkg-config", "--cflags", "--libs", package, env=environment)
         if good and run("cc", project / f"{program}.c", "-o", scratch / f"by_pkg_config_{program}", *flags.split())[0]:
             check_uses(scratch / f"by_pkg_config_{program}", environment)
+
+
+def unpack_packages(root, scratch):
+    """The packages' control fields by name, and their files under root."""
+    fields = {}
+    if run("cpack", "-G", "DEB", "--config", build_dir() / "CPackConfig.cmake", "-B", scratch)[0]:
+        for package in sorted(scratch.glob("*.deb")):
+            run("dpkg-deb", "-x", package, root)
+            text = run("dpkg-deb", "-f", package)[1]
+            fields[package.name.split("_")[0]] = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    return fields
+
+
+def check_packages(scratch):
+    root = scratch / "root"
+    root.mkdir()
+    fields = unpack_packages(root, scratch)
+    version = fields.get("libarca0", {}).get("Version")
+    if not check({"libarca0", "libarca-dev"} <= set(fields), f"cpack makes {sorted(fields)}"):
+        return
+    check("libc6" in fields["libarca0"]["Depends"], "libarca0 depends on no libc6")
+    check(f"libarca0 (= {version})" in fields["libarca-dev"]["Depends"], "libarca-dev depends on no libarca0")
+    check_prefix(root / "usr", scratch)
+    preload = next(root.rglob("libarca.so.0"))
+    run(scratch / "project" / "build" / "arca_static_c", env={**os.environ, "LD_PRELOAD": str(preload)})
+    tool = root / "usr" / "bin" / "arca"
+    if "arca-tools" in fields:
+        run(tool, "--version", env={**os.environ, "LD_LIBRARY_PATH": str(preload.parent)})
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    scratch = Path(scratch)
+    run("cmake", "--install", build_dir(), "--prefix", scratch / "prefix")
+    check_prefix(scratch / "prefix", scratch / "installed")
+    if shutil.which("dpkg-shlibdeps"):
+        (scratch / "packages").mkdir()
+        check_packages(scratch / "packages")
+    else:
+        print("package.py:1: SKIPPED: dpkg-shlibdeps is not installed: apt-get install dpkg-dev")
 finish()
