@@ -166,6 +166,15 @@ uint64_t memory_cgroup_spare(void)
     return least(spare_of);
 }
 
+uint64_t memory_address_spare(uint64_t reserved)
+{
+    uint64_t limit = os_address_limit();
+    if (limit == UINT64_MAX || !read_text(text, "/proc/self/statm"))
+        return UINT64_MAX;
+    uint64_t mapped = number_at(text) * OS_PAGE_SIZE;
+    return memory_spare(limit, mapped > reserved ? mapped - reserved : 0);
+}
+
 uint64_t memory_machine_bytes(void)
 {
     return read_text(text, "/proc/meminfo") ? number_after("MemTotal:") << 10 : 0;

@@ -24,6 +24,9 @@ uint64_t memory_spare(uint64_t limit, uint64_t used);
 /* The least of that for any limit of the process' groups; UINT64_MAX for no limit. */
 uint64_t memory_cgroup_spare(void);
 
+/* The same for the process' address space, of which so many bytes are mapped for later and do not count. */
+uint64_t memory_address_spare(uint64_t reserved);
+
 /* Of the last ten seconds, the share in which some process of the machine, or of the own group, stood still for want of
  * memory (the kernel's pressure stall information): hundredths of a percent; 0 if unknown. */
 uint32_t memory_stall(void);

@@ -97,6 +97,8 @@ long os_read_file(const char *path, char *buf, size_t capacity);
 long os_read_trusted_file(const char *path, char *buf, size_t capacity);
 
 unsigned os_process_id(void);
+/* Bytes of address space that the process may map (RLIMIT_AS); UINT64_MAX for no limit. */
+uint64_t os_address_limit(void);
 
 /* A value that another process can not guess. */
 uint64_t os_random(void) ARCA_SHARED(os_random);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -415,6 +416,12 @@ long os_read_trusted_file(const char *path, char *buf, size_t capacity)
 unsigned os_process_id(void)
 {
     return (unsigned)getpid();
+}
+
+uint64_t os_address_limit(void)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }
 
 uint64_t os_random(void)

@@ -27,13 +27,20 @@ bool pressure_is_on(void)
     return load_rlx(&pressed);
 }
 
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static uint64_t spare_below_limits(uint64_t resident, uint64_t incoming)
 {
+    uint64_t mapped = (uint64_t)load_rlx(&arenas.mapped_slices) << SLICE_SHIFT;
     uint64_t own = options.limit != 0 ? memory_spare(options.limit, resident) : UINT64_MAX;
+    uint64_t addresses = memory_address_spare(mapped > resident ? mapped - resident : 0);
     uint64_t group = memory_cgroup_spare();
     if (group != UINT64_MAX)
         group = group > incoming ? group - incoming : 0;
-    return own < group ? own : group;
+    return lesser(lesser(own, group), addresses);
 }
 
 static void set_alarm(uint64_t resident, uint64_t spare)

@@ -1,5 +1,5 @@
 /*
- * Whether memory is short: near `limit`, near a limit of the process' control groups, or while the kernel counts that
+ * Whether memory is short: near `limit`, near a limit of the process' control groups or of its address space, or while the kernel counts that
  * processes stand still for want of it.
  *
  * Law: looked at in background rounds, and when claims have used up half of what was left to the nearest limit (the

@@ -9,6 +9,8 @@
 #include "base/stats.h"
 #include "gc/cycles/collector.h"
 
+#include <sys/resource.h>
+
 
 #define MIB ((size_t)1 << 20)
 #define LIMIT (48 * MIB)
@@ -89,3 +91,25 @@ TEST(short_memory, without_the_thread_births_collect)
     set_far_thresholds();
     CHECK(churn() < LIMIT + LIMIT / 2);
 }
+
+/* A sanitizer's shadow is address space too. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static size_t mapped_bytes(void)
+{
+    size_t pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    REQUIRE(statm != NULL && fscanf(statm, "%zu", &pages) == 1);
+    fclose(statm);
+    return pages * OS_PAGE_SIZE;
+}
+
+TEST(short_memory, no_birth_fails_where_garbage_has_taken_the_address_space)
+{
+    drop_a_cycle(); /* the thread is there, and its stack */
+    size_t limit = mapped_bytes() + 160 * MIB;
+    set_far_thresholds();
+    REQUIRE(setrlimit(RLIMIT_AS, &(struct rlimit){ limit, limit }) == 0);
+    churn();
+    CHECK(stats_read(pressure_events) > 0);
+}
+#endif
