@@ -13,27 +13,35 @@ static struct {
     _Atomic size_t mapped;
 } meta;
 
+_Atomic(struct meta_chunk *) meta_chunks;
+
+/* Records are few and spread: a huge page would be mostly empty. */
 static void *map_counted(size_t bytes)
 {
     void *fresh = os_map(bytes, OS_PAGE_SIZE);
-    if (fresh != NULL)
+    if (fresh != NULL) {
         add_rlx(&meta.mapped, bytes);
+        os_forbid_huge_pages(fresh, bytes);
+    }
     return fresh;
 }
 
 /* A chunk for small records, a smaller one where address space is short. */
 static bool refill_locked(size_t bytes)
 {
-    size_t chunk = CHUNK_BYTES;
-    char *fresh = map_counted(chunk);
-    if (fresh == NULL) {
-        chunk = bits_round_up(bytes, OS_PAGE_SIZE);
-        fresh = map_counted(chunk);
+    size_t size = CHUNK_BYTES;
+    struct meta_chunk *chunk = map_counted(size);
+    if (chunk == NULL) {
+        size = bits_round_up(sizeof *chunk + bytes, OS_PAGE_SIZE);
+        chunk = map_counted(size);
     }
-    if (fresh == NULL)
+    if (chunk == NULL)
         return false;
-    meta.at = fresh;
-    meta.end = fresh + chunk;
+    chunk->bytes = size;
+    chunk->next = load_rlx(&meta_chunks);
+    store_rel(&meta_chunks, chunk); /* P:meta chunk release: its size, to whoever counts what is resident */
+    meta.at = (char *)(chunk + 1);
+    meta.end = (char *)chunk + size;
     return true;
 }
 

@@ -8,10 +8,20 @@
 #ifndef ARCA_ARENAS_META_H
 #define ARCA_ARENAS_META_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 
 /* Cache-line aligned (page-aligned from 64 KiB on), zeroed; NULL without memory.  Any thread. */
 void *meta_create(size_t bytes);
+
+/* What small records are cut from.  A record of 64 KiB and more has a mapping of its own: those are the arenas', which
+ * have a list. */
+struct meta_chunk {
+    struct meta_chunk *next;
+    size_t bytes;
+} ARCA_ALIGNED(ARCA_CACHE_LINE);
+
+extern _Atomic(struct meta_chunk *) meta_chunks;
 
 /* Bytes of address space taken for records. */
 size_t meta_mapped(void);

@@ -2,7 +2,7 @@
 #include "arenas/page_map.h"
 
 _Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
-struct page_map_leaf page_map_first;
+struct page_map_leaf page_map_first ARCA_ALIGNED(OS_PAGE_SIZE); /* so that its pages can be counted */
 
 /* Where no program's memory is: no address is in the region. */
 #define NO_BASE ((uintptr_t)1 << 63)

@@ -138,6 +138,7 @@ static size_t release_arena(struct arena *arena)
     arena->slices = 0;
     arenas.purging--;
     lock_release(&arenas.lock);
+    stats_add(released_bytes, (size_t)arena->dirty_slices << SLICE_SHIFT);
     PROBE2(arena_unmap, base, bytes);
     source_unmap(arena->source, (void *)base, bytes);
     os_purge((void *)bits_round_up((uintptr_t)arena->spans, OS_PAGE_SIZE), sizeof arena->spans - OS_PAGE_SIZE);
@@ -173,9 +174,19 @@ static void hand_back(const struct batch *batch, bool purged, uint32_t now_ms)
     lock_release(&arenas.lock);
 }
 
+/* Why less went than there was. */
+static void note_last(size_t asked, size_t refused)
+{
+    size_t left = load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
+    stats_set(last_asked_bytes, asked);
+    stats_set(last_returned_bytes, asked > left ? asked - left : 0);
+    stats_set(last_refused_bytes, refused);
+    stats_set(last_waiting_bytes, left > refused ? left - refused : 0);
+}
+
 size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
 {
-    size_t total = 0;
+    size_t total = 0, refused = 0, asked = load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
     struct batch batch;
     if (!lock_try(&purger))
         return 0;
@@ -187,20 +198,23 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
         for (unsigned i = 0; i < batch.count; i++)
             huge_page_break(&batch.spans[i]->arena->huge_pages, &batch.ranges[i]);
         bool purged = os_purge_ranges(batch.ranges, batch.count);
+        size_t bytes = 0;
+        for (unsigned i = 0; i < batch.count; i++)
+            bytes += batch.ranges[i].bytes;
         hand_back(&batch, purged, now_ms);
         if (!purged) {
+            refused = bytes;
             stats_add(purge_failures, 1);
             store_rlx(&refused_slices, load_rlx(&arenas.dirty_slices));
             break;
         }
-        size_t bytes = 0;
-        for (unsigned i = 0; i < batch.count; i++)
-            bytes += batch.ranges[i].bytes;
         stats_add(purge_runs, 1);
         stats_add(purged_bytes, bytes);
         PROBE2(purge, bytes, batch.count);
         total += bytes;
     }
+    if (asked != 0)
+        note_last(asked, refused);
     lock_release(&purger);
     return total;
 }

@@ -77,15 +77,15 @@ int arca_gc_get_stats(struct arca_gc_stats *out)
         return -1;
     }
     for (unsigned g = 0; g < ARCA_GC_GENERATIONS; g++) {
-        stats.generations[g].collections = load_rlx(&collector.figures[g].collections);
-        stats.generations[g].collected = load_rlx(&collector.figures[g].collected);
-        stats.generations[g].uncollectable = load_rlx(&collector.figures[g].uncollectable);
-        stats.generations[g].found = load_rlx(&collector.figures[g].found);
-        stats.generations[g].aborted = load_rlx(&collector.figures[g].aborted);
-        stats.generations[g].microseconds = load_rlx(&collector.figures[g].microseconds);
+        stats.generations[g].collections = load_rlx(&watch_figures.generations[g].collections);
+        stats.generations[g].collected = load_rlx(&watch_figures.generations[g].collected);
+        stats.generations[g].uncollectable = load_rlx(&watch_figures.generations[g].uncollectable);
+        stats.generations[g].found = load_rlx(&watch_figures.generations[g].found);
+        stats.generations[g].aborted = load_rlx(&watch_figures.generations[g].aborted);
+        stats.generations[g].microseconds = load_rlx(&watch_figures.generations[g].microseconds);
     }
-    stats.longest_microseconds = load_rlx(&collector.longest_microseconds);
-    stats.waits = load_rlx(&collector.waits);
+    stats.longest_microseconds = load_rlx(&watch_figures.longest_microseconds);
+    stats.waits = load_rlx(&watch_figures.waits);
     stats.blocks = load_rlx(&watch_blocks) > 0 ? (size_t)load_rlx(&watch_blocks) : 0;
     stats.size = out->size < sizeof stats ? out->size : sizeof stats;
     memcpy(out, &stats, stats.size);

@@ -146,14 +146,14 @@ static void count_from(int64_t blocks)
 
 static void note(unsigned generation, const struct outcome *outcome, uint64_t microseconds)
 {
-    bump_rlx(&collector.figures[generation].collections, 1u);
-    bump_rlx(&collector.figures[generation].collected, outcome->collected);
-    bump_rlx(&collector.figures[generation].uncollectable, outcome->uncollectable);
-    bump_rlx(&collector.figures[generation].found, outcome->found);
-    bump_rlx(&collector.figures[generation].aborted, outcome->found - outcome->collected - outcome->uncollectable);
-    bump_rlx(&collector.figures[generation].microseconds, microseconds);
-    if (microseconds > load_rlx(&collector.longest_microseconds))
-        store_rlx(&collector.longest_microseconds, microseconds);
+    bump_rlx(&watch_figures.generations[generation].collections, 1u);
+    bump_rlx(&watch_figures.generations[generation].collected, outcome->collected);
+    bump_rlx(&watch_figures.generations[generation].uncollectable, outcome->uncollectable);
+    bump_rlx(&watch_figures.generations[generation].found, outcome->found);
+    bump_rlx(&watch_figures.generations[generation].aborted, outcome->found - outcome->collected - outcome->uncollectable);
+    bump_rlx(&watch_figures.generations[generation].microseconds, microseconds);
+    if (microseconds > load_rlx(&watch_figures.longest_microseconds))
+        store_rlx(&watch_figures.longest_microseconds, microseconds);
     for (unsigned g = 0; g <= generation; g++)
         store_rlx(&collector.runs[g], 0u);
     if (generation + 1 < ARCA_GC_GENERATIONS)
@@ -285,6 +285,8 @@ static void collector_work(void)
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
     while (young_due())
         collector_collect(generation_due());
+    if (load_rlx(&watch_wanted) && exchange_rlx(&watch_wanted, false))
+        collector_collect(GENERATIONS - 1);
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
         count_from(INT64_MAX);
     follow_plan(asked);
@@ -315,7 +317,7 @@ static void collector_wait(void)
     static ARCA_TLS uint32_t births;
     if (!load_rlx(&collector.enabled) || ++births % wait_every() != 0)
         return;
-    add_rlx(&collector.waits, 1u);
+    add_rlx(&watch_figures.waits, 1u);
     nanosleep(&(struct timespec){ .tv_nsec = WAIT_NANOSECONDS }, NULL);
 }
 
@@ -335,6 +337,7 @@ static const struct keeper_work work = { collector_work, collector_wait, collect
 
 __attribute__((constructor(102))) static void collector_construct(void)
 {
+    store_rlx(&watch_figures.loaded, true);
     store_rlx(&collector.enabled, options.collector != COLLECTOR_OFF);
     store_rlx(&collector.thresholds[0], (uint32_t)options.threshold0);
     store_rlx(&collector.thresholds[1], (uint32_t)options.threshold1);

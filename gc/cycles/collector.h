@@ -20,10 +20,6 @@ struct collector {
     _Atomic int64_t base;                          /* watch_blocks of what the last collection left, or less since */
     _Atomic uint32_t runs[ARCA_GC_GENERATIONS];    /* [g]: collections of g - 1 since the last one of g */
     _Atomic size_t old_total, old_pending;         /* survivors of the last full one; what joined them since */
-    struct {
-        _Atomic uint64_t collections, collected, uncollectable, found, aborted, microseconds;
-    } figures[ARCA_GC_GENERATIONS];
-    _Atomic uint64_t longest_microseconds, waits;
 };
 
 extern struct collector collector;

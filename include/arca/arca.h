@@ -96,25 +96,67 @@ ARCA_API bool arca_option_text(const char *name, char *text, size_t capacity);
 /* Who set it: "/etc/arca.conf:3" (a line), "arca_conf", "ARCA_CONF", "ARCA_PURGE"; or "default".  NULL for an unknown name. */
 ARCA_API const char *arca_option_source(const char *name);
 
+/*
+ * Where the memory is:  live + slack + cached + dirty + meta = resident.
+ *
+ * Each of these six is a number of bytes that the kernel counts as resident, by whole pages, in memory that Arca took
+ * from the system for blocks and for its own records.  Memory that was never written to, or was given back, is in none
+ * of them.  What threads change while it is counted is counted before or after the change.
+ */
 struct arca_stats {
     size_t size; /* of this struct, set by the caller: later versions append */
 
     /* Bytes now. */
-    size_t live;   /* in blocks of the program, by block size, and blocks cached by threads */
-    size_t free;   /* of pools, carved, not in use */
-    size_t dirty;  /* in free slices that may be resident */
-    size_t meta;   /* address space of Arca's own records */
-    size_t mapped; /* address space of arenas */
+    size_t live;   /* in blocks that the program holds, each rounded up to its size class */
+    size_t free;   /* in pools and no block in use, resident or not */
+    size_t dirty;  /* in free slices: on their way back to the system, or to the next pool or large block */
+    size_t meta;   /* in Arca's own records */
+    size_t mapped; /* address space of arenas, resident or not */
 
     /* Events since the start. */
     uint64_t purge_runs, purged_bytes, trimmed_bytes, purge_failures;
     uint64_t arenas_mapped, arenas_unmapped, unmapped_bytes;
     uint64_t heaps_swept, threads_attached, background_rounds;
+
+    /* Bytes now, continued. */
+    size_t slack;     /* in pools, between and beside blocks in use, and behind the ends of large blocks */
+    size_t cached;    /* in blocks that threads keep for the next malloc, or that are on their way to their own thread */
+    size_t resident;  /* the sum of the five */
+    size_t allocated; /* in blocks that the program holds, resident or not */
+    size_t pinned;    /* of slack: in pools that hold a block in use.  Beyond the hold of option `purge`: because of it */
+    size_t large;     /* of allocated: in blocks of more than 32 KiB */
+    uint64_t returned; /* since the start: purged, trimmed or released bytes */
+    uint64_t released_bytes; /* of unmapped_bytes: what was not clean already */
+    uint64_t heaps;    /* of threads, of objects, explicit ones, and of threads that have ended */
+
+    /* Why the last purge of free slices left some: asked = returned + waiting + refused, but for what was freed
+     * meanwhile. */
+    uint64_t last_asked_bytes;    /* that were free when it began */
+    uint64_t last_returned_bytes;
+    uint64_t last_waiting_bytes;  /* had not been unused for as long as option `purge` says */
+    uint64_t last_refused_bytes;  /* the kernel refused */
+    uint64_t last_busy_heaps;     /* could not be swept, their threads were at work */
+
+    uint64_t pressure_events; /* times that memory became short */
+    uint64_t pressure_rounds; /* rounds that held nothing back therefore */
 };
 
-/* Fills in what stats->size covers; -1 with EINVAL for a size that is too small.  Walks all pools. */
+/* Fills in what stats->size covers; -1 with EINVAL for a size that is too small.  Walks the records of all memory and
+ * asks the kernel what is resident: about a millisecond a gigabyte. */
 ARCA_API int arca_stats_get(struct arca_stats *stats);
-/* The same as text on fd 2. */
+
+/* By size class, the smallest first. */
+struct arca_class_stats {
+    size_t block_size;
+    uint64_t pools;
+    uint64_t blocks; /* in use: held by the program, or cached */
+    size_t pinned;   /* bytes that stay resident beside them */
+};
+/* Fills in at most count rows of so many bytes each (sizeof *rows: later versions append); returns how many size
+ * classes there are. */
+ARCA_API size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t row_size);
+
+/* All of it as text on fd 2, with the collector's figures when libarcagc is loaded. */
 ARCA_API void arca_stats_print(void);
 
 /* Walks every invariant that can be walked while other threads run: the arenas, the calling thread's heap, heaps

@@ -115,11 +115,13 @@ static bool set_text(const char *source, unsigned key, struct word text)
     return true;
 }
 
-static void set(const char *source, unsigned key, struct word text)
+static bool set(const char *source, unsigned key, struct word text)
 {
     bool is_text = option_rows[key].type == OPTION_TEXT;
-    if (is_text ? set_text(source, key, text) : set_number(source, key, text))
-        word_copy((struct word){ source, strlen(source) }, sources[key], SOURCE_MAX);
+    if (!(is_text ? set_text(source, key, text) : set_number(source, key, text)))
+        return false;
+    word_copy((struct word){ source, strlen(source) }, sources[key], SOURCE_MAX);
+    return true;
 }
 
 /* ---- keys ---------------------------------------------------------------------------------------------------- */
@@ -163,34 +165,36 @@ static struct word trim(struct word word)
     return word;
 }
 
-static void parse_pair(const char *source, struct word pair)
+static bool parse_pair(const char *source, struct word pair)
 {
     const char *equals = memchr(pair.at, '=', pair.length);
     if (equals == NULL) {
         char given[GIVEN_MAX];
         word_copy(pair, given, sizeof given);
         log_line("%s: '%s': want key=value", source, given);
-        return;
+        return false;
     }
     struct word key = trim((struct word){ pair.at, (size_t)(equals - pair.at) });
     struct word value = trim((struct word){ equals + 1, (size_t)(pair.at + pair.length - equals) - 1 });
     int found = find_key(key);
-    if (found < 0)
-        complain_unknown(source, key);
-    else
-        set(source, (unsigned)found, value);
+    if (found >= 0)
+        return set(source, (unsigned)found, value);
+    complain_unknown(source, key);
+    return false;
 }
 
-void options_parse(const char *source, const char *text)
+bool options_parse(const char *source, const char *text)
 {
+    bool good = true;
     while (*text != '\0') {
         size_t length = strcspn(text, ",");
         struct word pair = trim((struct word){ text, length });
         if (pair.length != 0)
-            parse_pair(source, pair);
+            good &= parse_pair(source, pair);
         text += length;
         text += *text == ',';
     }
+    return good;
 }
 
 void options_parse_line(const char *source, const char *line, size_t length)

@@ -65,8 +65,8 @@ void options_read(char **environment);
 /* The file's settings, a line each; one message where it is not to be trusted or too large. */
 void options_read_file(const char *path);
 
-/* Parses "key=value" rows separated by commas; source names them in messages. */
-void options_parse(const char *source, const char *text);
+/* Parses "key=value" rows separated by commas; source names them in messages.  False where there was one. */
+bool options_parse(const char *source, const char *text);
 
 /* One setting of a file: blanks around key and value do not count; a blank line or a # comment is none. */
 void options_parse_line(const char *source, const char *line, size_t length);

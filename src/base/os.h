@@ -47,6 +47,12 @@ uint64_t os_populate_huge(void *address, size_t bytes);
 /* Makes a huge page small ones, so that a part of it can be purged in earnest. */
 void os_break_huge_page(void *address);
 
+/* A byte a page: its lowest bit is 1 where it is resident.  False where a page is not mapped. */
+bool os_resident(void *address, size_t bytes, unsigned char *pages);
+
+/* Copies memory of this process that others may be writing, as it happens to be; false where the kernel forbids it. */
+bool os_copy_racing(void *to, const void *from, size_t bytes);
+
 /* Milliseconds of a monotonic clock that is cheap to read; wraps after 49 days, so that only
  * differences mean anything. */
 uint32_t os_now_ms(void) ARCA_SHARED(os_now_ms);
@@ -88,6 +94,22 @@ int os_create_file(const char *path);
 void os_close(int fd);
 /* All of a file, of /proc for instance, to the end of another. */
 void os_copy_file(int fd, const char *path);
+
+/* A socket for peers of the same user, and root; false where the path is taken or not absolute. */
+struct os_listener {
+    int fd; /* -1: none */
+    uint64_t inode;
+};
+bool os_listen(struct os_listener *listener, const char *path);
+/* The program may have closed it, with others that it does not know. */
+bool os_listener_is_open(const struct os_listener *listener);
+void os_listener_close(struct os_listener *listener);
+/* A connection that came within this time, to be closed; -1 without. */
+int os_listener_wait(const struct os_listener *listener, uint32_t timeout_ms);
+/* A line without its end; its length, or -1.  Nobody is waited for long. */
+long os_receive_line(int connection, char *buf, size_t capacity);
+void os_send(int connection, const char *text, size_t length);
+void os_unlink(const char *path);
 
 /* Reads a small file (/proc, cgroup) into buf, NUL-terminated; bytes read or -1. */
 long os_read_file(const char *path, char *buf, size_t capacity);

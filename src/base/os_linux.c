@@ -195,6 +195,24 @@ void os_forbid_huge_pages(void *address, size_t bytes)
     errno = saved;
 }
 
+bool os_resident(void *address, size_t bytes, unsigned char *pages)
+{
+    int saved = errno;
+    bool done = mincore(address, bytes, pages) == 0;
+    errno = saved;
+    return done;
+}
+
+/* The kernel's copy is no access of ours: neither the compiler nor a sanitizer has to think about it. */
+bool os_copy_racing(void *to, const void *from, size_t bytes)
+{
+    int saved = errno;
+    struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
+    bool done = process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+    errno = saved;
+    return done;
+}
+
 static uint64_t thread_time_us(void)
 {
     struct timespec now;

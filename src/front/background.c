@@ -25,6 +25,7 @@ _Atomic uint32_t background_state = BACKGROUND_OFF;
 static _Atomic bool allowed;
 static _Atomic uint32_t last_round_ms;
 static struct lock round_lock = LOCK_INIT;
+static void (*serve)(uint32_t timeout_ms);
 
 static uint32_t round_ms(void)
 {
@@ -49,10 +50,15 @@ static bool park_idle_heaps(void)
 static size_t sweep_heaps(uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms, bool *interrupted)
 {
     size_t bytes = 0;
+    unsigned busy = 0;
     bool barrier = park_idle_heaps();
     for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
-        if (!heap_needs_sweep(heap) || !heap_park_finish(heap, barrier))
+        if (!heap_needs_sweep(heap))
             continue;
+        if (!heap_park_finish(heap, barrier)) {
+            busy++;
+            continue;
+        }
         size_t trimmed = heap_sweep_locked(heap, now_ms, since_ms, hold_ms);
         PROBE2(sweep, heap->index, trimmed);
         bytes += trimmed;
@@ -60,6 +66,7 @@ static size_t sweep_heaps(uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms, 
         lock_release(&heap->lock);
         stats_add(heaps_swept, 1);
     }
+    stats_set(last_busy_heaps, busy);
     return bytes;
 }
 
@@ -111,7 +118,7 @@ static bool work_left(void)
 /* True when the thread may go; false when it must look again. */
 static bool may_leave(void)
 {
-    if (work_left())
+    if (serve != NULL || work_left())
         return false;
     uint32_t expected = BACKGROUND_OFF;
     exchange_acqrel(&background_state, (uint32_t)BACKGROUND_OFF); /* a barrier of our own, at least */
@@ -119,12 +126,17 @@ static bool may_leave(void)
     return !work_left() || !cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_RUNNING);
 }
 
-static void background_main(void)
+static void sleep_only(uint32_t timeout_ms)
 {
     static _Atomic uint32_t never; /* a word that nobody wakes: a clock without signals */
+    os_wait(&never, 0, timeout_ms);
+}
+
+static void background_main(void)
+{
     bool interrupted = false;
     do {
-        os_wait(&never, 0, interrupted ? INTERRUPTED_MS : round_ms());
+        (serve != NULL ? serve : sleep_only)(interrupted ? INTERRUPTED_MS : round_ms());
         interrupted = false;
         lock_acquire(&round_lock);
         round_due_locked(&interrupted);
@@ -134,7 +146,7 @@ static void background_main(void)
 
 static bool worth_starting(void)
 {
-    return arena_resident_slices(&arenas) >= START_SLICES;
+    return serve != NULL || arena_resident_slices(&arenas) >= START_SLICES;
 }
 
 /* The state first: the thread may be through before os_thread_start() returns. */
@@ -193,6 +205,14 @@ void background_poke_slow(size_t incoming)
     default:
         break;
     }
+}
+
+void background_serve(void (*wait)(uint32_t timeout_ms))
+{
+    uint32_t expected = BACKGROUND_OFF;
+    serve = wait;
+    if (cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_STARTING))
+        start();
 }
 
 void background_allow(void)

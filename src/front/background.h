@@ -1,7 +1,8 @@
 /*
  * The background thread: keeps the clock, sweeps threads that sleep, gives memory back.
  *
- * Law: it exists only while there is something to give back, so that an idle process has no wake-ups.
+ * Law: it exists only while there is something to give back, so that an idle process has no wake-ups; or for as long
+ * as the process, where it serves somebody.
  *
  *   state     meaning                                  left by
  *   OFF       no thread                                background_poke(), once there is enough memory
@@ -37,6 +38,10 @@ ARCA_INLINE void background_poke(void)
 
 /* Sweeps every heap that is not in use and gives back what is due after hold_ms; bytes given back. */
 size_t background_round(uint32_t hold_ms);
+
+/* Who sleeps for the thread between its rounds, if anybody: then it starts at once, and stays for as long as the
+ * process.  Before the second thread exists. */
+void background_serve(void (*wait)(uint32_t timeout_ms));
 
 /* The process has come far enough to have threads. */
 void background_allow(void);

@@ -271,7 +271,7 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
     if (owner->explicit_heap) {
         shared_free(owner, pool, block);
     } else if ((heap = thread_enter_earned()) == NULL) {
-        heap_push_remote(owner, block);
+        heap_push_remote(owner, block, pool->block_size);
     } else if (heap == owner) { /* our own, swept meanwhile */
         heap_put(heap, pool, block);
         door_leave(&thread_door);

@@ -154,7 +154,7 @@ ARCA_NOINLINE static void object_free_slow(struct span *span, struct block *bloc
     } else if (owner->explicit_heap) {
         object_own_free(owner, span, block);
     } else if ((heap = thread_enter(&object_door)) == NULL) {
-        heap_push_remote(owner, block);
+        heap_push_remote(owner, block, span->block_size);
     } else {
         if (heap == owner)
             heap_put(heap, span, block);
@@ -214,7 +214,7 @@ void object_batch_end(struct object_batch *batch)
     else if (heap == owner)
         heap_put_run(heap, batch->first);
     else
-        heap_push_remote_run(owner, batch->first, batch->last, batch->count);
+        heap_push_remote_run(owner, batch->first, batch->last, batch->count, batch->pool->block_size);
     if (heap != NULL)
         door_leave(&object_door);
     batch->count = 0;

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/stats.h"
+#include "front/census.h"
+#include "front/figures.h"
 #include "front/process.h"
 #include "front/profile.h"
 #include "front/thread.h"
@@ -48,49 +50,52 @@ void report_collect(struct report *report)
     report->meta_bytes = meta_mapped();
 }
 
+static void take_figures(struct figures *figures)
+{
+    struct usage usage;
+    process_start(); /* the class table */
+    census_take(&usage);
+    figures_make(figures, &usage, load_rlx(&arenas.mapped_slices) << SLICE_SHIFT, &stats, &watch_figures);
+}
+
 int arca_stats_get(struct arca_stats *out)
 {
-    struct arca_stats full = { .size = sizeof full };
-    struct report report;
+    struct figures figures;
     if (out->size < sizeof out->size) {
         errno = EINVAL;
         return -1;
     }
-    report_collect(&report);
-    full.live = report.live_bytes;
-    full.free = report.free_bytes;
-    full.dirty = report.dirty_bytes;
-    full.meta = report.meta_bytes;
-    full.mapped = report.mapped_bytes;
-    full.purge_runs = stats_read(purge_runs);
-    full.purged_bytes = stats_read(purged_bytes);
-    full.trimmed_bytes = stats_read(trimmed_bytes);
-    full.purge_failures = stats_read(purge_failures);
-    full.arenas_mapped = stats_read(arenas_mapped);
-    full.arenas_unmapped = stats_read(arenas_unmapped);
-    full.unmapped_bytes = stats_read(unmapped_bytes);
-    full.heaps_swept = stats_read(heaps_swept);
-    full.threads_attached = stats_read(threads_attached);
-    full.background_rounds = stats_read(background_rounds);
-    size_t size = out->size < sizeof full ? out->size : sizeof full;
-    full.size = size;
-    memcpy(out, &full, size);
+    take_figures(&figures);
+    size_t size = out->size < sizeof figures.stats ? out->size : sizeof figures.stats;
+    figures.stats.size = size;
+    memcpy(out, &figures.stats, size);
     return 0;
+}
+
+size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t row_size)
+{
+    struct figures figures;
+    take_figures(&figures);
+    for (unsigned class = 0; class < SIZE_CLASSES && class < count; class++) {
+        const struct usage_class *from = &figures.classes[class];
+        struct arca_class_stats row = { size_classes[class].block_size, from->pools, from->blocks, from->pinned };
+        memcpy((char *)rows + class * row_size, &row, row_size < sizeof row ? row_size : sizeof row);
+    }
+    return SIZE_CLASSES;
 }
 
 void report_write(void (*line)(void *context, const char *text), void *context)
 {
-    char text[200];
-    struct report report;
-    report_collect(&report);
-    log_format(text, sizeof text, "live %zu, free in pools %zu, dirty %zu, meta %zu, mapped %zu bytes", report.live_bytes,
-               report.free_bytes, report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
-    line(context, text);
-#define COUNTER(name, unit, sentence)                                             \
-    log_format(text, sizeof text, #name " %lu (" sentence ")", stats_read(name)); \
-    line(context, text);
-#include "base/stats.def"
-#undef COUNTER
+    struct figures figures;
+    take_figures(&figures);
+    figures_write_text(&figures, line, context);
+}
+
+void report_write_json(void (*part)(void *context, const char *text), void *context)
+{
+    struct figures figures;
+    take_figures(&figures);
+    figures_write_json(&figures, os_process_id(), part, context);
 }
 
 static void print_line(void *unused, const char *text)

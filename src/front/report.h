@@ -19,6 +19,9 @@ void report_collect(struct report *report);
 /* A line at a time, without its end. */
 void report_write(void (*line)(void *context, const char *text), void *context);
 
+/* One JSON object, in parts, which may stand in lines of their own. */
+void report_write_json(void (*part)(void *context, const char *text), void *context);
+
 /* Lines on fd 2, no stdio. */
 void report_print(void);
 

@@ -4,9 +4,8 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/os.h"
-#include "base/stats.h"
 
-#define JSON_MAX 4096
+#include <string.h>
 
 static void write_exit_line(void *fd, const char *text)
 {
@@ -21,21 +20,15 @@ static void write_text(int fd)
     options_write(write_exit_line, &fd);
 }
 
+static void write_part(void *fd, const char *text)
+{
+    os_write(*(const int *)fd, text, strlen(text));
+}
+
 static void write_json(int fd)
 {
-    char text[JSON_MAX];
-    size_t length = 0;
-    struct report report;
-    report_collect(&report);
-#define FIGURE(format, ...) (length += log_format(text + length, sizeof text - length, format, __VA_ARGS__))
-    FIGURE("{\"pid\":%u,\"live\":%zu,\"free\":%zu,\"dirty\":%zu,\"meta\":%zu,\"mapped\":%zu", os_process_id(), report.live_bytes,
-           report.free_bytes, report.dirty_bytes, report.meta_bytes, report.mapped_bytes);
-#define COUNTER(name, unit, sentence) FIGURE(",\"" #name "\":%lu", stats_read(name));
-#include "base/stats.def"
-#undef COUNTER
-    FIGURE("%s", "}\n");
-#undef FIGURE
-    os_write(fd, text, length);
+    report_write_json(write_part, &fd);
+    os_write(fd, "\n", 1);
 }
 
 static void write_statistics(int fd)

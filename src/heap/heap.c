@@ -160,13 +160,14 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog, *rest = NULL;
-    int64_t taken = 0;
+    int64_t taken = 0, bytes = 0;
     for (; taken < REMOTE_PORTION && block != NULL && (wanted == NULL || wanted->room > 0); taken++) {
         struct block *next = block_next(block);
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
             log_abort("free(): %p: double free", (void *)block);
         struct bin *bin = &heap->bins[pool->size_class];
+        bytes += pool->block_size;
         if (bin->room > 0) {
             bin_push(bin, block);
             if (heap->objects)
@@ -179,6 +180,7 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
     }
     heap->backlog = block;
     return_chain(heap, rest);
+    sub_rlx(&heap->remote.bytes, bytes);
     if (heap->objects && taken != 0)
         watch_add(taken);
 }
@@ -296,16 +298,18 @@ void heap_sent(struct heap *heap, bool left)
         heap_note_slow_op(heap);
 }
 
-void heap_push_remote(struct heap *heap, struct block *block)
+void heap_push_remote(struct heap *heap, struct block *block, uint32_t block_size)
 {
     if (heap->objects)
         watch_add(-1);
+    add_rlx(&heap->remote.bytes, (int64_t)block_size);
     remote_push(&heap->remote, block, block);
 }
 
-void heap_push_remote_run(struct heap *heap, struct block *first, struct block *last, uint32_t count)
+void heap_push_remote_run(struct heap *heap, struct block *first, struct block *last, uint32_t count, uint32_t block_size)
 {
     watch_add(-(int64_t)count);
+    add_rlx(&heap->remote.bytes, (int64_t)count * block_size);
     remote_push(&heap->remote, first, last);
 }
 

@@ -226,9 +226,9 @@ void heap_remove_large(struct heap *heap, struct span *span);
 /* ---- anybody --------------------------------------------------------------------------------- */
 
 /* One block home without a parcel. */
-void heap_push_remote(struct heap *heap, struct block *block);
-/* A chain of blocks for objects. */
-void heap_push_remote_run(struct heap *heap, struct block *first, struct block *last, uint32_t count);
+void heap_push_remote(struct heap *heap, struct block *block, uint32_t block_size);
+/* A chain of blocks for objects, all of one size. */
+void heap_push_remote_run(struct heap *heap, struct block *first, struct block *last, uint32_t count, uint32_t block_size);
 
 /* ---- the sweeper ------------------------------------------------------------------------------ */
 

@@ -19,8 +19,10 @@ struct block *remote_drain(struct remote_list *list)
 
 void parcel_leave(struct parcel *parcel)
 {
-    if (parcel->destination != NULL)
+    if (parcel->destination != NULL) {
+        add_rlx(&parcel->destination->bytes, (int64_t)parcel->bytes);
         remote_push(parcel->destination, block_at(parcel->first), parcel->last);
+    }
     parcel->destination = NULL;
 }
 

@@ -20,13 +20,15 @@
 
 struct remote_list {
     _Atomic(struct block *) head;
+    _Atomic int64_t bytes; /* in it or drained and not looked at yet; a figure, counted before and after */
 };
 
 struct parcel {
     struct remote_list *destination; /* NULL: empty */
     uintptr_t first; /* a link */
     struct block *last;
-    int32_t room; /* bytes until it is full; a small block takes its share of PARCEL_BLOCKS */
+    int32_t room;   /* bytes until it is full; a small block takes its share of PARCEL_BLOCKS */
+    uint32_t bytes; /* in it */
 };
 
 /* Sends what is in it. */
@@ -42,6 +44,7 @@ ARCA_INLINE bool parcel_add(struct parcel *parcel, struct remote_list *destinati
         parcel_open(parcel, destination, block);
     block->link = parcel->first;
     parcel->first = block_mark(block);
+    parcel->bytes += block_size;
     parcel->room -= (int32_t)block_size > share ? (int32_t)block_size : share;
     if (likely(parcel->room > 0))
         return false;

@@ -10,7 +10,8 @@ _Atomic int64_t watch_full = INT64_MAX;
 _Atomic uint32_t watch_call = WATCH_CALL_START;
 _Atomic uint32_t watch_turns;
 _Atomic bool watch_asleep;
-_Atomic bool watch_asked;
+_Atomic bool watch_asked, watch_wanted;
+struct watch_figures watch_figures;
 
 void watch_ring(void)
 {

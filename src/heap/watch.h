@@ -39,6 +39,20 @@ void watch_answer(void) ARCA_SHARED(watch_answer);
 
 void watch_ring(void) ARCA_SHARED(watch_ring);
 
+/* Somebody outside wants a full collection; who does it takes it back. */
+extern _Atomic bool watch_wanted ARCA_SHARED(watch_wanted);
+
+/* What the collector has done.  It stands here, so that whoever tells how a process is doing need not have libarcagc. */
+#define WATCH_GENERATIONS 3
+struct watch_figures {
+    _Atomic bool loaded; /* libarcagc is */
+    struct watch_generation {
+        _Atomic uint64_t collections, collected, uncollectable, found, aborted, microseconds;
+    } generations[WATCH_GENERATIONS];
+    _Atomic uint64_t longest_microseconds, waits;
+};
+extern struct watch_figures watch_figures ARCA_SHARED(watch_figures);
+
 /* By whole batches: once a refill, once a flush. */
 void watch_add(int64_t blocks);
 

@@ -18,14 +18,14 @@ from tree import FLOOR_FOLDERS, ROOT, build_dir, library_files
 FLOORS = {
     "src/base": "compiler poison atomic bits os log lock memory spelling options stats probe unwind",
     "arenas": "span page_map bitmap meta source site sample huge_page arena large purge",
-    "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth",
-    "src/front": "door profile pressure background process thread supply objects explicit hardened malloc guard trace domains dump report interpose operators",
+    "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth usage",
+    "src/front": "door profile pressure background process thread supply objects explicit hardened malloc guard trace domains dump census figures page report control interpose operators",
     "gc/objects": "header type epoch limbo cell debug death keeper ref slot weak",
     "gc/cycles": "carry scope finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {
-    "os_linux": "os", "os_thread_linux": "os",
+    "os_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
     "option_value": "options", "option_sources": "options",
     "arena_law": "arena",
     "heap_life": "heap",

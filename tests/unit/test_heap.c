@@ -418,7 +418,7 @@ TEST(heap, a_refill_takes_what_others_returned)
     while (heap->bins[class_of_test()].head != 0)
         take(heap);
     block->mark = block_mark(block);
-    heap_push_remote(heap, block);
+    heap_push_remote(heap, block, size_classes[class_of_test()].block_size);
     CHECK_EQ(heap_refill(heap, class_of_test()), block);
     CHECK(remote_is_empty(&heap->remote));
     heap_check(heap);
@@ -432,7 +432,7 @@ TEST(heap, flushing_all_empties_bins_parcels_and_what_came_back)
     struct block *a = take(heap), *b = take(heap), *theirs = take(other);
     give(heap, a);
     b->mark = block_mark(b);
-    heap_push_remote(heap, b);
+    heap_push_remote(heap, b, size_classes[class_of_test()].block_size);
     send(heap, other, theirs);
     CHECK(heap_flush_all(heap));
     CHECK(!remote_is_empty(&other->remote));
@@ -460,7 +460,7 @@ TEST_ABORTS(heap, a_block_that_comes_home_to_a_pool_that_is_gone_was_freed_twice
     struct block *block = take(heap);
     give(heap, block);
     heap_flush_all(heap);
-    heap_push_remote(heap, block);
+    heap_push_remote(heap, block, size_classes[class_of_test()].block_size);
     heap_flush_all(heap);
 }
 
@@ -742,7 +742,7 @@ TEST(heap, a_push_makes_a_swept_heap_worth_a_visit)
     sweep(heap, heap->now_ms, 0);
     CHECK(!heap_needs_sweep(heap));
     block->mark = block_mark(block);
-    heap_push_remote(heap, block);
+    heap_push_remote(heap, block, size_classes[class_of_test()].block_size);
     CHECK(heap_needs_sweep(heap));
     sweep(heap, heap->now_ms, 0);
     CHECK(!heap_needs_sweep(heap));

@@ -65,4 +65,5 @@ def main():
             check(not wrong, wrong[:1])
 
 
-main()
+if __name__ == "__main__":
+    main()

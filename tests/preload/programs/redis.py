@@ -78,8 +78,8 @@ def figures_are_true(client, process):
     kernel = resident_mib(process.pid) * 2**20
     check(0.8 * kernel < resident < kernel, f"allocator_resident {resident}, the kernel says {kernel:.0f}")
     stats = client.ask("MEMORY", "MALLOC-STATS")
-    live = re.search(r"live (\d+)", stats)
-    check(live and abs(int(live[1]) - allocated) < 0.05 * allocated, f"MEMORY MALLOC-STATS: {stats[:80]}")
+    live = re.search(r"^live +([\d,]+) bytes", stats, re.M)
+    check(live and abs(int(live[1].replace(",", "")) - allocated) < 0.05 * allocated, f"MEMORY MALLOC-STATS: {stats[:80]}")
 
 
 def purge_purges(redis, directory):
@@ -134,4 +134,5 @@ def main():
             purge_purges(redis, directory / "purge")
 
 
-main()
+if __name__ == "__main__":
+    main()

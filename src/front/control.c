@@ -1,0 +1,119 @@
+/* The verbs, and the socket of this process: another one after a fork. */
+#include "front/control.h"
+
+#include "base/log.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "front/background.h"
+#include "heap/watch.h"
+
+#include <string.h>
+
+#define REQUEST_BYTES 256
+
+/* Of the background thread; at exit of who exits. */
+static struct os_listener listener = { .fd = -1 };
+static _Atomic unsigned owner; /* the process that it is bound in */
+static char path[OPTION_TEXT_MAX];
+static bool complained;
+
+/* ---- verbs ------------------------------------------------------------------------------------------------------- */
+
+void control_answer(int connection, const char *line)
+{
+    os_send(connection, line, strlen(line));
+    os_send(connection, "\n", 1);
+}
+
+static void answer_trim(int connection, const char *arguments)
+{
+    (void)arguments;
+    char line[REQUEST_BYTES];
+    log_format(line, sizeof line, "ok %zu", background_round(0));
+    control_answer(connection, line);
+}
+
+/* Asks the collector's thread: this one can not run objects' functions. */
+static void answer_gc(int connection, const char *arguments)
+{
+    (void)arguments;
+    if (!load_rlx(&watch_figures.loaded)) {
+        control_answer(connection, "error libarcagc is not loaded");
+    } else if (load_rlx(&watch_call) & WATCH_CALL_START) {
+        control_answer(connection, "error there is no thread that collects: no object was made yet, or collector=inline");
+    } else {
+        store_rlx(&watch_wanted, true);
+        watch_ring();
+        control_answer(connection, "ok");
+    }
+}
+
+static const struct control_verb verbs[] = {
+    { "trim", answer_trim },
+    { "gc", answer_gc },
+};
+
+static void serve_request(int connection)
+{
+    char line[REQUEST_BYTES];
+    if (os_receive_line(connection, line, sizeof line) < 0)
+        return;
+    size_t length = strcspn(line, " ");
+    const char *arguments = line + length + (line[length] == ' ');
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(verbs); i++) {
+        if (strncmp(line, verbs[i].name, length) == 0 && verbs[i].name[length] == '\0') {
+            verbs[i].run(connection, arguments);
+            return;
+        }
+    }
+    control_answer(connection, "error the library in this process knows no such request");
+}
+
+/* ---- the socket -------------------------------------------------------------------------------------------------- */
+
+static void open_socket(void)
+{
+    bool forked = load_rlx(&owner) != os_process_id();
+    if (!forked && os_listener_is_open(&listener))
+        return;
+    os_listener_close(&listener); /* a child's copy of its parent's */
+    if (!options_expand(options.control, path, sizeof path) || !os_listen(&listener, path)) {
+        if (!complained)
+            log_line("control=%s: can not be listened at (another process is, or the path is not allowed)", options.control);
+        complained = true;
+        return;
+    }
+    store_rlx(&owner, os_process_id());
+}
+
+static void control_wait(uint32_t timeout_ms)
+{
+    static _Atomic uint32_t never;
+    open_socket();
+    if (listener.fd < 0) {
+        os_wait(&never, 0, timeout_ms);
+        return;
+    }
+    int connection = os_listener_wait(&listener, timeout_ms);
+    if (connection >= 0) {
+        serve_request(connection);
+        os_close(connection);
+    }
+}
+
+/* After the options are read, and before the program's own constructors. */
+__attribute__((constructor(102))) static void control_construct(void)
+{
+    if (options.control[0] == '\0')
+        return;
+    if (options.background)
+        background_serve(control_wait);
+    else
+        log_line("control=%s: there is no background thread to answer (background=off)", options.control);
+}
+
+__attribute__((destructor(101))) static void control_destruct(void)
+{
+    if (load_rlx(&owner) == os_process_id())
+        os_unlink(path);
+}

@@ -1,0 +1,208 @@
+/* arca trim, arca gc: what a process does when it is asked, and what came of it. */
+#include "tool/snapshot.h"
+#include "tool/tool.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ANSWER_SECONDS 60
+#define COLLECTION_POLLS 600
+#define POLL_MS 100
+
+struct target {
+    struct process process;
+    struct stats_page page;
+    struct snapshot before, after;
+};
+
+/* The process' number as it sees it itself: another one in a container. */
+static int own_number(const struct process *process)
+{
+    char text[4096];
+    const char *at = process_file(process, "status", text, sizeof text) ? strstr(text, "NSpid:") : NULL;
+    int number = process->pid, length;
+    for (at = at != NULL ? at + 6 : ""; sscanf(at, "%d%n", &number, &length) == 1 && *at != '\n';)
+        at += length;
+    return number;
+}
+
+/* As the process itself makes it from the option. */
+static bool socket_path(const struct process *process, const char *option, char *path, size_t capacity)
+{
+    size_t length = 0;
+    int number = own_number(process);
+    for (const char *at = option; *at != '\0' && length + 12 < capacity; at++) {
+        if (at[0] == '%' && at[1] == 'p') {
+            length += (size_t)snprintf(path + length, capacity - length, "%d", number);
+            at++;
+        } else {
+            at += at[0] == '%' && at[1] == '%';
+            path[length++] = *at;
+        }
+    }
+    path[length] = '\0';
+    return length != 0;
+}
+
+/* -1 with the reason in why. */
+static int connect_to(struct process *process, const struct snapshot *snapshot)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct timeval limit = { .tv_sec = ANSWER_SECONDS };
+    struct ucred peer = { .pid = 0 };
+    socklen_t size = sizeof peer;
+    char option[OPTION_TEXT_MAX], path[108], root[OPTION_TEXT_MAX + 96];
+    memcpy(option, snapshot->options.control, sizeof option);
+    option[sizeof option - 1] = '\0';
+    if (!socket_path(process, option, path, sizeof path)) {
+        snprintf(process->why, sizeof process->why, "process %d (%s) has no control socket: start it with control=/path/%%p.sock",
+                 process->pid, process->name);
+        return -1;
+    }
+    snprintf(root, sizeof root, "/proc/%d/root%s", process->pid, path); /* a container has files of its own */
+    const char *reached = strlen(root) < sizeof address.sun_path ? root : path;
+    if (path[0] != '/' || strlen(reached) >= sizeof address.sun_path) {
+        snprintf(process->why, sizeof process->why, "process %d (%s): its control socket %s can not be reached", process->pid,
+                 process->name, path);
+        return -1;
+    }
+    strcpy(address.sun_path, reached);
+    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(connection, (struct sockaddr *)&address, sizeof address) != 0) {
+        snprintf(process->why, sizeof process->why, "process %d (%s) does not listen at %s: %s", process->pid, process->name, path,
+                 strerror(errno));
+    } else if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != process->pid) {
+        snprintf(process->why, sizeof process->why, "%s is the socket of process %d, not of %d", path, (int)peer.pid, process->pid);
+    } else {
+        return connection;
+    }
+    close(connection);
+    return -1;
+}
+
+/* The answer, without its end; false with the reason in why. */
+static bool ask(struct process *process, const struct snapshot *snapshot, const char *request, char *reply, size_t capacity)
+{
+    size_t length = 0;
+    ssize_t n;
+    int connection = connect_to(process, snapshot);
+    if (connection < 0)
+        return false;
+    bool sent = send(connection, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request);
+    while (sent && length + 1 < capacity && (n = recv(connection, reply + length, capacity - 1 - length, 0)) > 0)
+        length += (size_t)n;
+    close(connection);
+    reply[length] = '\0';
+    reply[strcspn(reply, "\n")] = '\0';
+    if (strncmp(reply, "ok", 2) == 0)
+        return true;
+    snprintf(process->why, sizeof process->why, "process %d (%s): %s", process->pid, process->name,
+             strncmp(reply, "error ", 6) == 0 ? reply + 6 : "it did not answer");
+    return false;
+}
+
+static bool open_target(struct target *target, int pid)
+{
+    memset(target, 0, sizeof *target);
+    return process_open(&target->process, pid) && snapshot_find_page(&target->process, &target->page) &&
+           snapshot_take(&target->process, &target->page, &target->before);
+}
+
+static int close_target(struct target *target, bool done)
+{
+    snapshot_free(&target->before);
+    snapshot_free(&target->after);
+    process_close(&target->process);
+    return done ? STATUS_DONE : complain("%s", target->process.why);
+}
+
+static bool take_after(struct target *target)
+{
+    snapshot_free(&target->after);
+    return snapshot_take(&target->process, &target->page, &target->after);
+}
+
+static void print_difference(const char *name, size_t before, size_t after)
+{
+    printf("%-9s %15zu %15zu %+15lld\n", name, before, after, (long long)after - (long long)before);
+}
+
+static void print_both(const struct target *target)
+{
+    const struct arca_stats *before = &target->before.figures.stats, *after = &target->after.figures.stats;
+    printf("%-9s %15s %15s %15s\n", "bytes", "before", "after", "difference");
+    print_difference("resident", before->resident, after->resident);
+    print_difference("live", before->live, after->live);
+    print_difference("slack", before->slack, after->slack);
+    print_difference("cached", before->cached, after->cached);
+    print_difference("dirty", before->dirty, after->dirty);
+    print_difference("meta", before->meta, after->meta);
+}
+
+static bool parse_target(const struct command *command, int argc, char **argv, int *pid, int *status)
+{
+    if (argc == 1 && parse_pid(argv[0], pid))
+        return true;
+    *status = complain_usage(command, argc == 0 ? "no process" : "'%s' is no process", argv[0]);
+    return false;
+}
+
+int run_trim(const struct command *command, int argc, char **argv)
+{
+    static struct target target;
+    char reply[256];
+    int pid, status;
+    if (!parse_target(command, argc, argv, &pid, &status))
+        return status;
+    bool done = open_target(&target, pid) && ask(&target.process, &target.before, "trim\n", reply, sizeof reply) && take_after(&target);
+    if (done)
+        print_both(&target);
+    return close_target(&target, done);
+}
+
+/* ---- gc ------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t full_collections(const struct snapshot *snapshot)
+{
+    return load_rlx(&snapshot->figures.collector.generations[WATCH_GENERATIONS - 1].collections);
+}
+
+/* The collector's thread does it when it comes to it; one that was under way does not count. */
+static bool wait_for_collection(struct target *target)
+{
+    struct timespec rest = { .tv_nsec = POLL_MS * 1000000 };
+    for (unsigned i = 0; i < COLLECTION_POLLS; i++) {
+        if (!take_after(target))
+            return false;
+        if (full_collections(&target->after) > full_collections(&target->before))
+            return true;
+        nanosleep(&rest, NULL);
+    }
+    snprintf(target->process.why, sizeof target->process.why, "process %d (%s): no collection has ended after a minute",
+             target->process.pid, target->process.name);
+    return false;
+}
+
+int run_gc(const struct command *command, int argc, char **argv)
+{
+    static struct target target;
+    char reply[256];
+    int pid, status;
+    if (!parse_target(command, argc, argv, &pid, &status))
+        return status;
+    bool done = open_target(&target, pid) && ask(&target.process, &target.before, "gc\n", reply, sizeof reply) && wait_for_collection(&target);
+    if (done) {
+        const struct watch_generation *before = &target.before.figures.collector.generations[WATCH_GENERATIONS - 1];
+        const struct watch_generation *after = &target.after.figures.collector.generations[WATCH_GENERATIONS - 1];
+        printf("%lu objects freed in %lu ms\n", (unsigned long)(load_rlx(&after->collected) - load_rlx(&before->collected)),
+               (unsigned long)(load_rlx(&after->microseconds) - load_rlx(&before->microseconds)) / 1000);
+        print_both(&target);
+    }
+    return close_target(&target, done);
+}

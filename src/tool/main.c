@@ -1,0 +1,110 @@
+/* The command table, and what commands say when they are used wrongly. */
+#include "tool/tool.h"
+
+#include "arca/arca.h"
+#include "heap/size_class.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct command commands[] = {
+    { "run", "[-o key=value,...] [--] command [argument...]", "starts a program with Arca as its malloc", run_run },
+    { "stat", "PID [--json|--prom|--ranges]", "where the memory of a process is", run_stat },
+    { "top", "[PID...]", "the same, live; of all processes on Arca", run_top },
+    { "doctor", "PID", "what is worth knowing of a process, and what to do", run_doctor },
+    { "trim", "PID", "makes it give back what is free (option control)", run_trim },
+    { "gc", "PID", "makes it collect cycles of objects (option control)", run_gc },
+    { "serve", "[--listen ADDRESS:PORT]", "OpenMetrics of all processes on Arca", run_serve },
+    { "options", "[--json]", "the options of the library", run_options },
+    { NULL, NULL, NULL, NULL },
+};
+
+static void say(const char *prefix, const char *name, const char *format, va_list args)
+{
+    char line[1024];
+    vsnprintf(line, sizeof line, format, args);
+    fprintf(stderr, "arca: %s%s%s\n", prefix, name, line);
+}
+
+int complain(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    say("", "", format, args);
+    va_end(args);
+    return STATUS_FAILED;
+}
+
+int complain_usage(const struct command *command, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    fprintf(stderr, "arca: %s: %s (want: arca %s %s)\n", command->name, line, command->name, command->arguments);
+    return STATUS_USAGE;
+}
+
+bool parse_pid(const char *text, int *pid)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || value <= 0 || value > INT32_MAX)
+        return false;
+    *pid = (int)value;
+    return true;
+}
+
+void print_line(void *file, const char *text)
+{
+    fputs(text, file);
+    fputc('\n', file);
+}
+
+const char *format_bytes(char *buf, uint64_t bytes)
+{
+    static const char units[][4] = { "B", "KiB", "MiB", "GiB", "TiB" };
+    double value = (double)bytes;
+    unsigned unit = 0;
+    while (value >= 1000 && unit + 1 < ARCA_ARRAY_LENGTH(units)) {
+        value /= 1024;
+        unit++;
+    }
+    snprintf(buf, 16, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    return buf;
+}
+
+static int help(FILE *file)
+{
+    fputs("arca: looks at processes whose malloc is Arca, and starts programs with it\n\n", file);
+    for (const struct command *c = commands; c->name != NULL; c++)
+        fprintf(file, "  arca %-8s %-48s %s\n", c->name, c->arguments, c->sentence);
+    fputs("\nProcesses of other users are left alone (unless you are root).  See arca(1).\n", file);
+    return STATUS_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    size_class_init(0); /* the block sizes */
+    if (argc < 2) {
+        fputs("arca: no command (arca help lists them)\n", stderr);
+        return STATUS_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return help(stdout);
+    if (strcmp(name, "--version") == 0) {
+        printf("arca %d.%d.%d\n", ARCA_VERSION_MAJOR, ARCA_VERSION_MINOR, ARCA_VERSION_PATCH);
+        return STATUS_DONE;
+    }
+    for (const struct command *c = commands; c->name != NULL; c++) {
+        if (strcmp(name, c->name) == 0)
+            return c->run(c, argc - 2, argv + 2);
+    }
+    fprintf(stderr, "arca: no command '%s' (arca help lists them)\n", name);
+    return STATUS_USAGE;
+}

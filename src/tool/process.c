@@ -1,0 +1,186 @@
+/* Opening, reading, asking what is resident. */
+#include "tool/process.h"
+
+#include "base/bits.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGEMAP_PRESENT ((uint64_t)1 << 63)
+#define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
+#define PAGEMAP_AT_A_TIME 2048
+
+ARCA_PRINTF(2, 3) static bool refuse(struct process *process, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(process->why, sizeof process->why, format, args);
+    va_end(args);
+    return false;
+}
+
+static void read_name(struct process *process)
+{
+    char text[64];
+    snprintf(process->name, sizeof process->name, "?");
+    if (!process_file(process, "comm", text, sizeof text))
+        return;
+    text[strcspn(text, "\n")] = '\0';
+    for (char *c = text; *c != '\0'; c++)
+        *c = isprint((unsigned char)*c) && *c != '"' && *c != '\\' ? *c : '?';
+    memcpy(process->name, text, sizeof text);
+}
+
+bool process_open(struct process *process, int pid)
+{
+    char path[64];
+    struct stat owner;
+    memset(process, 0, sizeof *process);
+    process->pid = pid;
+    process->pagemap = -1;
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    if (stat(path, &owner) != 0)
+        return refuse(process, "there is no process %d", pid);
+    process->uid = owner.st_uid;
+    if (geteuid() != 0 && owner.st_uid != geteuid())
+        return refuse(process, "process %d belongs to another user", pid);
+    read_name(process);
+    snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
+    process->pagemap = open(path, O_RDONLY | O_CLOEXEC);
+    if (process->pagemap < 0)
+        return refuse(process, "process %d can not be looked at: %s", pid, strerror(errno));
+    process_start_walk(process);
+    return true;
+}
+
+void process_close(struct process *process)
+{
+    if (process->pagemap >= 0)
+        close(process->pagemap);
+    process->pagemap = -1;
+}
+
+bool process_read(struct process *process, const void *address, void *to, size_t bytes)
+{
+    struct iovec local = { to, bytes }, remote = { (void *)address, bytes };
+    ssize_t done = process_vm_readv(process->pid, &local, 1, &remote, 1, 0);
+    if (done == (ssize_t)bytes)
+        return true;
+    return refuse(process, "process %d: its memory can not be read: %s", process->pid,
+                  done < 0 ? strerror(errno) : "a part of it is not there");
+}
+
+/* Entries of the page map, of as many pages as there are (fewer at the end of the address space). */
+static bool read_pagemap(struct process *process, uintptr_t address, size_t pages, uint64_t *entries)
+{
+    size_t bytes = pages * sizeof *entries;
+    ssize_t done = pread(process->pagemap, entries, bytes, (off_t)(address / OS_PAGE_SIZE * sizeof *entries));
+    return done == (ssize_t)bytes ||
+           refuse(process, "process %d: it can not be seen what is resident: %s", process->pid,
+                  done < 0 ? strerror(errno) : "it has ended");
+}
+
+bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident)
+{
+    uint64_t entries[PAGEMAP_AT_A_TIME];
+    for (size_t at = 0; at < pages; at += PAGEMAP_AT_A_TIME) {
+        size_t part = pages - at < PAGEMAP_AT_A_TIME ? pages - at : PAGEMAP_AT_A_TIME;
+        if (!read_pagemap(process, address + at * OS_PAGE_SIZE, part, entries))
+            return false;
+        for (size_t i = 0; i < part; i++)
+            resident[at + i] = (entries[i] & PAGEMAP_PRESENT) != 0;
+    }
+    return true;
+}
+
+bool process_read_sparse(struct process *process, const void *address, void *to, size_t bytes)
+{
+    uint64_t entries[PAGEMAP_AT_A_TIME];
+    uintptr_t from = (uintptr_t)address, end = from + bytes;
+    memset(to, 0, bytes);
+    for (uintptr_t page = from & -OS_PAGE_SIZE; page < end; page += PAGEMAP_AT_A_TIME * OS_PAGE_SIZE) {
+        size_t pages = (end - page + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE;
+        pages = pages < PAGEMAP_AT_A_TIME ? pages : PAGEMAP_AT_A_TIME;
+        if (!read_pagemap(process, page, pages, entries))
+            return false;
+        for (size_t i = 0; i < pages; i++) {
+            uintptr_t first = page + i * OS_PAGE_SIZE, last = first + OS_PAGE_SIZE;
+            first = first < from ? from : first;
+            last = last > end ? end : last;
+            if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 &&
+                !process_read(process, (void *)first, (char *)to + (first - from), last - first))
+                return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void process_start_walk(struct process *process)
+{
+    process->until_ms = now_ms() + WALK_MS;
+}
+
+bool process_out_of_time(struct process *process)
+{
+    if (now_ms() < process->until_ms)
+        return false;
+    refuse(process, "process %d: its records have no end", process->pid);
+    return true;
+}
+
+bool process_file(const struct process *process, const char *name, char *buf, size_t capacity)
+{
+    char path[96];
+    snprintf(path, sizeof path, "/proc/%d/%s", process->pid, name);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    size_t length = fread(buf, 1, capacity - 1, file);
+    buf[length] = '\0';
+    fclose(file);
+    return true;
+}
+
+bool process_mappings(struct process *process, mapping_visit *visit, void *context)
+{
+    char path[64], *line = NULL;
+    size_t capacity = 0;
+    snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return refuse(process, "process %d can not be looked at: %s", process->pid, strerror(errno));
+    while (getline(&line, &capacity, file) > 0) {
+        struct mapping mapping = { .path = "" };
+        unsigned long start, end, offset;
+        int at = 0;
+        line[strcspn(line, "\n")] = '\0';
+        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &start, &end, mapping.flags, &offset, &at) < 4)
+            continue;
+        mapping.start = start;
+        mapping.end = end;
+        mapping.offset = offset;
+        if (at > 0)
+            snprintf(mapping.path, sizeof mapping.path, "%s", line + at);
+        if (!visit(&mapping, context))
+            break;
+    }
+    free(line);
+    fclose(file);
+    return true;
+}

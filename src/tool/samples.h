@@ -1,0 +1,23 @@
+/* Snapshots of several processes at one time. */
+#ifndef ARCA_TOOL_SAMPLES_H
+#define ARCA_TOOL_SAMPLES_H
+
+#include "tool/snapshot.h"
+
+struct sample {
+    int pid;
+    char name[64];
+    struct snapshot snapshot;
+};
+
+struct samples {
+    struct sample *items;
+    size_t count, capacity;
+    char why[256]; /* the last process that was left out, and why */
+};
+
+/* Of these processes, or, where count is 0, of all on Arca that may be looked at.  Those that can not be are left out. */
+void samples_take(struct samples *samples, const int *pids, size_t count);
+void samples_free(struct samples *samples);
+
+#endif

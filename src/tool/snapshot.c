@@ -1,0 +1,225 @@
+/* The walk over another process' records: the same as census.c's, over copies. */
+#include "tool/snapshot.h"
+
+#include "arenas/meta.h"
+#include "tool/symbol.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_SYMBOL "arca_stats_page"
+
+/* Arenas beyond this are no arenas. */
+#define SLICES_MAX ((uint32_t)1 << (PAGE_MAP_ADDRESS_BITS - SLICE_SHIFT))
+
+static const uint64_t own_layout =
+#include "front/layout.def"
+    ;
+
+static bool refuse(struct process *process, const char *what)
+{
+    snprintf(process->why, sizeof process->why, "process %d (%s) %s", process->pid, process->name, what);
+    return false;
+}
+
+/* ---- the page -------------------------------------------------------------------------------------------- */
+
+struct found {
+    struct stats_page page;
+    bool any, in_use;
+};
+
+/* Of several copies of the library in one process, the one that has arenas. */
+static bool see_page(struct process *process, uintptr_t address, void *context)
+{
+    struct found *found = context;
+    struct stats_page page;
+    struct arenas records;
+    if (!process_read(process, (void *)address, &page, sizeof page) || memcmp(page.magic, STATS_PAGE_MAGIC, sizeof page.magic) != 0)
+        return true;
+    bool known = page.version >= STATS_PAGE_VERSION && page.size >= sizeof page && page.layout == own_layout;
+    bool in_use = known && process_read(process, page.arenas, &records, sizeof records) && load_rlx(&records.mapped_slices) != 0;
+    if (!found->any || in_use) {
+        found->page = page;
+        found->any = true;
+        found->in_use = in_use;
+    }
+    return !found->in_use;
+}
+
+bool snapshot_find_page(struct process *process, struct stats_page *page)
+{
+    struct found found = { .any = false };
+    if (!symbol_find(process, PAGE_SYMBOL, see_page, &found))
+        return false;
+    if (!found.any)
+        return refuse(process, "does not use Arca");
+    *page = found.page;
+    if (page->version < STATS_PAGE_VERSION || page->size < sizeof *page || page->layout != own_layout)
+        return refuse(process, "uses another version of Arca than this tool: take the tool that came with its library");
+    return true;
+}
+
+/* ---- the walk ---------------------------------------------------------------------------------------------- */
+
+struct walk {
+    struct process *process;
+    struct snapshot *snapshot;
+    struct usage usage;
+    struct arena arena; /* a copy */
+};
+
+static bool note_range(struct walk *walk, uintptr_t address, size_t bytes, const char *what)
+{
+    struct snapshot *snapshot = walk->snapshot;
+    if (snapshot->range_count == snapshot->range_capacity) {
+        size_t capacity = snapshot->range_capacity != 0 ? 2 * snapshot->range_capacity : 64;
+        struct snapshot_range *ranges = realloc(snapshot->ranges, capacity * sizeof *ranges);
+        if (ranges == NULL)
+            return refuse(walk->process, "has more records than there is memory");
+        snapshot->ranges = ranges;
+        snapshot->range_capacity = capacity;
+    }
+    snapshot->ranges[snapshot->range_count++] = (struct snapshot_range){ address, bytes, what };
+    return true;
+}
+
+/* Records that take whole pages. */
+static bool add_records(struct walk *walk, const void *address, size_t bytes, const char *what)
+{
+    unsigned char resident[USAGE_PAGES];
+    size_t pages = (bytes + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE;
+    if (!note_range(walk, (uintptr_t)address, pages * OS_PAGE_SIZE, what))
+        return false;
+    for (size_t at = 0; at < pages; at += USAGE_PAGES) {
+        size_t part = pages - at < USAGE_PAGES ? pages - at : USAGE_PAGES;
+        if (process_out_of_time(walk->process) ||
+            !process_resident(walk->process, (uintptr_t)address + at * OS_PAGE_SIZE, part, resident))
+            return false;
+        usage_meta(&walk->usage, resident, part);
+    }
+    return true;
+}
+
+/* Of a huge arena only the first span is one. */
+static bool read_arena(struct walk *walk, const struct arena *address)
+{
+    struct arena *arena = &walk->arena;
+    size_t head = offsetof(struct arena, spans);
+    if (!process_read_sparse(walk->process, address, arena, head))
+        return false;
+    if (arena->slices > (arena->huge ? SLICES_MAX : ARENA_SLICES))
+        return refuse(walk->process, "has an arena of a size that there is not");
+    return process_read_sparse(walk->process, address->spans, arena->spans, arena->huge ? sizeof arena->spans[0] : sizeof arena->spans);
+}
+
+static bool add_slices(struct walk *walk)
+{
+    struct arena *arena = &walk->arena;
+    unsigned char resident[USAGE_PAGES];
+    struct usage_place place = { 0, 0 };
+    if (arena->slices != 0 && !note_range(walk, arena->base, (size_t)arena->slices << SLICE_SHIFT, arena->huge ? "large" : "arena"))
+        return false;
+    while (place.slice < arena->slices) {
+        uint32_t left = arena->slices - place.slice, slices = left < USAGE_SLICES ? left : USAGE_SLICES;
+        if (process_out_of_time(walk->process) ||
+            !process_resident(walk->process, arena->base + ((uintptr_t)place.slice << SLICE_SHIFT), slices * USAGE_PAGES_PER_SLICE, resident))
+            return false;
+        usage_slices(&walk->usage, arena, &place, resident);
+    }
+    return true;
+}
+
+static bool walk_arenas(struct walk *walk, const struct arena *first)
+{
+    for (const struct arena *at = first; at != NULL; at = walk->arena.all_next) {
+        if (process_out_of_time(walk->process) || !read_arena(walk, at) || !add_slices(walk) ||
+            !add_records(walk, at, sizeof *at, "records"))
+            return false;
+    }
+    return true;
+}
+
+static bool walk_heaps(struct walk *walk, const struct heap *first)
+{
+    struct heap copy;
+    for (const struct heap *at = first; at != NULL; at = copy.all_next) {
+        if (process_out_of_time(walk->process) || !process_read_sparse(walk->process, at, &copy, sizeof copy))
+            return false;
+        usage_heap(&walk->usage, &copy);
+    }
+    return true;
+}
+
+static bool walk_chunks(struct walk *walk, const struct meta_chunk *first)
+{
+    struct meta_chunk copy;
+    for (const struct meta_chunk *at = first; at != NULL; at = copy.next) {
+        if (process_out_of_time(walk->process) || !process_read(walk->process, at, &copy, sizeof copy) ||
+            !add_records(walk, at, copy.bytes, "records"))
+            return false;
+    }
+    return true;
+}
+
+static bool walk_page_map(struct walk *walk, const struct stats_page *page)
+{
+    struct page_map_leaf *leaves[1u << PAGE_MAP_ROOT_BITS];
+    if (!process_read_sparse(walk->process, page->leaves, leaves, sizeof leaves) ||
+        !add_records(walk, page->first_leaf, sizeof *page->first_leaf, "page map"))
+        return false;
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(leaves); i++) {
+        if (leaves[i] != NULL && !add_records(walk, leaves[i], sizeof *leaves[i], "page map"))
+            return false;
+    }
+    return true;
+}
+
+bool snapshot_take(struct process *process, const struct stats_page *page, struct snapshot *snapshot)
+{
+    struct walk *walk = calloc(1, sizeof *walk);
+    struct arenas records;
+    struct stats counted;
+    struct watch_figures collector;
+    struct heap *heaps = NULL;
+    struct meta_chunk *chunks = NULL;
+    memset(snapshot, 0, sizeof *snapshot);
+    process_start_walk(process);
+    if (walk == NULL)
+        return refuse(process, "has more records than there is memory");
+    walk->process = process;
+    walk->snapshot = snapshot;
+    bool done = process_read(process, page->arenas, &records, sizeof records) &&
+                process_read(process, page->heaps, &heaps, sizeof heaps) &&
+                process_read(process, page->chunks, &chunks, sizeof chunks) &&
+                process_read(process, page->stats, &counted, sizeof counted) &&
+                process_read(process, page->collector, &collector, sizeof collector) &&
+                process_read(process, page->options, &snapshot->options, sizeof snapshot->options) &&
+                walk_arenas(walk, load_rlx(&records.all)) && walk_chunks(walk, chunks) && walk_page_map(walk, page) &&
+                walk_heaps(walk, heaps);
+    if (done) {
+        usage_end(&walk->usage);
+        figures_make(&snapshot->figures, &walk->usage, load_rlx(&records.mapped_slices) << SLICE_SHIFT, &counted, &collector);
+    }
+    free(walk);
+    return done;
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    free(snapshot->ranges);
+    snapshot->ranges = NULL;
+}
+
+bool snapshot_of(int pid, struct snapshot *snapshot, char *why, size_t capacity)
+{
+    struct process process;
+    struct stats_page page;
+    memset(snapshot, 0, sizeof *snapshot);
+    bool done = process_open(&process, pid) && snapshot_find_page(&process, &page) && snapshot_take(&process, &page, snapshot);
+    if (!done)
+        snprintf(why, capacity, "%s", process.why);
+    process_close(&process);
+    return done;
+}

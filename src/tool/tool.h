@@ -1,0 +1,48 @@
+/*
+ * The command-line tool `arca`: what its commands share.
+ *
+ * Statuses: 0 done, 1 it could not be done (one line on stderr says why), 2 bad usage (one line says what is right).
+ */
+#ifndef ARCA_TOOL_TOOL_H
+#define ARCA_TOOL_TOOL_H
+
+#include "base/compiler.h"
+
+#include <stdio.h>
+
+enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+
+struct command {
+    const char *name;
+    const char *arguments;
+    const char *sentence;
+    int (*run)(const struct command *command, int argc, char **argv); /* argv: what follows the name */
+};
+
+/* A row per command, in the order of the help; ends with a NULL name. */
+extern const struct command commands[];
+
+/* "arca: " + the line on stderr; returns STATUS_FAILED. */
+int complain(const char *format, ...) ARCA_PRINTF(1, 2);
+/* "arca NAME: " + the line, and what the command wants; returns STATUS_USAGE. */
+int complain_usage(const struct command *command, const char *format, ...) ARCA_PRINTF(2, 3);
+
+/* False for what is no process number. */
+bool parse_pid(const char *text, int *pid);
+
+/* A figures_line for a FILE *. */
+void print_line(void *file, const char *text);
+
+/* "12.3 MiB"; buf of 16. */
+const char *format_bytes(char *buf, uint64_t bytes);
+
+int run_run(const struct command *command, int argc, char **argv);
+int run_stat(const struct command *command, int argc, char **argv);
+int run_top(const struct command *command, int argc, char **argv);
+int run_doctor(const struct command *command, int argc, char **argv);
+int run_trim(const struct command *command, int argc, char **argv);
+int run_gc(const struct command *command, int argc, char **argv);
+int run_serve(const struct command *command, int argc, char **argv);
+int run_options(const struct command *command, int argc, char **argv);
+
+#endif

@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""arca trim and arca gc: the control socket, who may use it, what it survives; without the option there is none."""
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+from tool import BUILD, check, complaint, compiled, eventually, program, python, scratch, tool
+
+GARBAGE = "gone = [bytes(2000) for _ in range(20_000)]\ndel gone\n"
+
+
+def listens(path):
+    def asks():
+        try:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(path))
+            return True
+        except OSError:
+            return False
+    eventually(asks, f"nobody listens at {path}")
+
+
+def row(text, name):
+    match = re.search(rf"^{name} +(\d+) +(\d+) +([+-]\d+)$", text, re.M)
+    check(match, f"no row {name} in {text}")
+    before, after, difference = map(int, match.groups())
+    check(after - before == difference, f"{name}: {text}")
+    return before, after
+
+
+def trims(directory):
+    with python(GARBAGE, ARCA_CONF=f"control={directory}/%p,purge=never") as process:
+        path = directory / str(process.pid)
+        listens(path)
+        check(stat.S_IMODE(path.stat().st_mode) == 0o600, f"its mode is {oct(path.stat().st_mode)}")
+        text, _ = tool("trim", process.pid)
+        before, after = row(text, "resident")
+        check(before - after > 20 << 20, f"little was given back: {text}")
+        check(row(text, "dirty")[1] < 1 << 20, f"something is left: {text}")
+        process.stdin.close()
+        os.kill(process.pid, 15)
+        process.wait()
+        check(subprocess.run([BUILD / "arca", "trim", str(process.pid)], capture_output=True).returncode == 1, "trim of a process that has ended")
+
+
+def speaks(path, request):
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(20)
+        try:
+            peer.connect(str(path))
+            peer.sendall(request)
+            return peer.makefile().read()
+        except ConnectionError:  # it did not read all
+            return ""
+
+
+def requests(directory):
+    with python("", ARCA_CONF=f"control={directory}/%p") as process:
+        path = directory / str(process.pid)
+        listens(path)
+        check(re.fullmatch(r"ok \d+\n", speaks(path, b"trim\n")), "trim")
+        check(speaks(path, b"frob x\n").startswith("error "), "an unknown request")
+        check(speaks(path, b"gc\n") == "error libarcagc is not loaded\n", "gc without libarcagc")
+        check("libarcagc is not loaded" in complaint("gc", process.pid), "arca gc without libarcagc")
+        check(speaks(path, b"x" * 5000) == "", "a line without an end")
+        with socket.socket(socket.AF_UNIX) as silent:
+            silent.connect(str(path))
+            check(speaks(path, b"trim\n").startswith("ok"), "beside a peer that says nothing")
+        if os.geteuid() == 0 and shutil.which("setpriv"):
+            path.chmod(0o666)
+            directory.chmod(0o755)
+            asks = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect('{path}'); s.sendall(b'trim\\n'); print(repr(s.recv(100)))"
+            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", asks], capture_output=True, text=True)
+            check("b'ok" not in done.stdout, f"another user was answered: {done}")
+
+
+def stays(directory):
+    """Through a fork, and through a program that closes what it does not know."""
+    body = "import os\nos.closerange(3, 5000)\n"
+    with python(body, ARCA_CONF=f"control={directory}/%p") as process:
+        path = directory / str(process.pid)
+        listens(path)
+        eventually(lambda: path.exists() and speaks(path, b"trim\n").startswith("ok"), "after all descriptors were closed")
+    body = "import os\nchild = os.fork()\nif child == 0:\n    kept = [bytes(2000) for _ in range(20_000)]\n    time.sleep(600)\nopen('%s/child', 'w').write(str(child))" % directory
+    with python(body, ARCA_CONF=f"control={directory}/%p") as process:
+        child = int((directory / "child").read_text())
+        listens(directory / str(child))
+        eventually(lambda: row(tool("trim", child)[0], "live")[1] > 20 << 20, "the child")
+        check(row(tool("trim", process.pid)[0], "live")[1] < 20 << 20, "the parent")
+
+
+def stale_and_taken(directory):
+    taken = directory / "one"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(taken))  # and nobody listens
+    with python("", ARCA_CONF=f"control={taken}") as process:
+        listens(taken)
+        check(row(tool("trim", process.pid)[0], "resident")[0] > 0, "where a socket was left behind")
+        with python("", ARCA_CONF=f"control={taken}") as second:
+            check(f"{taken} is the socket of process {process.pid}, not of {second.pid}" in complaint("trim", second.pid), "a path that is taken")
+    file = directory / "file"
+    file.write_text("keep")
+    with python("time.sleep(0.5)", ARCA_CONF=f"control={file}"):
+        check(file.read_text() == "keep", "a file was replaced")
+
+
+def refusals():
+    with python("") as process:
+        check("has no control socket" in complaint("trim", process.pid), "without the option")
+        check(not any("socket:" in os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()), "a socket without the option")
+    for command in ("trim", "gc"):
+        check("no process" in complaint(command, status=2), command)
+        check("'x' is no process" in complaint(command, "x", status=2), command)
+
+
+def collects(directory):
+    binary = compiled("cycles.c", "cycles", f"-L{BUILD}", "-larcagc", "-larca", f"-Wl,-rpath,{BUILD}")
+    with program([binary], preload=False, ARCA_CONF=f"control={directory}/%p,collector=off") as process:
+        listens(directory / str(process.pid))
+        text, _ = tool("gc", process.pid)
+        check(re.search(r"^20000 objects freed in \d+ ms$", text, re.M), f"gc: {text}")
+        check("arca_gc_collected_total" in tool("stat", process.pid, "--prom")[0], "figures of the collector")
+
+
+def main():
+    refusals()
+    with scratch() as directory:
+        trims(directory)
+        requests(directory)
+        stays(directory)
+        stale_and_taken(directory)
+        if (BUILD / "libarcagc.so").exists():
+            collects(directory)
+
+
+main()

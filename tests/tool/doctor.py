@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""arca doctor: what it finds, and what it advises."""
+import re
+
+from tool import check, complaint, compiled, free_port, need, program, python, scratch, server, tool
+
+PINNED = ("import ctypes\nmalloc = ctypes.CDLL(None).malloc\nfree = ctypes.CDLL(None).free\nmalloc.restype = ctypes.c_void_p\n"
+          "free.argtypes = [ctypes.c_void_p]\n"
+          "blocks = [malloc(1024) for _ in range(40_000)]\n"
+          "for block in blocks: ctypes.memset(block, 1, 1024)\n"
+          "for i, block in enumerate(blocks):\n    if i % 4: free(block)\n"
+          "time.sleep(1.5)\n")
+
+
+def has(text, pattern, what):
+    check(re.search(pattern, text, re.M), f"{what}: {pattern} is not in\n{text}")
+
+
+def healthy():
+    with python("kept = [bytes(1000) for _ in range(20_000)]") as process:
+        text, _ = tool("doctor", process.pid)
+        has(text, rf"^process {process.pid} \(python3[^)]*\): [\d.]+ MiB of the [\d.]+ MiB that are resident are Arca's", "its head")
+        has(text, r"^ ok +Arca is at work: \S*libarca\.so\S*$", "whose malloc")
+        has(text, r"^ ok +no other malloc is loaded$", "one malloc")
+        has(text, r"^ ok +.* come in huge pages \(option huge_pages is on\)$", "huge pages")
+        has(text, r"^ ok +no memory is freed lazily$", "lazily freed")
+        has(text, r"^ ok +\d+ of \d+ mappings are used", "mappings")
+        has(text, r"^ (ok|look) +(no cgroup limits its memory|its cgroup uses)", "cgroup")
+        check(" look " not in text.replace("its cgroup uses", ""), f"there is nothing to look at:\n{text}")
+
+
+def pinned():
+    with python(PINNED) as process:
+        text, _ = tool("doctor", process.pid)
+        has(text, r"^ look +[\d.]+ MiB \(\d+ % of what is resident\) lie beside blocks in use", "pinned")
+        has(text, r"^ +[\d.]+ MiB by 1\d,?\d{3} blocks of 1024 bytes", "by whom")
+        has(text, r"^ +-> .*arca_heap_create", "what to do")
+
+
+def settings_that_keep():
+    body = "gone = [bytes(100_000) for _ in range(500)]\ndel gone\ntime.sleep(1)"
+    with python(body, ARCA_CONF="purge=never") as process:
+        text, _ = tool("doctor", process.pid)
+        has(text, r"^ look +[\d.]+ MiB \(\d+ %\) are free and not given back yet$", "kept")
+        has(text, r"^ +-> purge=never keeps it$", "why")
+    with python(body, ARCA_CONF="lazy=on,purge=0ms") as process:
+        text, _ = tool("doctor", process.pid)
+        has(text, r"^ look +[\d.]+ MiB are free and still counted as resident until memory is short$", "lazily freed")
+
+
+def other_mallocs():
+    binary = compiled("other_malloc.c", "other-malloc", "-rdynamic", "-ldl")
+    with program([binary]) as process:
+        text, _ = tool("doctor", process.pid)
+        has(text, r"^ look +malloc is that of \S*other-malloc, which comes before Arca's$", "a program with its own malloc")
+    with scratch() as directory:
+        port = free_port()
+        command = [need("redis-server", "redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+        with server(command, port, directory) as process:
+            text, _ = tool("doctor", process.pid)
+            has(text, r"^ ok +\S*libjemalloc\S* has a malloc too, which comes after Arca's$", "a library that redis is linked with")
+
+
+healthy()
+pinned()
+settings_that_keep()
+other_mallocs()
+check("no process" in complaint("doctor", status=2), "doctor without a process")

@@ -1,0 +1,67 @@
+#!/usr/bin/python3
+"""arca serve: what a scraper gets, by a real scraper's parser; who asks wrongly, or does not ask, harms nobody."""
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+
+from tool import BUILD, check, complaint, free_port, python, skip
+
+try:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+except ImportError:
+    skip("prometheus_client is not installed: apt-get install python3-prometheus-client")
+
+
+@contextlib.contextmanager
+def serving():
+    port = free_port()
+    child = subprocess.Popen([BUILD / "arca", "serve", "--listen", f"127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True)
+    try:
+        check(child.stdout.readline() == f"http://127.0.0.1:{port}/metrics\n", "it does not say where it is")
+        yield port
+        check(child.poll() is None, f"it ended: {child.returncode}")
+    finally:
+        child.kill()
+        child.wait()
+
+
+def ask(port, method="GET", path="/metrics"):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path)
+    answer = connection.getresponse()
+    return answer, answer.read().decode()
+
+
+def values(text, name):
+    return {sample.labels["pid"]: sample.value for family in text_string_to_metric_families(text) for sample in family.samples
+            if sample.name == name}
+
+
+def main():
+    with serving() as port, python("kept = [bytes(1000) for _ in range(30_000)]") as first, python("") as second:
+        answer, text = ask(port)
+        check(answer.status == 200 and answer.getheader("Content-Type").startswith("application/openmetrics-text; version=1.0.0"), "its head")
+        live = values(text, "arca_live_bytes")
+        check(live.get(str(first.pid), 0) > 25 << 20 and str(second.pid) in live, f"live: {live}")
+        check(all(value >= 0 for value in values(text, "arca_purged_bytes_total").values()), "counters")
+        check(text.endswith("# EOF\n"), "its end")
+
+        check(ask(port, path="/")[0].status == 404, "another path")
+        check(ask(port, method="POST")[0].status == 405, "another method")
+        with socket.create_connection(("127.0.0.1", port)) as silent, socket.create_connection(("127.0.0.1", port)) as noisy:
+            noisy.sendall(b"\0\xff" * 5000)
+            check(ask(port)[0].status == 200, "beside peers that say nothing, or nonsense")
+            silent.close()
+        second.kill()
+        second.wait()
+        check(str(second.pid) not in values(ask(port)[1], "arca_live_bytes"), "a process that has ended")
+        check(re.match(r"arca: serve: 127\.0\.0\.1:\d+: Address already in use", complaint("serve", "--listen", f"127.0.0.1:{port}")), "a port in use")
+    for words in (["--listen"], ["--listen", "nonsense"], ["--listen", ":9412"], ["-x"]):
+        complaint("serve", *words, status=2)
+
+
+main()

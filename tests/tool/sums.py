@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+"""live + slack + cached + dirty + meta = resident, within 2 % of what the kernel counts, on servers at work and at rest."""
+import json
+
+from tool import check, environment, free_port, kernel_resident, need, program, python, scratch, server, tool
+
+PARTS = ("live", "slack", "cached", "dirty", "meta")
+ERROR = 0.02
+
+
+def compare(pid, what, least):
+    """Twice: a process that works changes between the two looks."""
+    for attempt in range(5):
+        before = kernel_resident(pid)
+        figures = json.loads(tool("stat", pid, "--json")[0])
+        after = kernel_resident(pid)
+        check(sum(figures[part] for part in PARTS) == figures["resident"], f"{what}: the parts are not the whole: {figures}")
+        low, high = min(before, after), max(before, after)
+        if low * (1 - ERROR) <= figures["resident"] <= high * (1 + ERROR) and figures["resident"] >= least:
+            print(f"{what}: {figures['resident']:,} of {after:,} ({100 * (figures['resident'] - after) / after:+.2f} %): "
+                  + ", ".join(f"{part} {figures[part]:,}" for part in PARTS))
+            return figures
+    check(False, f"{what}: resident {figures['resident']}, the kernel counts {low} to {high}, at least {least} wanted")
+
+
+def redis(directory):
+    from redis import Client
+    port = free_port()
+    command = [need("redis-server", "redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", directory]
+    with server(command, port, directory) as process:
+        client = Client(port)
+        client.ask_many([("SET", f"key:{i}", "v" * (50 + i % 300)) for i in range(200_000)])
+        full = compare(process.pid, "redis, filled", 40 << 20)
+        check(full["live"] > 0.8 * full["resident"], f"redis, filled: little is live: {full}")
+        client.ask_many([("DEL", f"key:{i}") for i in range(200_000) if i % 8])
+        compare(process.pid, "redis, an eighth left, at once", 8 << 20)
+        sparse = compare_at_rest(process.pid, "redis, an eighth left, at rest")
+        check(sparse["pinned"] > 0 and sparse["pinned"] <= sparse["slack"], f"redis, sparse: nothing is pinned: {sparse}")
+
+
+def compare_at_rest(pid, what):
+    import time
+    time.sleep(1.5)
+    return compare(pid, what, 2 << 20)
+
+
+def memcached(directory):
+    from memcached import Client
+    port = free_port()
+    command = [need("memcached", "memcached"), "-l", "127.0.0.1", "-p", port, "-U", 0, "-u", "root", "-t", 4, "-m", 512]
+    with server(command, port, directory) as process:
+        clients = [Client(port) for _ in range(8)]
+        for i in range(30_000):
+            clients[i % 8].store("set", f"key{i}", b"v" * (i % 3000))
+        compare(process.pid, "memcached, filled", 30 << 20)
+
+
+def python3():
+    body = ("kept = [str(i) * 20 for i in range(200_000)]\n"
+            "gone = [bytes(i % 5000) for i in range(100_000)]\n"
+            "big = bytearray(20_000_000)\n"
+            "del gone[::2]\n")
+    with python(body, PYTHONMALLOC="malloc") as process:
+        compare(process.pid, "python3, at work", 100 << 20)
+        figures = compare_at_rest(process.pid, "python3, at rest")
+        check(figures["allocated"] >= figures["live"], f"python3: more is live than allocated: {figures}")
+
+
+def main():
+    import sys
+    from pathlib import Path
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "preload" / "programs"))
+    python3()
+    with scratch() as directory:
+        redis(directory)
+        memcached(directory)
+
+
+main()

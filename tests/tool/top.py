@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""arca top's screens, in a terminal of tmux."""
+import re
+import subprocess
+import time
+
+from tool import BUILD, check, complaint, eventually, need, python
+
+TMUX = [need("tmux", "tmux"), "-L", "arca-test", "-f", "/dev/null"]
+BODY = "kept = [bytes(1000) for _ in range(40_000)]"
+
+
+def tmux(*words):
+    return subprocess.run([*TMUX, *map(str, words)], capture_output=True, text=True).stdout
+
+
+class Screen:
+    """A terminal of 100 columns in which the tool runs."""
+
+    def __init__(self, *words):
+        command = " ".join(map(str, [BUILD / "arca", *words]))
+        tmux("new-session", "-d", "-x", 100, "-y", 30, "-s", "top", f"{command}; echo status $?; sleep 600")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        tmux("kill-server")
+
+    def text(self):
+        return tmux("capture-pane", "-p", "-t", "top")
+
+    def shows(self, pattern, what):
+        eventually(lambda: re.search(pattern, self.text(), re.M), lambda: f"{what}: {self.text()}")
+        return self.text()
+
+    def press(self, key):
+        tmux("send-keys", "-t", "top", key)
+
+
+def one(process):
+    with Screen("top", process.pid) as screen:
+        text = screen.shows(rf"^{process.pid} python3: resident +4\d\.\d MiB, of +64\.0 MiB mapped", "one process")
+        check(re.search(r"^\[#{20,}[#=+.-]*\]", text, re.M), f"no bar: {text}")
+        check(re.search(r"# live +\d+\.\d MiB +9\d\.\d %", text), f"live: {text}")
+        check(re.search(r"^ +1152 +\d+ +40\d{3} ", text, re.M), f"no row of the size class: {text}")
+        clock = re.search(r"\d\d:\d\d:\d\d", text)[0]
+        eventually(lambda: clock not in screen.text(), "the clock stands still")
+        process.kill()
+        screen.shows(rf"^arca: process {process.pid} can not be looked at: No such process\nstatus 1$", "after its end")
+
+
+def several(first, second):
+    with Screen("top", first.pid, second.pid) as screen:
+        text = screen.shows(rf"^ +{second.pid} python3", "two processes")
+        rows = re.findall(r"^ +(\d+) python3 +(\d+\.\d) MiB", text, re.M)
+        check([int(pid) for pid, _ in rows] == [second.pid, first.pid], f"the largest is not the first: {text}")
+        screen.press("q")
+        screen.shows("^status 0$", "q")
+
+
+def main():
+    with python(BODY) as process:
+        time.sleep(0.1)
+        one(process)
+    with python(BODY) as first, python(BODY.replace("40_000", "80_000")) as second:
+        several(first, second)
+        check("this is no terminal" in complaint("top", first.pid), "top without a terminal")
+    check("'x' is no process" in complaint("top", "x", status=2), "top x")
+
+
+main()
