@@ -12,10 +12,10 @@
 #define REQUEST_BYTES 256
 
 /* Of the background thread; at exit of who exits. */
-static struct os_listener listener = { .fd = -1 };
-static _Atomic unsigned owner; /* the process that it is bound in */
-static char path[OPTION_TEXT_MAX];
-static bool complained;
+static struct os_listener control_listener = { .fd = -1 };
+static _Atomic unsigned control_owner; /* the process that it is bound in */
+static char control_path[OPTION_TEXT_MAX];
+static bool control_complained;
 
 /* ---- verbs ------------------------------------------------------------------------------------------------------- */
 
@@ -73,28 +73,28 @@ static void serve_request(int connection)
 
 static void open_socket(void)
 {
-    bool forked = load_rlx(&owner) != os_process_id();
-    if (!forked && os_listener_is_open(&listener))
+    bool forked = load_rlx(&control_owner) != os_process_id();
+    if (!forked && os_listener_is_open(&control_listener))
         return;
-    os_listener_close(&listener); /* a child's copy of its parent's */
-    if (!options_expand(options.control, path, sizeof path) || !os_listen(&listener, path)) {
-        if (!complained)
+    os_listener_close(&control_listener); /* a child's copy of its parent's */
+    if (!options_expand(options.control, control_path, sizeof control_path) || !os_listen(&control_listener, control_path)) {
+        if (!control_complained)
             log_line("control=%s: can not be listened at (another process is, or the path is not allowed)", options.control);
-        complained = true;
+        control_complained = true;
         return;
     }
-    store_rlx(&owner, os_process_id());
+    store_rlx(&control_owner, os_process_id());
 }
 
 static void control_wait(uint32_t timeout_ms)
 {
     static _Atomic uint32_t never;
     open_socket();
-    if (listener.fd < 0) {
+    if (control_listener.fd < 0) {
         os_wait(&never, 0, timeout_ms);
         return;
     }
-    int connection = os_listener_wait(&listener, timeout_ms);
+    int connection = os_listener_wait(&control_listener, timeout_ms);
     if (connection >= 0) {
         serve_request(connection);
         os_close(connection);
@@ -114,6 +114,6 @@ __attribute__((constructor(102))) static void control_construct(void)
 
 __attribute__((destructor(101))) static void control_destruct(void)
 {
-    if (load_rlx(&owner) == os_process_id())
-        os_unlink(path);
+    if (load_rlx(&control_owner) == os_process_id())
+        os_unlink(control_path);
 }

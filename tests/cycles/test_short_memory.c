@@ -65,7 +65,7 @@ TEST(short_memory, garbage_stays_below_the_limit)
     size_t peak = churn();
     CHECK(peak < LIMIT + LIMIT / 2);
     CHECK(stats_read(pressure_events) > 0);
-    CHECK(load_rlx(&collector.figures[2].collections) > 0);
+    CHECK(load_rlx(&watch_figures.generations[2].collections) > 0);
 }
 
 TEST(short_memory, without_a_limit_it_would_not)
@@ -81,7 +81,7 @@ TEST(short_memory, a_collector_that_is_off_is_not_started_by_it)
     options.limit = LIMIT;
     CHECK(churn() > 3 * LIMIT);
     CHECK(stats_read(pressure_events) > 0);
-    CHECK_EQ(load_rlx(&collector.figures[2].collections), 0);
+    CHECK_EQ(load_rlx(&watch_figures.generations[2].collections), 0);
 }
 
 TEST(short_memory, without_the_thread_births_collect)
