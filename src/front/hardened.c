@@ -100,7 +100,7 @@ static void small_free_hardened(struct span *pool, struct block *block)
     struct visit visit = visit_begin();
     struct heap *heap = visit.heap;
     if (unlikely(heap == NULL)) {
-        heap_push_remote(load_rlx(&pool->heap), block);
+        heap_push_remote(load_rlx(&pool->heap), block, pool->block_size);
         return;
     }
     struct quarantine *quarantine = hardening.quarantine != 0 ? heap->quarantine : NULL;

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "base/stats.h"
 #include "gc/cycles/collector.h"
+#include "heap/watch.h"
 
 #include <sys/resource.h>
 
