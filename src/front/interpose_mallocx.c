@@ -7,8 +7,8 @@
 #include "base/bits.h"
 #include "base/os.h"
 #include "front/door.h"
-#include "front/process.h"
 #include "front/supply.h"
+#include "heap/harden.h"
 
 #include <string.h>
 
@@ -87,8 +87,7 @@ EXPORT void dallocx(void *block, int flags)
 
 EXPORT void sdallocx(void *block, size_t size, int flags)
 {
-    (void)flags;
-    arca_free_sized(block, size);
+    arca_free_aligned_sized(block, align_of(flags), size);
 }
 
 /* 0: there is no such block. */
@@ -97,9 +96,9 @@ EXPORT size_t nallocx(size_t size, int flags)
     size_t align = align_of(flags);
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX)
         return 0;
-    process_start(); /* the class table */
-    size_t small = align > BLOCK_ALIGN ? supply_aligned_size(align, size) : size;
-    if (small != 0 || align <= BLOCK_ALIGN)
-        return arca_good_size(small);
-    return bits_round_up(size != 0 ? size : 1, OS_PAGE_SIZE);
+    size_t good = arca_good_size(size);
+    if (align <= BLOCK_ALIGN || hardening.on)
+        return good;
+    size_t small = supply_aligned_size(align, size);
+    return small != 0 ? arca_good_size(small) : bits_round_up(size != 0 ? size : 1, OS_PAGE_SIZE);
 }
