@@ -82,9 +82,8 @@ static void *small_finish(struct block *block, size_t size)
     return block;
 }
 
-static void release_block(struct heap *heap, struct block *block)
+static void release_block(struct heap *heap, struct span *pool, struct block *block)
 {
-    struct span *pool = page_map_find((uintptr_t)block);
     struct heap *owner = load_rlx(&pool->heap);
     block->link = 0;
     if (owner == heap)
@@ -105,10 +104,11 @@ static void small_free_hardened(struct span *pool, struct block *block)
     }
     struct quarantine *quarantine = hardening.quarantine != 0 ? heap->quarantine : NULL;
     if (quarantine == NULL) {
-        release_block(heap, block);
+        release_block(heap, pool, block);
     } else {
-        for (struct block *old; (old = quarantine_leave(quarantine, pool->block_size)) != NULL;)
-            release_block(heap, old);
+        struct span *old_pool;
+        for (struct block *old; (old = quarantine_leave(quarantine, pool->block_size, &old_pool)) != NULL;)
+            release_block(heap, old_pool, old);
         quarantine_add(quarantine, block, pool->block_size);
     }
     visit_end(visit);

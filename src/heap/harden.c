@@ -113,9 +113,13 @@ void freed_fill(struct block *block, size_t bytes)
 
 void freed_check(const struct block *block, size_t bytes)
 {
-    uintptr_t different = block->mark ^ block_mark(block), fill = canary_word(fill_byte());
-    for (size_t at = sizeof block->mark; at < bytes; at += sizeof fill)
+    uintptr_t fill = canary_word(fill_byte());
+    uintptr_t different = block->mark ^ block_mark(block), more = block->link ^ fill;
+    for (size_t at = sizeof *block; at < bytes; at += 2 * sizeof fill) { /* blocks are multiples of 16 */
         different |= word_at(block, at) ^ fill;
+        more |= word_at(block, at + sizeof fill) ^ fill;
+    }
+    different |= more;
     if (unlikely(different != 0))
         log_abort("free(): %p: written to after it was freed", (const void *)block);
 }

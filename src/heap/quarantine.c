@@ -21,16 +21,16 @@ void quarantine_add(struct quarantine *quarantine, struct block *block, size_t b
     quarantine->bytes += bytes;
 }
 
-struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes)
+struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes, struct span **pool)
 {
     bool full = quarantine->count == QUARANTINE_BLOCKS || quarantine->bytes + bytes > hardening.quarantine;
     if (quarantine->count == 0 || !full)
         return NULL;
     struct block *block = quarantine->blocks[quarantine->first];
-    size_t block_bytes = page_map_find((uintptr_t)block)->block_size;
+    *pool = page_map_find((uintptr_t)block);
     quarantine->first = (quarantine->first + 1) % QUARANTINE_BLOCKS;
     quarantine->count--;
-    quarantine->bytes -= block_bytes;
-    freed_check(block, block_bytes);
+    quarantine->bytes -= (*pool)->block_size;
+    freed_check(block, (*pool)->block_size);
     return block;
 }

@@ -9,9 +9,10 @@
 #ifndef ARCA_HEAP_QUARANTINE_H
 #define ARCA_HEAP_QUARANTINE_H
 
+#include "arenas/span.h"
 #include "heap/block.h"
 
-#define QUARANTINE_BLOCKS 1021
+#define QUARANTINE_BLOCKS 1024
 
 struct quarantine {
     uint64_t random; /* for the places of blocks of its heap */
@@ -24,7 +25,7 @@ struct quarantine {
 struct quarantine *quarantine_create(void);
 
 void quarantine_add(struct quarantine *quarantine, struct block *block, size_t bytes);
-/* The oldest block when bytes more would be too much, else NULL; it has left then. */
-struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes);
+/* The oldest block, and its pool, when bytes more would be too much, else NULL; it has left then. */
+struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes, struct span **pool);
 
 #endif
