@@ -181,10 +181,11 @@ static size_t live_bytes(void)
     return stats.live;
 }
 
-/* What may be live in the end: little things of the library's own, caches that are never swept, dead objects that are kept. */
+/* What may be live in the end: little things of the library's own, caches that are never swept, what is dead and kept. */
 static size_t live_allowed(void)
 {
-    size_t kib = 256 + (options.sweep ? 0 : 4096) + (options.debug == DEBUG_REFS ? 16384 : 0);
+    size_t kib = 256 + (options.sweep ? 0 : 4096) + (options.debug == DEBUG_REFS ? 16384 : 0) +
+                 (options.hardened ? 8192 : 0); /* a quarantine a thread */
     return kib << 10;
 }
 
