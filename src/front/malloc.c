@@ -155,11 +155,11 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, 
     return block;
 }
 
-/* NULL when it is not to be sampled, or can not be. */
+/* A sample, when the request is to be one and there is memory; else NULL. */
 static void *sampled_alloc(size_t size, const void *frame)
 {
     bool zeroed;
-    if (!profile_is_due(size))
+    if (!profile_draw(size))
         return NULL;
     process_after_fork();
     size_t usable = size_classes[size_class_of(size)].block_size; /* as any block of this size has */
@@ -172,16 +172,8 @@ static void *sampled_alloc(size_t size, const void *frame)
     return block;
 }
 
-/* The fast path is closed: what it would have served is looked at here, and then goes its way. */
-static void *watched_alloc(size_t size, const void *frame)
-{
-    void *block = NULL;
-    if (options.profile != 0)
-        block = sampled_alloc(size, frame);
-    return block != NULL ? block : small_pop(size);
-}
-
-void *malloc_slow(size_t size)
+/* What no bin has.  drawn: the bytes to the next sample were used up. */
+ARCA_NOINLINE static void *malloc_any(size_t size, bool drawn)
 {
     bool zeroed;
     process_start();
@@ -189,10 +181,10 @@ void *malloc_slow(size_t size)
         return hardened_alloc(1, size);
     if (size > SMALL_MAX)
         return large_alloc(size, 1, &zeroed, ARCA_FRAME());
-    if (size > malloc_fast_max) {
-        void *watched = watched_alloc(size, ARCA_FRAME());
-        if (watched != NULL)
-            return watched;
+    if (unlikely(drawn)) {
+        void *sampled = sampled_alloc(size, ARCA_FRAME());
+        if (sampled != NULL)
+            return sampled;
     }
     process_after_fork();
     void *block = small_try(size);
@@ -204,6 +196,18 @@ void *malloc_slow(size_t size)
     }
     background_poke();
     return block;
+}
+
+/* Without a frame: it is left before malloc_any() is entered.  Where the fast path is closed, what it would have served
+ * is counted here and then goes its way. */
+void *malloc_slow(size_t size)
+{
+    if (likely(size > SMALL_MAX || size <= malloc_fast_max))
+        return malloc_any(size, false);
+    if (unlikely(hardening.on) || unlikely(!profile_passes(size)))
+        return malloc_any(size, true);
+    void *block = small_pop(size);
+    return likely(block != NULL) ? block : malloc_any(size, false);
 }
 
 /* ---- free ---------------------------------------------------------------------------------------- */
@@ -522,8 +526,9 @@ static void *alloc_elsewhere(const struct span *span, const void *block, size_t 
     return size > old ? grow_elsewhere(block, size) : malloc_fast(size);
 }
 
-static void *move_block(struct span *span, void *block, size_t size)
+ARCA_NOINLINE static void *move_block(struct span *span, void *block, size_t size)
 {
+    ARCA_KEEP_FRAME();
     size_t old = usable_bytes("realloc", span, block);
     void *fresh = alloc_elsewhere(span, block, old, size);
     if (likely(fresh != NULL)) {
@@ -533,8 +538,9 @@ static void *move_block(struct span *span, void *block, size_t size)
     return fresh;
 }
 
-ARCA_NOINLINE static void *realloc_slow(void *block, size_t size, const void *frame)
+ARCA_NOINLINE static void *realloc_slow(void *block, size_t size)
 {
+    ARCA_KEEP_FRAME();
     if (block == NULL)
         return malloc_fast(size);
     process_after_fork();
@@ -545,7 +551,7 @@ ARCA_NOINLINE static void *realloc_slow(void *block, size_t size, const void *fr
     }
     if (unlikely(span->hardened))
         return hardened_resize(span, block, size) ? block : move_block(span, block, size);
-    void *same = load_rlx(&span->kind) == SPAN_LARGE ? resize_large(span, size, frame) : NULL;
+    void *same = load_rlx(&span->kind) == SPAN_LARGE ? resize_large(span, size, ARCA_FRAME()) : NULL;
     return same != NULL ? same : move_block(span, block, size);
 }
 
@@ -554,14 +560,14 @@ void *arca_realloc(void *block, size_t size)
 {
     struct span *span = page_map_find((uintptr_t)block);
     if (unlikely(span == NULL || size == 0))
-        return realloc_slow(block, size, ARCA_FRAME());
+        return realloc_slow(block, size);
     if (pool_is_block(span, (uintptr_t)block) && !block_is_marked(block) && !span->objects) {
         bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
         return fits ? block : move_block(span, block, size);
     }
     if (span->start == (uintptr_t)block && load_rlx(&span->kind) == SPAN_LARGE && !span->hardened && large_fits(span, size))
         return block;
-    return realloc_slow(block, size, ARCA_FRAME());
+    return realloc_slow(block, size);
 }
 
 void *arca_reallocarray(void *block, size_t count, size_t size)

@@ -44,6 +44,10 @@ static uint64_t seed(void)
 
 bool profile_draw(size_t bytes)
 {
+    if (options.profile == 0) { /* the fast path is closed for another reason */
+        profile_left = INT64_MAX;
+        return false;
+    }
     if (random_state == 0) {
         random_state = seed();
         profile_left = draw_gap() - (int64_t)bytes;

@@ -15,13 +15,19 @@
 /* Bytes to the thread's next sample; whatever it holds before the thread's first. */
 extern ARCA_TLS int64_t profile_left;
 
+/* Whether the request that has used them up is to be sampled: not when they had not been drawn yet. */
 bool profile_draw(size_t bytes);
+
+/* Counts a request; false when the bytes to the next sample are used up, and profile_draw() is to be asked. */
+ARCA_INLINE bool profile_passes(size_t bytes)
+{
+    return (profile_left -= (int64_t)bytes) > 0;
+}
 
 /* Counts a request; true when it is to be sampled. */
 ARCA_INLINE bool profile_is_due(size_t bytes)
 {
-    profile_left -= (int64_t)bytes;
-    return unlikely(profile_left <= 0) && profile_draw(bytes);
+    return unlikely(!profile_passes(bytes)) && profile_draw(bytes);
 }
 
 /* A large block, just allocated, that was due.  frame: of the function that the program called. */
