@@ -3,7 +3,7 @@
 
 #include "arenas/arena.h"
 #include "arenas/large.h"
-#include "arenas/site.h"
+#include "arenas/sample.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "front/background.h"
@@ -163,7 +163,9 @@ static void *sampled_alloc(size_t size, const void *frame)
         return NULL;
     process_after_fork();
     size_t usable = size_classes[size_class_of(size)].block_size; /* as any block of this size has */
-    void *block = large_try(usable, 1, &zeroed);
+    void *block = large_take(usable);
+    if (block == NULL)
+        block = large_try(usable, 1, &zeroed);
     if (block != NULL) {
         store_rlx(&page_map_find((uintptr_t)block)->large_size, usable);
         profile_take(block, size, frame);
@@ -231,6 +233,8 @@ void free_flush(struct heap *heap, unsigned class)
 static void large_free(struct span *span)
 {
     struct heap *heap = load_rlx(&span->heap);
+    if (unlikely(span->site != SITE_NONE))
+        sample_drop(span);
     if (heap != NULL) {
         lock_acquire(&heap->lock);
         bool alive = load_rlx(&heap->state) == HEAP_SHARED;
@@ -239,7 +243,7 @@ static void large_free(struct span *span)
         lock_release(&heap->lock);
         if (!alive) /* lost in a fork, and the block with it */
             return;
-    } else if (span->site == SITE_NONE && (heap = thread_enter_earned()) != NULL) {
+    } else if ((heap = thread_enter_earned()) != NULL) {
         heap_note_slow_op(heap);
         bool kept = growth_leave(heap, span) && span->slices <= SPAN_CACHE_SLICES;
         if (kept) {
