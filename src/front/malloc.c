@@ -150,6 +150,8 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, 
     *zeroed = false;
     if (block == NULL)
         block = large_make(size, align, zeroed);
+    else
+        background_poke(); /* the rounds of a process that can have no other thread */
     if (unlikely(options.profile != 0) && block != NULL && profile_is_due(size))
         profile_take(block, size, frame);
     return block;
