@@ -195,12 +195,12 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
             total += release_arena(batch.unmap);
             continue;
         }
-        for (unsigned i = 0; i < batch.count; i++)
-            huge_page_break(&batch.spans[i]->arena->huge_pages, &batch.ranges[i]);
-        bool purged = os_purge_ranges(batch.ranges, batch.count);
         size_t bytes = 0;
-        for (unsigned i = 0; i < batch.count; i++)
+        for (unsigned i = 0; i < batch.count; i++) {
+            huge_page_break(&batch.spans[i]->arena->huge_pages, &batch.ranges[i]);
             bytes += batch.ranges[i].bytes;
+        }
+        bool purged = os_purge_ranges(batch.ranges, batch.count);
         hand_back(&batch, purged, now_ms);
         if (!purged) {
             refused = bytes;

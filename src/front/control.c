@@ -1,6 +1,7 @@
 /* The verbs, and the socket of this process: another one after a fork. */
 #include "front/control.h"
 
+#include "arca/arca.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/os.h"
@@ -9,7 +10,7 @@
 
 #include <string.h>
 
-#define REQUEST_BYTES 256
+#define REQUEST_BYTES 1024
 
 /* Of the background thread; at exit of who exits. */
 static struct os_listener control_listener = { .fd = -1 };
@@ -48,9 +49,24 @@ static void answer_gc(int connection, const char *arguments)
     }
 }
 
+/* "live PATH" or "peak PATH": this process writes the file itself, as its own user. */
+static void answer_prof(int connection, const char *arguments)
+{
+    bool peak = strncmp(arguments, "peak ", 5) == 0;
+    if (options.profile == 0)
+        control_answer(connection, "error no profile is taken: start it with profile=512k");
+    else if (!peak && strncmp(arguments, "live ", 5) != 0)
+        control_answer(connection, "error want prof live|peak PATH");
+    else if (arca_profile_dump(arguments + 5, peak ? ARCA_PROFILE_PEAK : ARCA_PROFILE_LIVE) != 0)
+        control_answer(connection, "error it can not write the file");
+    else
+        control_answer(connection, "ok");
+}
+
 static const struct control_verb verbs[] = {
     { "trim", answer_trim },
     { "gc", answer_gc },
+    { "prof", answer_prof },
 };
 
 static void serve_request(int connection)

@@ -1,4 +1,4 @@
-/* arca trim, arca gc: what a process does when it is asked, and what came of it. */
+/* arca trim, arca gc, arca prof: what a process does when it is asked, and what came of it. */
 #include "tool/snapshot.h"
 #include "tool/tool.h"
 
@@ -12,6 +12,7 @@
 #define ANSWER_SECONDS 60
 #define COLLECTION_POLLS 600
 #define POLL_MS 100
+#define PATH_BYTES 900 /* a request is a line of 1024 bytes at most */
 
 struct target {
     struct process process;
@@ -204,5 +205,38 @@ int run_gc(const struct command *command, int argc, char **argv)
                (unsigned long)(load_rlx(&after->microseconds) - load_rlx(&before->microseconds)) / 1000);
         print_both(&target);
     }
+    return close_target(&target, done);
+}
+
+/* ---- prof ---------------------------------------------------------------------------------------------------------- */
+
+/* As the process, which may work elsewhere, will find it. */
+static bool absolute_path(const char *file, char *path, size_t capacity)
+{
+    char here[PATH_BYTES];
+    int length = -1;
+    if (file[0] == '/')
+        length = snprintf(path, capacity, "%s", file);
+    else if (getcwd(here, sizeof here) != NULL)
+        length = snprintf(path, capacity, "%s/%s", here, file);
+    return length > 0 && (size_t)length < capacity && strchr(path, '\n') == NULL;
+}
+
+int run_prof(const struct command *command, int argc, char **argv)
+{
+    static struct target target;
+    char request[PATH_BYTES + 16], path[PATH_BYTES], reply[256];
+    bool peak = argc == 3 && strcmp(argv[2], "--peak") == 0;
+    int pid, status;
+    if (argc != 2 && !peak)
+        return complain_usage(command, argc < 2 ? "no file" : "'%s' is not known", argv[argc - 1]);
+    if (!parse_target(command, 1, argv, &pid, &status))
+        return status;
+    if (!absolute_path(argv[1], path, sizeof path))
+        return complain_usage(command, "'%s' is no path that can be sent", argv[1]);
+    snprintf(request, sizeof request, "prof %s %s\n", peak ? "peak" : "live", path);
+    bool done = open_target(&target, pid) && ask(&target.process, &target.before, request, reply, sizeof reply);
+    if (done)
+        printf("%s is written; google-pprof --text /proc/%d/exe %s shows it\n", path, pid, path);
     return close_target(&target, done);
 }

@@ -16,6 +16,7 @@ const struct command commands[] = {
     { "doctor", "PID", "what is worth knowing of a process, and what to do", run_doctor },
     { "trim", "PID", "makes it give back what is free (option control)", run_trim },
     { "gc", "PID", "makes it collect cycles of objects (option control)", run_gc },
+    { "prof", "PID FILE [--peak]", "makes it write its heap profile (options control and profile)", run_prof },
     { "serve", "[--listen ADDRESS:PORT]", "OpenMetrics of all processes on Arca", run_serve },
     { "options", "[--json]", "the options of the library", run_options },
     { NULL, NULL, NULL, NULL },

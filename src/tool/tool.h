@@ -42,6 +42,7 @@ int run_top(const struct command *command, int argc, char **argv);
 int run_doctor(const struct command *command, int argc, char **argv);
 int run_trim(const struct command *command, int argc, char **argv);
 int run_gc(const struct command *command, int argc, char **argv);
+int run_prof(const struct command *command, int argc, char **argv);
 int run_serve(const struct command *command, int argc, char **argv);
 int run_options(const struct command *command, int argc, char **argv);
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""arca trim and arca gc: the control socket, who may use it, what it survives; without the option there is none."""
+"""arca trim, arca gc and arca prof: the control socket, who may use it, what it survives; without the option there is none."""
 import os
 import re
 import shutil
@@ -113,9 +113,27 @@ def refusals():
     with python("") as process:
         check("has no control socket" in complaint("trim", process.pid), "without the option")
         check(not any("socket:" in os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()), "a socket without the option")
+        check("want: arca prof PID FILE" in complaint("prof", process.pid, status=2), "prof without a file")
     for command in ("trim", "gc"):
         check("no process" in complaint(command, status=2), command)
         check("'x' is no process" in complaint(command, "x", status=2), command)
+
+
+def profiles(directory):
+    body = "kept = [bytes(2000) for _ in range(20_000)]\ngone = [bytes(2000) for _ in range(20_000)]\ndel gone"
+    with python(body, ARCA_CONF=f"control={directory}/%p,profile=64k") as process:
+        listens(directory / str(process.pid))
+        said, _ = tool("prof", process.pid, "now", cwd=directory)
+        check(str(directory / "now") in said, f"prof: {said}")
+        tool("prof", process.pid, directory / "most", "--peak")
+        live, peak = (int(re.match(r"heap profile: +\d+: +(\d+) \[.*\] @ heap_v2/65536\n", (directory / name).read_text())[1])
+                      for name in ("now", "most"))
+        check(live > 1 << 19 and peak > live * 5 // 4, f"{live} bytes now, {peak} at the peak")
+        check("can not write" in complaint("prof", process.pid, directory / "no" / "where"), "a file that can not be made")
+        check(speaks(directory / str(process.pid), b"prof all /tmp/x\n").startswith("error want"), "an unknown view")
+    with python("", ARCA_CONF=f"control={directory}/%p") as process:
+        listens(directory / str(process.pid))
+        check("no profile is taken" in complaint("prof", process.pid, directory / "none"), "without the option profile")
 
 
 def collects(directory):
@@ -134,6 +152,7 @@ def main():
         requests(directory)
         stays(directory)
         stale_and_taken(directory)
+        profiles(directory)
         if (BUILD / "libarcagc.so").exists():
             collects(directory)
 
