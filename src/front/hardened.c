@@ -145,13 +145,6 @@ static void *large_try_hardened(size_t align, size_t size)
     return (void *)span->start;
 }
 
-/* All of it may be used again; where the kernel has no room for that it stays as it is, for good. */
-static void large_release(struct span *span)
-{
-    if (os_protect((void *)span->start, span_bytes(span), true))
-        large_destroy(span, os_now_ms());
-}
-
 static struct span *large_exchange(struct span *span)
 {
     if (!lock_try(&large_quarantine.lock))
@@ -163,18 +156,37 @@ static struct span *large_exchange(struct span *span)
     return old;
 }
 
+/* Who frees it again is told; its memory is gone meanwhile. */
+static void large_lay_aside(struct span *span)
+{
+    page_map_set(span->start, 1, NULL);
+    store_rlx(&span->large_size, 0);
+    os_purge((void *)span->start, span_bytes(span));
+}
+
+/* All of it may be used again.  One that the kernel has no room for now, which costs it a mapping, waits in the
+ * quarantine for another try. */
+static void large_release(struct span *span)
+{
+    for (unsigned tries = 0; span != NULL && tries < 2; tries++) {
+        if (os_protect((void *)span->start, span_bytes(span), true)) {
+            large_destroy(span, os_now_ms());
+            return;
+        }
+        large_lay_aside(span);
+        span = large_exchange(span);
+    }
+}
+
 static void large_free_hardened(struct span *span)
 {
     canary_check("free", (void *)span->start, data_bytes(span), load_rlx(&span->large_size));
     if (hardening.quarantine != 0) {
-        page_map_set(span->start, 1, NULL); /* who frees it again is told */
-        store_rlx(&span->large_size, 0);
-        os_purge((void *)span->start, span_bytes(span));
+        large_lay_aside(span);
         os_protect((void *)span->start, span_bytes(span), false);
         span = large_exchange(span);
     }
-    if (span != NULL)
-        large_release(span);
+    large_release(span);
     background_poke();
 }
 
