@@ -14,14 +14,14 @@
 
 TEST(remote, a_new_list_is_empty)
 {
-    struct remote_list list = { NULL };
+    struct remote_list list = { .head = NULL };
     CHECK(remote_is_empty(&list));
     CHECK(remote_drain(&list) == NULL);
 }
 
 TEST(remote, a_drain_takes_all_and_leaves_nothing)
 {
-    struct remote_list list = { NULL };
+    struct remote_list list = { .head = NULL };
     struct block a, b;
     remote_push(&list, &a, &a);
     remote_push(&list, &b, &b);
@@ -33,7 +33,7 @@ TEST(remote, a_drain_takes_all_and_leaves_nothing)
 
 TEST(remote, a_chain_is_pushed_in_one_piece)
 {
-    struct remote_list list = { NULL };
+    struct remote_list list = { .head = NULL };
     struct block old, chain[3];
     block_set_next(&chain[0], &chain[1]);
     block_set_next(&chain[1], &chain[2]);
@@ -48,7 +48,7 @@ TEST(remote, a_chain_is_pushed_in_one_piece)
 
 TEST(remote, what_is_pushed_after_a_drain_waits_for_the_next)
 {
-    struct remote_list list = { NULL };
+    struct remote_list list = { .head = NULL };
     struct block a, b;
     remote_push(&list, &a, &a);
     struct block *first = remote_drain(&list);
@@ -67,7 +67,7 @@ struct numbered {
     _Atomic bool home;
 };
 
-static struct remote_list shared = { NULL };
+static struct remote_list shared;
 static struct numbered blocks[PRODUCERS][BLOCKS];
 static _Atomic unsigned producing;
 static _Atomic bool given_up;

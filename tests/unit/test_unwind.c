@@ -53,7 +53,7 @@ TEST(unwind, callers_come_innermost_first)
     CHECK(is_in(trace.addresses[1], (const void *)outer));
 }
 
-static void deep(struct trace *trace, unsigned depth)
+__attribute__((noinline)) static void deep(struct trace *trace, unsigned depth)
 {
     ARCA_KEEP_FRAME();
     if (depth == 0)
