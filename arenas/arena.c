@@ -184,6 +184,7 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     span->slices = slices;
     span->start_bound = 0;
     span->hardened = false;
+    store_rlx(&span->holder, 0u); /* whoever thinks that he holds what it was is wrong now */
     store_rlx(&span->kind, (uint8_t)kind);
     take_slices_locked(arena, index, slices);
     return span;
@@ -228,6 +229,7 @@ static struct span *fill_huge_span(struct arena *arena, enum span_kind kind)
     span->slices = arena->slices;
     span->start_bound = 0;
     span->hardened = false;
+    store_rlx(&span->holder, 0u);
     store_rlx(&span->kind, (uint8_t)kind);
     return span;
 }
@@ -389,8 +391,8 @@ void arena_return(struct span *span, uint32_t now_ms)
     page_map_set(span->start, entered ? span->slices : 1, NULL);
     store_rlx(&span->heap, NULL);
     lock_acquire(&arenas.lock);
+    store_rlx(&span->holder, 0u); /* first: a fork in between must not find what is free held */
     store_rlx(&span->kind, (uint8_t)SPAN_FREE);
-    store_rlx(&span->holder, 0u);
     if (arena->huge) {
         arena->freed_ms[0] = now_ms;
         arena->free_slices = arena->dirty_slices = arena->slices;

@@ -59,6 +59,8 @@ void huge_page_fault(struct huge_pages *pages, const struct span *span)
 void huge_page_break(struct huge_pages *pages, const struct os_range *range)
 {
     uintptr_t from = (uintptr_t)range->address, to = from + range->bytes;
+    if (load_rlx(&pages->whole) == 0) /* as in all arenas that are smaller than one */
+        return;
     for (uintptr_t page = from & -HUGE_PAGE_SIZE; page < to; page += HUGE_PAGE_SIZE) {
         uint32_t bit = 1u << (page - pages->base) / HUGE_PAGE_SIZE;
         if (!(load_rlx(&pages->whole) & bit) || !(and_rlx(&pages->whole, ~bit) & bit))

@@ -2,6 +2,7 @@
 #include "gc/cycles/certifier.h"
 
 #include "base/os.h"
+#include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/weak.h"
@@ -322,6 +323,8 @@ bool certifier_run(struct set *set, uint32_t held)
         lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
         done = certify_locked(set, held, &late);
         lock_release(&retired_window);
+        if (late) /* what has died meanwhile goes, and its blocks are read anew */
+            finder_drain(NULL);
     } while (!done && late && ++windows < WINDOWS_MAX);
     set->held = held;
     enter_lost(set);

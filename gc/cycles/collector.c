@@ -21,6 +21,8 @@
  * slowest birth, short enough for the slowest. */
 #define WAIT_EVERY 16384
 #define WAIT_NANOSECONDS 300000
+/* So long each of them does while memory is short: who is to answer may wait for user code, or for a reader. */
+#define ASKED_MAX_MS 1000
 
 /* Who changes a setting and then the limits must not be outrun by who read the setting before. */
 static struct lock limits_lock;
@@ -276,7 +278,8 @@ static void follow_plan(bool asked)
     plan.paid = collected > 0 && (size_t)collected >= load_rlx(&collector.old_total) / PLAN_WORTH;
     plan.changed = false;
     plan_after(end_ms, collected > 0 ? PLAN_FIRST_MS : 2 * plan.delay_ms);
-    plan.turns = load_rlx(&watch_turns);
+    if (collected > 0) /* its own; else what has happened meanwhile is still to be looked at */
+        plan.turns = load_rlx(&watch_turns);
 }
 
 static void collector_work(void)
@@ -306,7 +309,7 @@ static uint32_t collector_pause_ms(void)
 static uint32_t wait_every(void)
 {
     int64_t ahead = load_rlx(&watch_blocks) - load_rlx(&watch_full);
-    if (load_rlx(&watch_asked))
+    if (load_rlx(&watch_asked) && os_now_ms() - load_rlx(&watch_asked_ms) < ASKED_MAX_MS)
         return 1;
     int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0), every = WAIT_EVERY / (times * times);
     return every > 0 ? (uint32_t)every : 1;
@@ -324,8 +327,10 @@ static void collector_wait(void)
 /* A collection of another thread that a fork caught half way is forgotten, with what it was freeing. */
 static void collector_fork_child(void)
 {
-    if (!keeper_is_working())
+    if (!keeper_is_working()) {
         store_rlx(&limbo_active, 0u);
+        lost = NULL;
+    }
     store_rlx(&weak_certifying, 0u);
     lock_reset(&weak_lock);
     lock_reset(&limits_lock);

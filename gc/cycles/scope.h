@@ -102,9 +102,11 @@ ARCA_INLINE const arca_type *scope_look(void *block, uint64_t *word)
     if (word_count(*word) == 0 || (*word & WORD_IMMORTAL))
         return NULL;
     uintptr_t kind = load_acq(kind_of(block)); /* P:weak cell acquire: with cell_of */
-    const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
     /* If it died meanwhile, that may have been a link, not a kind; one of who waits for its finalize outlasts the count 0. */
-    if ((kind & KIND_PENDING) || word_count(load_rlx(word_of(block))) == 0)
+    if (kind & KIND_PENDING)
+        return NULL;
+    const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
+    if (word_count(load_rlx(word_of(block))) == 0)
         return NULL;
     return type_is_tracked(type) ? type : NULL;
 }

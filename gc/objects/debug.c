@@ -67,6 +67,8 @@ static void count_object(void *block)
     if (word_count(word) == 0 || (word & WORD_IMMORTAL))
         return;
     uintptr_t kind = load_acq(kind_of(block)); /* P:weak cell acquire: with cell_of */
+    if (kind & KIND_PENDING)
+        return;
     const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
     for (uint32_t i = 1; i < type_count(); i++)
         left[i] += type_at(i) == type;

@@ -132,7 +132,7 @@ void keeper_poke_slow(void)
     if (working)
         return;
     bool inside = epoch_inside(); /* the program's own section: a grace period would wait for us */
-    if ((load_rlx(&watch_call) & WATCH_CALL_WAIT) && !inside)
+    if ((load_rlx(&watch_call) & WATCH_CALL_WAIT) && !inside && registered != NULL)
         registered->wait();
     if (!(load_rlx(&watch_call) & WATCH_CALL_START))
         return;
@@ -159,6 +159,7 @@ static void fork_child(void)
     if (registered != NULL)
         registered->fork_child();
     store_rlx(&keeper_state, (uint32_t)KEEPER_OFF);
+    store_rlx(&watch_asked, false);
     store_rlx(&watch_call, WATCH_CALL_START);
 }
 

@@ -53,7 +53,7 @@ ARCA_API void *arca_memalign(size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
 ARCA_API void *arca_valloc(size_t size) ARCA_RETURNS_BLOCK;
 ARCA_API void *arca_pvalloc(size_t size) ARCA_RETURNS_BLOCK;
 
-/* C23: size (and alignment) as requested; a wrong size is an error in builds with asserts. */
+/* C23: size (and alignment) as requested; a size that the block can not have costs a line and abort(). */
 ARCA_API void arca_free_sized(void *block, size_t size);
 ARCA_API void arca_free_aligned_sized(void *block, size_t alignment, size_t size);
 

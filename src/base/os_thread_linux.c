@@ -90,6 +90,7 @@ static int thread_main(void *unused)
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
     prctl(PR_SET_NAME, THREAD_NAME);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_capset, &header, none);
     load_rlx(&entry)();
     return 0;

@@ -17,6 +17,10 @@ static struct os_listener control_listener = { .fd = -1 };
 static _Atomic unsigned control_owner; /* the process that it is bound in */
 static char control_path[OPTION_TEXT_MAX];
 static bool control_complained;
+static uint32_t control_failed_ms; /* when, with control_complained */
+
+/* Another process may have the path for as long as it runs: it is not to be disturbed at each round. */
+#define RETRY_MS 10000
 
 /* ---- verbs ------------------------------------------------------------------------------------------------------- */
 
@@ -90,13 +94,14 @@ static void serve_request(int connection)
 static void open_socket(void)
 {
     bool forked = load_rlx(&control_owner) != os_process_id();
-    if (!forked && os_listener_is_open(&control_listener))
+    if (!forked && (os_listener_is_open(&control_listener) || (control_complained && os_now_ms() - control_failed_ms < RETRY_MS)))
         return;
     os_listener_close(&control_listener); /* a child's copy of its parent's */
     if (!options_expand(options.control, control_path, sizeof control_path) || !os_listen(&control_listener, control_path)) {
         if (!control_complained)
             log_line("control=%s: can not be listened at (another process is, or the path is not allowed)", options.control);
         control_complained = true;
+        control_failed_ms = os_now_ms();
         return;
     }
     store_rlx(&control_owner, os_process_id());

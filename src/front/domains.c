@@ -42,10 +42,15 @@ static _Atomic(const struct arca_functions *) current[ARCA_DOMAINS] = { &own_fun
 
 static _Atomic bool guarded, used;
 
-static const struct arca_functions *functions_of(enum arca_domain domain)
+static void check_domain(enum arca_domain domain)
 {
     if (unlikely((unsigned)domain >= ARCA_DOMAINS))
         log_abort("domain %u: there are %u", (unsigned)domain, (unsigned)ARCA_DOMAINS);
+}
+
+static const struct arca_functions *functions_of(enum arca_domain domain)
+{
+    check_domain(domain);
     if (unlikely(!load_rlx(&used)))
         store_rlx(&used, true);
     return load_acq(&current[domain]); /* P:domain acquire: with arca_domain_set */
@@ -174,11 +179,13 @@ void arca_domain_free(enum arca_domain domain, void *block)
 
 void arca_domain_get(enum arca_domain domain, struct arca_functions *functions)
 {
+    check_domain(domain);
     *functions = *load_acq(&current[domain]); /* P:domain acquire: with arca_domain_set */
 }
 
 int arca_domain_set(enum arca_domain domain, const struct arca_functions *functions)
 {
+    check_domain(domain);
     const struct arca_functions *now = load_acq(&current[domain]); /* P:domain acquire: with the release below */
     if (memcmp(functions, now, sizeof *now) == 0)
         return 0;

@@ -148,10 +148,12 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, 
 {
     void *block = align <= SLICE_SIZE ? large_take(size) : NULL;
     *zeroed = false;
-    if (block == NULL)
+    if (block == NULL) {
         block = large_make(size, align, zeroed);
-    else
+    } else {
+        process_after_fork();
         background_poke(); /* the rounds of a process that can have no other thread */
+    }
     if (unlikely(options.profile != 0) && block != NULL && profile_is_due(size))
         profile_take(block, size, frame);
     return block;
@@ -309,6 +311,7 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
         return;
     }
     door_leave(&thread_door);
+    process_after_fork();
     background_poke();
 }
 
@@ -488,6 +491,7 @@ static bool large_fits(struct span *span, size_t size)
 static void *growing_alloc(size_t size)
 {
     struct span *span = NULL;
+    process_after_fork();
     struct heap *heap = thread_enter(&thread_door);
     if (heap != NULL) {
         heap_note_slow_op(heap);

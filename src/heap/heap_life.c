@@ -272,6 +272,8 @@ static void fork_child_heap(struct heap *heap, struct heap_door *own, bool alone
             store_rlx(&own->heap, &heap_sentinel);
         }
     } else if (own != NULL) {
+        heap->now_ms = os_now_ms();
+        store_rlx(&heap->swept, false); /* it may have been parked, with nothing left to sweep */
         store_rlx(&heap->state, (uint8_t)HEAP_ACTIVE);
         store_rlx(&own->heap, heap);
     } else if (state != HEAP_SHARED && (alone || state == HEAP_ORPHAN)) {

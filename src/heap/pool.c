@@ -109,7 +109,7 @@ static void order_blocks(const struct span *pool, uint32_t first, uint32_t last,
         order[i - first] = (uint16_t)i;
     if (likely(!pool->hardened))
         return;
-    uint64_t random = os_random() | 1;
+    uint64_t random = os_random() ^ (pool->start + first) * 0x9e3779b97f4a7c15u;
     for (uint32_t i = last - first; i > 0; i--) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         uint32_t other = (uint32_t)((random >> 32) * (i + 1) >> 32);

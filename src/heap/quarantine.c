@@ -10,7 +10,7 @@ struct quarantine *quarantine_create(void)
 {
     struct quarantine *quarantine = meta_create(sizeof *quarantine);
     if (quarantine != NULL)
-        quarantine->random = os_random() | 1;
+        quarantine->random = (os_random() ^ (uintptr_t)quarantine * 0x9e3779b97f4a7c15u) | 1;
     return quarantine;
 }
 

@@ -111,7 +111,7 @@ void usage_slices(struct usage *usage, const struct arena *arena, struct usage_p
     while (place->slice < limit) {
         uint32_t end = end_of(arena, place, limit);
         const struct span *span = &arena->spans[place->span];
-        bool free = is_free(arena, place->slice), pool = !free && load_rlx(&span->kind) == SPAN_POOL;
+        bool free = is_free(arena, place->slice), pool = !free && !arena->huge && load_rlx(&span->kind) == SPAN_POOL;
         if (pool && end > limit && place->slice > from)
             return; /* whole, in the next strip */
         if (free)

@@ -11,6 +11,7 @@ _Atomic uint32_t watch_call = WATCH_CALL_START;
 _Atomic uint32_t watch_turns;
 _Atomic bool watch_asleep;
 _Atomic bool watch_asked, watch_wanted;
+_Atomic uint32_t watch_asked_ms;
 struct watch_figures watch_figures;
 
 void watch_ring(void)
@@ -43,6 +44,8 @@ void watch_ask(void)
 {
     if (load_rlx(&watch_blocks) <= 0)
         return;
+    if (!load_rlx(&watch_asked))
+        store_rlx(&watch_asked_ms, os_now_ms());
     store_rlx(&watch_asked, true);
     watch_judge();
     watch_ring();

@@ -33,6 +33,7 @@ extern _Atomic bool watch_asleep ARCA_SHARED(watch_asleep);
 /* Memory is short, and objects may hold some of it: asked for by ringing, answered when what can be done is done.  Births
  * are called to wait in between.  To ask again meanwhile is in vain. */
 extern _Atomic bool watch_asked ARCA_SHARED(watch_asked);
+extern _Atomic uint32_t watch_asked_ms ARCA_SHARED(watch_asked_ms); /* since when */
 
 void watch_ask(void);
 void watch_answer(void) ARCA_SHARED(watch_answer);

@@ -56,7 +56,7 @@ static int connect_to(struct process *process, const struct snapshot *snapshot)
     struct timeval limit = { .tv_sec = ANSWER_SECONDS };
     struct ucred peer = { .pid = 0 };
     socklen_t size = sizeof peer;
-    char option[OPTION_TEXT_MAX], path[108], root[OPTION_TEXT_MAX + 96];
+    char option[OPTION_TEXT_MAX], path[128], root[OPTION_TEXT_MAX + 96];
     memcpy(option, snapshot->options.control, sizeof option);
     option[sizeof option - 1] = '\0';
     if (!socket_path(process, option, path, sizeof path)) {

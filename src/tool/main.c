@@ -4,6 +4,7 @@
 #include "arca/arca.h"
 #include "heap/size_class.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -26,6 +27,10 @@ static void say(const char *prefix, const char *name, const char *format, va_lis
 {
     char line[1024];
     vsnprintf(line, sizeof line, format, args);
+    for (char *at = line; *at != '\0'; at++) { /* parts of it may be another process' words */
+        if (!isprint((unsigned char)*at))
+            *at = '?';
+    }
     fprintf(stderr, "arca: %s%s%s\n", prefix, name, line);
 }
 

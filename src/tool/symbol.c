@@ -12,6 +12,7 @@
 #define DYNAMIC_MAX 512
 #define CHAIN_MAX 65536
 #define NAME_MAX_BYTES 64
+#define SYMBOLS_MAX ((uint64_t)64 << 20) /* bytes of a table; a hostile file's may be of any size */
 
 struct search {
     struct process *process;
@@ -138,7 +139,7 @@ static uintptr_t look_up_in_file(Elf *elf, const char *name, bool *relocatable)
         GElf_Shdr table;
         if (gelf_getshdr(section, &table) == NULL || table.sh_type != SHT_SYMTAB || table.sh_entsize == 0)
             continue;
-        Elf_Data *data = elf_getdata(section, NULL);
+        Elf_Data *data = table.sh_size <= SYMBOLS_MAX ? elf_getdata(section, NULL) : NULL;
         GElf_Sym symbol;
         for (int i = 0; data != NULL && gelf_getsym(data, i, &symbol) != NULL; i++) {
             const char *found = symbol.st_shndx != SHN_UNDEF ? elf_strptr(elf, table.sh_link, symbol.st_name) : NULL;

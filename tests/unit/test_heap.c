@@ -913,10 +913,13 @@ TEST(heap, in_the_child_of_a_fork_the_own_heap_is_open_also_when_it_was_parked)
     struct heap_door own;
     struct heap *mine = attach(&own);
     park(mine);
+    sweep(mine, mine->now_ms + 1000, 0);
+    CHECK(!heap_needs_sweep(mine));
     lock_release(&mine->lock);
     heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
     CHECK_EQ(load_rlx(&own.heap), mine);
     CHECK_EQ(load_rlx(&mine->state), HEAP_ACTIVE);
+    CHECK(heap_needs_sweep(mine)); /* what the child will cache */
 }
 
 TEST(heap, in_the_child_of_a_fork_the_own_heap_is_given_up_when_it_was_being_swept)
