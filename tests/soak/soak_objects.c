@@ -2,6 +2,8 @@
 
 #include "../cycles/graph.h"
 
+#include <unistd.h>
+
 #define ROOTS 64
 #define BOXES 16
 
@@ -143,9 +145,17 @@ void objects_open(void)
         boxes[i] = node_new();
 }
 
+/* On a crowded machine the collector falls behind, and the backlog that it allows by itself is a matter of objects, not of
+ * bytes: some of these are large. */
+#define NODES_MAX 100000
+
 void objects_steps(unsigned steps, uint64_t *random)
 {
     struct node *hand = NULL;
+    if (nodes_alive() > NODES_MAX) {
+        usleep(1000);
+        return;
+    }
     for (unsigned i = 0; i < steps; i++)
         step(&hand, random);
     arca_release(hand);
