@@ -20,7 +20,7 @@
 /* A birth in so many sleeps while the backlog is full, more often the fuller it is: seldom enough for the ten-thousandth
  * slowest birth, short enough for the slowest. */
 #define WAIT_EVERY 16384
-#define WAIT_NANOSECONDS 300000
+#define WAIT_MICROSECONDS 300
 /* So long each of them does while memory is short: who is to answer may wait for user code, or for a reader. */
 #define ASKED_MAX_MS 1000
 
@@ -234,17 +234,17 @@ static unsigned generation_due(void)
 #define PLAN_WORTH 8  /* a collection pays that frees one object in so many */
 
 static struct {
-    uint32_t turns, delay_ms, at_ms;
-    uint32_t earliest_ms; /* by the share */
+    uint32_t turns, delay_ms;
+    uint64_t at_ms, earliest_ms; /* the latter by the share */
     bool changed;         /* something happened since the last one */
     bool paid;            /* as that one did */
 } plan = { .delay_ms = UINT32_MAX }; /* beyond the last: nothing is planned */
 
-static void plan_after(uint32_t now_ms, uint32_t delay_ms)
+static void plan_after(uint64_t now_ms, uint32_t delay_ms)
 {
     plan.delay_ms = delay_ms;
     plan.at_ms = now_ms + delay_ms;
-    if ((int32_t)(plan.earliest_ms - plan.at_ms) > 0)
+    if (plan.earliest_ms > plan.at_ms)
         plan.at_ms = plan.earliest_ms;
 }
 
@@ -254,18 +254,19 @@ static bool may_plan(void)
 }
 
 /* While memory is short the next one is due as soon as something has happened, and as often as it pays. */
-static bool plan_is_due(uint32_t now_ms, bool asked)
+static bool plan_is_due(uint64_t now_ms, bool asked)
 {
     if (!may_plan())
         return false;
-    if (asked && plan.changed && (plan.paid || (int32_t)(now_ms - plan.earliest_ms) >= 0))
+    if (asked && plan.changed && (plan.paid || now_ms >= plan.earliest_ms))
         return true;
-    return plan.delay_ms <= PLAN_LAST_MS && (int32_t)(now_ms - plan.at_ms) >= 0;
+    return plan.delay_ms <= PLAN_LAST_MS && now_ms >= plan.at_ms;
 }
 
 static void follow_plan(bool asked)
 {
-    uint32_t now_ms = os_now_ms(), turns = load_rlx(&watch_turns);
+    uint64_t now_ms = os_clock_ms();
+    uint32_t turns = load_rlx(&watch_turns);
     plan.changed |= turns != plan.turns;
     if (turns != plan.turns && plan.delay_ms != PLAN_FIRST_MS)
         plan_after(now_ms, PLAN_FIRST_MS);
@@ -273,7 +274,7 @@ static void follow_plan(bool asked)
     if (!plan_is_due(now_ms, asked))
         return;
     long collected = collector_collect(GENERATIONS - 1);
-    uint32_t end_ms = os_now_ms();
+    uint64_t end_ms = os_clock_ms();
     plan.earliest_ms = end_ms + PLAN_SHARE * (end_ms - now_ms);
     plan.paid = collected > 0 && (size_t)collected >= load_rlx(&collector.old_total) / PLAN_WORTH;
     plan.changed = false;
@@ -301,8 +302,8 @@ static uint32_t collector_pause_ms(void)
 {
     if (plan.delay_ms > PLAN_LAST_MS || !may_plan())
         return OS_FOREVER;
-    int32_t left_ms = (int32_t)(plan.at_ms - os_now_ms());
-    return left_ms > 1 ? (uint32_t)left_ms : 1;
+    uint64_t now_ms = os_clock_ms();
+    return plan.at_ms > now_ms ? (uint32_t)(plan.at_ms - now_ms) : 1;
 }
 
 /* Births between two sleeps. */
@@ -321,7 +322,7 @@ static void collector_wait(void)
     if (!load_rlx(&collector.enabled) || ++births % wait_every() != 0)
         return;
     add_rlx(&watch_figures.waits, 1u);
-    nanosleep(&(struct timespec){ .tv_nsec = WAIT_NANOSECONDS }, NULL);
+    os_pause(WAIT_MICROSECONDS);
 }
 
 /* A collection of another thread that a fork caught half way is forgotten, with what it was freeing. */
@@ -347,7 +348,7 @@ __attribute__((constructor(102))) static void collector_construct(void)
     store_rlx(&collector.thresholds[0], (uint32_t)options.threshold0);
     store_rlx(&collector.thresholds[1], (uint32_t)options.threshold1);
     store_rlx(&collector.thresholds[2], (uint32_t)options.threshold2);
-    plan.earliest_ms = os_now_ms();
+    plan.earliest_ms = os_clock_ms();
     collector_set_limits();
     keeper_set_work(&work);
 }

@@ -56,6 +56,11 @@ bool os_copy_racing(void *to, const void *from, size_t bytes);
 /* Milliseconds of a monotonic clock that is cheap to read; wraps after 49 days, so that only
  * differences mean anything. */
 uint32_t os_now_ms(void) ARCA_SHARED(os_now_ms);
+/* The same without the wrap. */
+uint64_t os_clock_ms(void) ARCA_SHARED(os_clock_ms);
+
+/* Microseconds of the processor that the calling thread has had. */
+uint64_t os_thread_time_us(void);
 
 /* Makes every other running thread of the process execute a full barrier.  False where the kernel
  * has none; then nobody may rely on it. */
@@ -66,6 +71,8 @@ bool os_barrier(void);
 #define OS_FOREVER UINT32_MAX
 void os_wait(_Atomic uint32_t *word, uint32_t expected, uint32_t timeout_ms) ARCA_SHARED(os_wait);
 void os_wake(_Atomic uint32_t *word, int count) ARCA_SHARED(os_wake);
+/* Sleeps, less than a second, or until a signal; no cancellation point. */
+void os_pause(uint32_t microseconds) ARCA_SHARED(os_pause);
 
 /* A fork is noticed without a handler: a page that the kernel empties in the child.  os_fork_mark() says "this is
  * the process I know"; UNKNOWN where the kernel has no such pages. */
@@ -124,6 +131,8 @@ uint64_t os_address_limit(void);
 
 /* A value that another process can not guess. */
 uint64_t os_random(void) ARCA_SHARED(os_random);
+/* Another one at each call: who has read one of them knows none of the others. */
+uint64_t os_secret(void);
 
 /* True for a process whose environment must not be trusted (AT_SECURE). */
 bool os_is_secure(void);

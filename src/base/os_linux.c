@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -213,7 +214,7 @@ bool os_copy_racing(void *to, const void *from, size_t bytes)
     return done;
 }
 
-static uint64_t thread_time_us(void)
+uint64_t os_thread_time_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -225,11 +226,11 @@ static uint64_t thread_time_us(void)
 uint64_t os_populate_huge(void *address, size_t bytes)
 {
     int saved = errno;
-    uint64_t before_us = thread_time_us();
+    uint64_t before_us = os_thread_time_us();
     (void)madvise(address, bytes, MADV_HUGEPAGE);
     (void)madvise(address, bytes, MADV_POPULATE_WRITE);
     (void)madvise(address, bytes, MADV_NOHUGEPAGE);
-    uint64_t took_us = thread_time_us() - before_us;
+    uint64_t took_us = os_thread_time_us() - before_us;
     errno = saved;
     return took_us;
 }
@@ -295,11 +296,16 @@ bool os_fork_claim(void)
     return false;
 }
 
-uint32_t os_now_ms(void)
+uint64_t os_clock_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)((uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+uint32_t os_now_ms(void)
+{
+    return (uint32_t)os_clock_ms();
 }
 
 bool os_barrier_register(void)
@@ -333,6 +339,15 @@ void os_wake(_Atomic uint32_t *word, int count)
 {
     int saved = errno;
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+    errno = saved;
+}
+
+void os_pause(uint32_t microseconds)
+{
+    static _Atomic uint32_t never; /* a word that nobody wakes */
+    int saved = errno;
+    struct timespec limit = { .tv_nsec = (long)microseconds * 1000 };
+    syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, &limit, NULL, 0);
     errno = saved;
 }
 
@@ -442,17 +457,33 @@ uint64_t os_address_limit(void)
     return getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }
 
+/* The finaliser of splitmix64. */
+static uint64_t mix(uint64_t seed)
+{
+    seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9u;
+    seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebu;
+    return seed ^ (seed >> 31);
+}
+
 uint64_t os_random(void)
 {
     const void *bytes = (const void *)getauxval(AT_RANDOM); /* 16 of them, at any address */
     uint64_t words[2] = { (uint64_t)(uintptr_t)&words, 0 };
     if (bytes != NULL)
         memcpy(words, bytes, sizeof words);
-    uint64_t seed = words[0] ^ (words[1] << 1);
-    /* The finaliser of splitmix64: libc's stack guard comes from the same 16 bytes. */
-    seed = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9u;
-    seed = (seed ^ (seed >> 27)) * 0x94d049bb133111ebu;
-    return seed ^ (seed >> 31);
+    return mix(words[0] ^ (words[1] << 1)); /* libc's stack guard comes from the same bytes */
+}
+
+/* A kernel that has none yet, or a filter that refuses: then it is as good as os_random(). */
+uint64_t os_secret(void)
+{
+    static _Atomic uint64_t drawn;
+    int saved = errno;
+    uint64_t secret;
+    if (os_fault() || syscall(SYS_getrandom, &secret, sizeof secret, GRND_NONBLOCK) != (long)sizeof secret)
+        secret = mix(os_random() + add_rlx(&drawn, (uint64_t)1) * 0x9e3779b97f4a7c15u);
+    errno = saved;
+    return secret;
 }
 
 bool os_is_secure(void)

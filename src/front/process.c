@@ -69,7 +69,7 @@ static void harden(void)
     };
     if (!settings.on)
         return;
-    hardening_set(settings, os_random());
+    hardening_set(settings, os_secret());
     malloc_fast_max = 0;
 }
 
@@ -91,7 +91,7 @@ void process_start(void)
     lock_acquire(&start_lock);
     if (!load_rlx(&started)) {
         read_environment();
-        block_secret_set(os_random());
+        block_secret_set(os_secret());
         size_class_init((size_t)options.cache);
         os_barrier_register();
         os_fork_mark();

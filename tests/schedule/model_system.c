@@ -116,6 +116,16 @@ uint32_t os_now_ms(void)
     return UINT32_MAX;
 }
 
+uint64_t os_clock_ms(void)
+{
+    return 0;
+}
+
+void os_pause(uint32_t microseconds)
+{
+    (void)microseconds;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     (void)clock;

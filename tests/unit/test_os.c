@@ -322,6 +322,18 @@ TEST(os, the_random_value_is_the_same_for_all_of_a_process)
     CHECK_EQ(os_random(), os_random());
 }
 
+TEST(os, no_secret_is_like_another)
+{
+    errno = EXDEV;
+    CHECK(os_secret() != os_secret() && os_secret() != os_random());
+#ifndef NDEBUG
+    os_fault_after(1, true); /* no kernel that has some */
+    CHECK(os_secret() != os_secret());
+    os_fault_after(0, false);
+#endif
+    CHECK_EQ(errno, EXDEV);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
 TEST(os, files_of_the_kernel_are_read_and_terminated)

@@ -1,0 +1,57 @@
+/* The collector's plan in a process that has been idle for weeks. */
+#include "harness.h"
+
+#include "arca/gc.h"
+#include "base/os.h"
+#include "gc/cycles/collector.h"
+#include "heap/watch.h"
+
+#include <time.h>
+
+#define DAY_S ((time_t)24 * 3600)
+
+static _Atomic time_t forward_s;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+{
+    int status = __real_clock_gettime(clock, now);
+    if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE)
+        now->tv_sec += load_rlx(&forward_s);
+    return status;
+}
+
+struct node {
+    arca_object object;
+    arca_slot next;
+};
+static const uint32_t slots[] = { offsetof(struct node, next) };
+static arca_type node_type = { .name = "node", .size = sizeof(struct node), .slots = slots, .slot_count = 1 };
+
+static void drop_a_cycle(void)
+{
+    struct node *a = arca_new(&node_type), *b = arca_new(&node_type);
+    REQUIRE(a != NULL && b != NULL);
+    arca_slot_store(&a->next, b);
+    arca_slot_store(&b->next, a);
+    arca_release(a);
+    arca_release(b);
+}
+
+/* The time limit is the test's. */
+static void await_collected(uint64_t objects)
+{
+    while (load_rlx(&watch_figures.generations[2].collected) < objects) {
+        drop_a_cycle(); /* something happens */
+        os_pause(10000);
+    }
+}
+
+TEST(gc_clock, collections_are_planned_after_a_month_of_idleness)
+{
+    await_collected(2);
+    store_rlx(&forward_s, 35 * DAY_S);
+    uint64_t before = load_rlx(&watch_figures.generations[2].collected);
+    await_collected(before + 2);
+}
