@@ -25,7 +25,7 @@ static void write_part(void *fd, const char *text)
     os_write(*(const int *)fd, text, strlen(text));
 }
 
-static void write_json(int fd)
+void report_print_json(int fd)
 {
     report_write_json(write_part, &fd);
     os_write(fd, "\n", 1);
@@ -34,7 +34,7 @@ static void write_json(int fd)
 static void write_statistics(int fd)
 {
     if (options.stats == STATS_JSON)
-        write_json(fd);
+        report_print_json(fd);
     else
         write_text(fd);
 }

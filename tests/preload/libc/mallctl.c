@@ -3,6 +3,7 @@
 #include "check.h"
 #include <errno.h>
 #include <stdbool.h>
+#include <time.h>
 
 __attribute__((weak)) int mallctl(const char *name, void *old, size_t *old_size, void *fresh, size_t fresh_size);
 __attribute__((weak)) int mallctlnametomib(const char *name, size_t *mib, size_t *parts);
@@ -109,10 +110,34 @@ static void names_have_mibs(void)
     CHECK(mallctlbymib(mib, parts, &value, &size, NULL, 0) == 0 && value == figure("stats.active"));
 }
 
+#define TEXT_BYTES 16384
+
 static void append(void *text, const char *more)
 {
-    CHECK(strlen(text) + strlen(more) < 4096);
+    CHECK(strlen(text) + strlen(more) < TEXT_BYTES);
     strcat(text, more);
+}
+
+static void statistics_are_text_or_json(void)
+{
+    static char text[TEXT_BYTES], json[TEXT_BYTES];
+    malloc_stats_print(append, text, "gx");
+    CHECK(strstr(text, "\nmapped ") != NULL && text[strlen(text) - 1] == '\n');
+    malloc_stats_print(append, json, "gJ");
+    CHECK(json[0] == '{' && strstr(json, "\n\"mapped\": ") != NULL && strcmp(json + strlen(json) - 2, "}\n") == 0);
+}
+
+/* A walk takes tens of microseconds at the least, half a million of them many seconds. */
+static void a_server_that_asks_all_the_time_is_answered_by_few_walks(void)
+{
+    struct timespec start, end;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+    uint64_t first = refresh(), last = first;
+    for (int i = 0; i < 500000; i++)
+        last = refresh();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+    CHECK(last == first + 500000);
+    CHECK(end.tv_sec - start.tv_sec < 5, "(%ld s)", (long)(end.tv_sec - start.tv_sec));
 }
 
 int main(void)
@@ -128,9 +153,8 @@ int main(void)
     CHECK(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) == 0);
     bad_questions_are_refused();
     names_have_mibs();
-    static char text[4096];
-    malloc_stats_print(append, text, "J");
-    CHECK(strstr(text, "mapped") != NULL && text[strlen(text) - 1] == '\n');
+    statistics_are_text_or_json();
+    a_server_that_asks_all_the_time_is_answered_by_few_walks();
     exercise_heap();
     return 0;
 }

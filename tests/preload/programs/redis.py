@@ -78,8 +78,9 @@ def figures_are_true(client, process):
     kernel = resident_mib(process.pid) * 2**20
     check(0.8 * kernel < resident < kernel, f"allocator_resident {resident}, the kernel says {kernel:.0f}")
     stats = client.ask("MEMORY", "MALLOC-STATS")
-    live = re.search(r"^live +([\d,]+) bytes", stats, re.M)
-    check(live and abs(int(live[1].replace(",", "")) - allocated) < 0.05 * allocated, f"MEMORY MALLOC-STATS: {stats[:80]}")
+    told = {name: int(value.replace(",", "")) for name, value in re.findall(r"^(\w+) +([\d,]+) bytes", stats, re.M)}
+    for name, value in (("allocated", allocated), ("resident", resident)):
+        check(abs(told[name] - value) < 0.005 * value, f"INFO says {name} {value}, MEMORY MALLOC-STATS {told[name]}")
 
 
 def purge_purges(redis, directory):
