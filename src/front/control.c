@@ -73,7 +73,7 @@ static const struct control_verb verbs[] = {
     { "prof", answer_prof },
 };
 
-static void serve_request(int connection)
+void control_serve(int connection)
 {
     char line[REQUEST_BYTES];
     if (os_receive_line(connection, line, sizeof line) < 0)
@@ -117,7 +117,7 @@ static void control_wait(uint32_t timeout_ms)
     }
     int connection = os_listener_wait(&control_listener, timeout_ms);
     if (connection >= 0) {
-        serve_request(connection);
+        control_serve(connection);
         os_close(connection);
     }
 }

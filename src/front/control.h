@@ -15,6 +15,9 @@ struct control_verb {
     void (*run)(int connection, const char *arguments);
 };
 
+/* Answers the request that comes, if one does in time. */
+void control_serve(int connection);
+
 /* Sends a line. */
 void control_answer(int connection, const char *line);
 

@@ -67,15 +67,15 @@ static _Atomic uint64_t walks_paid_ms; /* when the walks so far will have been p
 
 static void new_figures(void)
 {
-    struct arca_stats stats = { .size = sizeof stats };
-    arca_stats_get(&stats);
-    size_t active = bits_round_up(stats.allocated + stats.cached + stats.slack, OS_PAGE_SIZE);
-    store_rlx(&figures[ALLOCATED], stats.allocated);
+    struct arca_stats sums = { .size = sizeof sums };
+    arca_stats_get(&sums);
+    size_t active = bits_round_up(sums.allocated + sums.cached + sums.slack, OS_PAGE_SIZE);
+    store_rlx(&figures[ALLOCATED], sums.allocated);
     store_rlx(&figures[ACTIVE], active);
-    store_rlx(&figures[METADATA], stats.meta);
-    store_rlx(&figures[RESIDENT], stats.resident);
-    store_rlx(&figures[MAPPED], active + stats.meta);
-    store_rlx(&figures[RETAINED], stats.mapped - smaller(stats.mapped, active + stats.dirty));
+    store_rlx(&figures[METADATA], sums.meta);
+    store_rlx(&figures[RESIDENT], sums.resident);
+    store_rlx(&figures[MAPPED], active + sums.meta);
+    store_rlx(&figures[RETAINED], sums.mapped - smaller(sums.mapped, active + sums.dirty));
 }
 
 /* Two threads at once may both walk, and pay for one. */

@@ -102,6 +102,13 @@ static bool add_records(struct walk *walk, const void *address, size_t bytes, co
     return true;
 }
 
+/* A byte that another process has where it should have a bool may be any, and ours must not. */
+static void make_bool(void *flag)
+{
+    unsigned char *byte = flag;
+    *byte = *byte != 0;
+}
+
 /* Of a huge arena only the first span is one. */
 static bool read_arena(struct walk *walk, const struct arena *address)
 {
@@ -109,9 +116,10 @@ static bool read_arena(struct walk *walk, const struct arena *address)
     size_t head = offsetof(struct arena, spans);
     if (!process_read_sparse(walk->process, address, arena, head))
         return false;
+    make_bool(&arena->huge);
     if (arena->slices > (arena->huge ? SLICES_MAX : ARENA_SLICES))
         return refuse(walk->process, "has an arena of a size that there is not");
-    return process_read_sparse(walk->process, address->spans, arena->spans, arena->huge ? sizeof arena->spans[0] : sizeof arena->spans);
+    return process_read_sparse(walk->process, (const void *)((uintptr_t)address + head), arena->spans, arena->huge ? sizeof arena->spans[0] : sizeof arena->spans);
 }
 
 static bool add_slices(struct walk *walk)
@@ -199,6 +207,7 @@ bool snapshot_take(struct process *process, const struct stats_page *page, struc
                 walk_arenas(walk, load_rlx(&records.all)) && walk_chunks(walk, chunks) && walk_page_map(walk, page) &&
                 walk_heaps(walk, heaps);
     if (done) {
+        make_bool((void *)&collector.loaded);
         usage_end(&walk->usage);
         figures_make(&snapshot->figures, &walk->usage, load_rlx(&records.mapped_slices) << SLICE_SHIFT, &counted, &collector);
     }
