@@ -227,11 +227,12 @@ static void freeze_span(struct span *span, void *context)
     }
     bool pool = load_rlx(&span->kind) == SPAN_POOL;
     uint64_t uncarved = pool ? pool_uncarved(span) : 0;
+    struct scope_kind seen = { 0, NULL };
     for (uint32_t i = 0; i < blocks; i++) {
         uint64_t word;
         if ((uncarved != 0 && !pool_is_carved(uncarved, span, i)) || load_rlx(&side->ages[i]) < freezing->from)
             continue;
-        if (scope_look(span_block(span, i), &word) != NULL) {
+        if (scope_look(span_block(span, i), &word, &seen) != NULL) {
             store_rlx(&side->ages[i], freezing->to);
             freezing->count++;
         }

@@ -17,7 +17,7 @@
 #define WINDOWS_MAX 8
 
 /* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
-#define AHEAD 16
+#define AHEAD 32
 
 /* The tables are written at one pace.  From the same place in their pages on, they would drive each other from the first
  * level of the cache, and the stores into one hold up the loads from another. */
@@ -121,7 +121,7 @@ static void read_words(struct set *set)
     for (size_t i = 0; i < set->size; i++) {
         ask_ahead(set, i);
         set->internal[i] = 0;
-        if (!set->dropped[i] && scope_look(set->objects[i], &set->words[i]) == NULL)
+        if (!set->dropped[i] && scope_look(set->objects[i], &set->words[i], &set->seen) == NULL)
             drop(set, (uint32_t)i);
     }
 }
@@ -172,7 +172,7 @@ static bool scan_slots(struct set *set)
         set->first_edge[i] = (uint32_t)set->edge_count;
         if (set->dropped[i])
             continue;
-        const arca_type *type = scope_look(set->objects[i], &word);
+        const arca_type *type = scope_look(set->objects[i], &word, &set->seen);
         if (type != NULL && word == set->words[i])
             type_visit(type, set->objects[i], scan_slot, &scan);
         else

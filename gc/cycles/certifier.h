@@ -24,6 +24,7 @@ struct cell;
 
 struct set {
     const struct scope *scope;
+    struct scope_kind seen;
     size_t size, members; /* proposed; not dropped */
     char *tables;         /* these seven are one block: */
     uint32_t *ranks;      /* of each word of scope->found: members before it */

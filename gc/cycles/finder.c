@@ -8,7 +8,7 @@
 #define DRAIN_EVERY 4096
 
 /* Units and objects lie anywhere: each is asked for so many steps before it is used. */
-#define AHEAD 16
+#define AHEAD 32
 
 /* Reached objects are looked at in passes over the bitmap, that is in the order of their addresses: the order of the
  * references would cost a miss of the caches and of the address translation for each.  Where a pass would find less than
@@ -19,11 +19,14 @@
 struct finder {
     struct scope *scope;
     struct carries carries;
-    unsigned turn;
+    struct scope_kind seen;
+    size_t looked; /* at objects, since the limbo was drained */
     unsigned index_at;
     uint32_t indices[AHEAD]; /* of what is referred to */
-    unsigned object_at, objects_waiting;
-    void *objects[AHEAD]; /* whose slots are to be looked at, the first to come first */
+    unsigned object_at;
+    void *objects[AHEAD]; /* whose slots are to be looked at, by addresses; NULL: none */
+    unsigned deep_at, deep_waiting;
+    void *deep[AHEAD]; /* the same by references, the first to come first */
     size_t set;           /* bits of scope->waiting since the pass began */
     size_t stacked, stack_limit;
     void *stack[STACK_OBJECTS];
@@ -51,10 +54,13 @@ void finder_drain(struct scope *scope)
     }
 }
 
-static void drain_sometimes(struct finder *finder)
+/* Between two objects. */
+ARCA_INLINE void drain_sometimes(struct finder *finder)
 {
-    if (++finder->turn % DRAIN_EVERY == 0)
-        finder_drain(finder->scope);
+    if (likely(finder->looked < DRAIN_EVERY))
+        return;
+    finder->looked = 0;
+    finder_drain(finder->scope);
 }
 
 /* ---- counting: after it, an object's units are what of its count the scope does not account for ----------- */
@@ -85,16 +91,15 @@ ARCA_INLINE void count_units(struct finder *finder, uint32_t index, uint32_t cou
     *units = likely(sum <= UINT8_MAX) ? (uint8_t)sum : carry_units(&finder->carries, index, sum);
 }
 
-static void count_span(struct finder *finder, struct span *span, uint32_t first)
+/* Of up to 64 blocks, as a word of the bitmap has them; returns how many of them live. */
+static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t from, uint32_t to, uint32_t first)
 {
     struct scope *scope = finder->scope;
     struct span_side *side = load_rlx(&span->side);
-    uint32_t blocks = span_blocks(span), alive = 0;
     uint8_t older = scope->generation + 1 < GENERATIONS ? (uint8_t)(scope->generation + 1) : GENERATIONS - 1;
-    bool pool = load_rlx(&span->kind) == SPAN_POOL;
-    uint64_t uncarved = pool ? pool_uncarved(span) : 0;
-    store_rlx(&span->young, false);
-    for (uint32_t i = 0; i < blocks; i++) {
+    uint64_t uncarved = load_rlx(&span->kind) == SPAN_POOL ? pool_uncarved(span) : 0, found = 0;
+    uint32_t alive = 0;
+    for (uint32_t i = from; i < to; i++) {
         uint64_t word;
         if (uncarved != 0 && !pool_is_carved(uncarved, span, i))
             continue;
@@ -104,20 +109,31 @@ static void count_span(struct finder *finder, struct span *span, uint32_t first)
             continue;
         }
         void *block = span_block(span, i);
-        const arca_type *type = scope_look(block, &word);
+        const arca_type *type = scope_look(block, &word, &finder->seen);
         alive += word_count(word) != 0;
         if (type == NULL)
             continue;
         if (age < older) /* if it lives on, it does so older */
             store_rlx(&side->ages[i], older);
         count_units(finder, first + i, word_count(word));
-        scope->bits[(first + i) / 64].found |= index_bit(first + i);
-        scope->tracked++;
+        found |= index_bit(i);
         type_visit(type, block, count_slot, finder);
-        drain_sometimes(finder);
     }
+    scope->bits[(first + from) / 64].found = found;
+    scope->tracked += bits_count(found);
+    finder->looked += to - from;
+    drain_sometimes(finder);
+    return alive;
+}
+
+static void count_span(struct finder *finder, struct span *span, uint32_t first)
+{
+    uint32_t blocks = span_blocks(span), alive = 0;
+    store_rlx(&span->young, false);
+    for (uint32_t i = 0; i < blocks; i += 64)
+        alive += count_blocks(finder, span, i, blocks - i < 64 ? blocks : i + 64, first);
     /* Blocks in bins are born without a sign: the span stays young while it has some. */
-    if (pool && load_rlx(&span->used) != alive)
+    if (load_rlx(&span->kind) == SPAN_POOL && load_rlx(&span->used) != alive)
         store_rlx(&span->young, true);
 }
 
@@ -207,34 +223,81 @@ ARCA_INLINE void mark_slot(arca_slot *slot, void *context)
     mark_index(finder, index_ahead(finder, index));
 }
 
-static void mark_first_object(struct finder *finder)
+ARCA_INLINE void ask_for(const void *object)
+{
+    __builtin_prefetch(object);
+    __builtin_prefetch((const char *)object + ARCA_CACHE_LINE / 2); /* its first slots */
+}
+
+ARCA_INLINE void mark_object(struct finder *finder, void *object)
 {
     uint64_t word;
-    void *object = finder->objects[finder->object_at++ % AHEAD];
-    const arca_type *type = scope_look(object, &word);
-    finder->objects_waiting--;
-    if (type != NULL && finder->stack_limit != 0)
-        type_visit(type, object, stack_slot, finder);
-    else if (type != NULL)
+    const arca_type *type = scope_look(object, &word, &finder->seen);
+    if (type != NULL)
         type_visit(type, object, mark_slot, finder);
+}
+
+/* Puts one in, or NULL, and looks at the one that came so many steps before. */
+ARCA_INLINE void mark_object_ahead(struct finder *finder, void *object)
+{
+    void **place = &finder->objects[finder->object_at++ % AHEAD], *before = *place;
+    *place = object;
+    if (object != NULL)
+        ask_for(object);
+    if (likely(before != NULL))
+        mark_object(finder, before);
+}
+
+/* What waits of the 64 objects of a word of the bitmap, by addresses. */
+static void mark_blocks(struct finder *finder, const struct span *span, uint32_t from, struct scope_bits *bits)
+{
+    uint64_t waiting;
+    while ((waiting = bits->waiting) != 0) {
+        bits->waiting = 0;
+        finder->looked += bits_count(waiting);
+        for (; waiting != 0; waiting &= waiting - 1)
+            mark_object_ahead(finder, span_block(span, from + bits_lowest(waiting)));
+    }
     drain_sometimes(finder);
 }
 
-ARCA_INLINE void mark_object_later(struct finder *finder, void *object)
+static void look_at_first(struct finder *finder)
 {
-    if (finder->objects_waiting == AHEAD)
-        mark_first_object(finder);
-    __builtin_prefetch(object);
-    __builtin_prefetch((char *)object + ARCA_CACHE_LINE / 2); /* its first slots */
-    finder->objects[(finder->object_at + finder->objects_waiting++) % AHEAD] = object;
+    uint64_t word;
+    void *object = finder->deep[finder->deep_at++ % AHEAD];
+    const arca_type *type = scope_look(object, &word, &finder->seen);
+    finder->deep_waiting--;
+    finder->looked++;
+    if (type != NULL)
+        type_visit(type, object, stack_slot, finder);
+    drain_sometimes(finder);
+}
+
+static void look_later(struct finder *finder, void *object)
+{
+    if (finder->deep_waiting == AHEAD)
+        look_at_first(finder);
+    ask_for(object);
+    finder->deep[(finder->deep_at + finder->deep_waiting++) % AHEAD] = object;
 }
 
 static void mark_stack(struct finder *finder)
 {
-    while (finder->stacked + finder->objects_waiting != 0) {
-        while (finder->stacked != 0 && finder->objects_waiting < AHEAD)
-            mark_object_later(finder, finder->stack[--finder->stacked]);
-        mark_first_object(finder);
+    while (finder->stacked + finder->deep_waiting != 0) {
+        while (finder->stacked != 0 && finder->deep_waiting < AHEAD)
+            look_later(finder, finder->stack[--finder->stacked]);
+        look_at_first(finder);
+    }
+}
+
+/* The same by references, until there is more to reach than the stack holds. */
+static void mark_blocks_deep(struct finder *finder, const struct span *span, uint32_t from, struct scope_bits *bits)
+{
+    while (bits->waiting != 0 && finder->stack_limit != 0) {
+        uint32_t lowest = bits_lowest(bits->waiting);
+        bits->waiting &= bits->waiting - 1;
+        look_later(finder, span_block(span, from + lowest));
+        mark_stack(finder);
     }
 }
 
@@ -242,22 +305,17 @@ static void mark_stack(struct finder *finder)
 static void mark_pass(struct finder *finder)
 {
     struct scope_bits *bits = finder->scope->bits;
-    uint32_t first = 0;
     for (size_t s = 0; s < finder->scope->count; s++) {
         struct span *span = finder->scope->spans[s];
-        uint32_t end = first + span_indices(span);
-        for (uint32_t base = first; base < end; base += 64) {
-            while (bits[base / 64].waiting != 0) {
-                uint32_t index = base + bits_lowest(bits[base / 64].waiting);
-                bits[base / 64].waiting &= ~index_bit(index);
-                mark_object_later(finder, span_block(span, index - first));
-                if (finder->stack_limit != 0)
-                    mark_stack(finder);
-            }
+        uint32_t indices = span_indices(span);
+        for (uint32_t from = 0; from < indices; from += 64, bits++) {
+            if (finder->stack_limit != 0)
+                mark_blocks_deep(finder, span, from, bits);
+            mark_blocks(finder, span, from, bits);
         }
-        first = end;
     }
-    mark_stack(finder);
+    for (unsigned i = 0; i < AHEAD; i++)
+        mark_object_ahead(finder, NULL);
     for (unsigned i = 0; i < AHEAD; i++)
         mark_index(finder, index_ahead(finder, finder->scope->indices));
 }

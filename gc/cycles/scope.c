@@ -2,11 +2,11 @@
 #include "gc/cycles/scope.h"
 
 #include "gc/cycles/carry.h"
-#include "heap/size_class.h"
 
 #include <string.h>
 
-_Static_assert(SIZE_CLASSES < UINT8_MAX, "a size class is a byte, and large objects have one of their own");
+/* Where there is no span. */
+static struct scope_slice empty_region[REGION_SLICES];
 
 static bool add_span(struct scope *scope, struct span *span)
 {
@@ -60,29 +60,35 @@ static bool make_regions(struct scope *scope)
     }
     scope->first_region = first;
     scope->region_count = scope->count != 0 ? last - first + 1 : 0;
-    scope->regions = arca_calloc((size_t)scope->region_count + 1, sizeof scope->regions[0]);
+    scope->regions = arca_malloc(((size_t)scope->region_count + 1) * sizeof scope->regions[0]);
+    for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++)
+        scope->regions[i] = empty_region;
     return scope->regions != NULL;
 }
 
-static struct scope_slice *enter_slice(struct scope *scope, uintptr_t address)
+static struct scope_slice *slice_of(struct scope *scope, uintptr_t address)
 {
     struct scope_slice **region = &scope->regions[region_of(address) - scope->first_region];
-    if (*region == NULL)
-        *region = arca_calloc(REGION_SLICES, sizeof **region);
-    return *region != NULL ? &(*region)[address >> SLICE_SHIFT & (REGION_SLICES - 1)] : NULL;
+    if (*region == empty_region) {
+        struct scope_slice *slices = arca_calloc(REGION_SLICES, sizeof *slices);
+        if (slices == NULL)
+            return NULL;
+        *region = slices;
+    }
+    return &(*region)[address >> SLICE_SHIFT & (REGION_SLICES - 1)];
 }
 
 /* Every slice of a pool, the first one of a large object. */
 static bool enter_span(struct scope *scope, const struct span *span, uint32_t index)
 {
     bool pool = load_rlx(&span->kind) == SPAN_POOL;
-    uint8_t size_class = pool ? span->size_class : UINT8_MAX;
-    scope->dividers[size_class] = pool ? span->divider : 0;
+    uint64_t units = span->block_size / BLOCK_ALIGN;
+    uint32_t inverse = pool ? (uint32_t)((((uint64_t)1 << INVERSE_SHIFT) + units - 1) / units) : 0;
     for (uint32_t i = 0; i < (pool ? span->slices : 1); i++) {
-        struct scope_slice *slice = enter_slice(scope, span->start + i * SLICE_SIZE);
+        struct scope_slice *slice = slice_of(scope, span->start + i * SLICE_SIZE);
         if (slice == NULL)
             return false;
-        *slice = (struct scope_slice){ index, (uint16_t)span_blocks(span), size_class, (uint8_t)i };
+        *slice = (struct scope_slice){ (uint32_t)span->start, inverse, index, span_blocks(span) };
     }
     return true;
 }
@@ -115,8 +121,10 @@ bool scope_open(struct scope *scope, unsigned generation)
 
 void scope_close(struct scope *scope)
 {
-    for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++)
-        arca_free(scope->regions[i]);
+    for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++) {
+        if (scope->regions[i] != empty_region)
+            arca_free(scope->regions[i]);
+    }
     arca_free(scope->regions);
     arca_free(scope->units);
     arca_free(scope->bits);

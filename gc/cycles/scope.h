@@ -23,6 +23,7 @@
 #include "front/objects.h"
 #include "gc/objects/type.h"
 #include "heap/pool.h"
+#include "heap/size_class.h"
 
 #define GENERATIONS 3
 #define AGE_PERMANENT 3
@@ -31,11 +32,15 @@
 
 /* What is needed to get from an address in a slice to the index of its block.  Small: it is read for each reference. */
 struct scope_slice {
-    uint32_t first; /* index in the span */
-    uint16_t blocks;
-    uint8_t size_class;
-    uint8_t before; /* slices of the span */
+    uint32_t start;   /* of the span, its lower half */
+    uint32_t inverse; /* ceil(2^INVERSE_SHIFT / the blocks' size in units of BLOCK_ALIGN) */
+    uint32_t first;   /* index in the span */
+    uint32_t blocks;  /* 0: the slice is not of the scope */
 };
+
+/* offset * inverse rounds down as offset / size does, while both are below the root of it. */
+#define INVERSE_SHIFT 31
+_Static_assert(POOL_SLICES_MAX * SLICE_SIZE / BLOCK_ALIGN < (size_t)1 << (INVERSE_SHIFT / 2), "an index is exact");
 
 #define REGION_SHIFT 10 /* 64 MiB, as an arena */
 #define REGION_SLICES ((uint32_t)1 << REGION_SHIFT)
@@ -47,9 +52,8 @@ struct scope_bits {
 struct scope {
     struct span **spans;
     size_t count, capacity;
-    struct scope_slice **regions; /* from the first with a span on; NULL: without; REGION_SLICES each */
+    struct scope_slice **regions; /* from the first with a span on; REGION_SLICES each */
     uint32_t first_region, region_count;
-    uint64_t dividers[UINT8_MAX + 1]; /* by size class */
     uint32_t indices;
     uint8_t *units; /* one more than there are indices: of nobody */
     struct scope_bits *bits; /* of 64 indices each */
@@ -81,11 +85,11 @@ ARCA_INLINE void *span_block(const struct span *span, uint32_t index)
 ARCA_INLINE uint32_t scope_index(const struct scope *scope, const void *object)
 {
     uint32_t region = (uint32_t)((uintptr_t)object >> (SLICE_SHIFT + REGION_SHIFT)) - scope->first_region;
-    if (region >= scope->region_count || scope->regions[region] == NULL)
+    if (region >= scope->region_count)
         return NO_INDEX;
     const struct scope_slice *slice = &scope->regions[region][(uintptr_t)object >> SLICE_SHIFT & (REGION_SLICES - 1)];
-    uint64_t offset = ((uintptr_t)object & (SLICE_SIZE - 1)) + ((uint64_t)slice->before << SLICE_SHIFT);
-    uint32_t index = (uint32_t)(((unsigned __int128)offset * scope->dividers[slice->size_class]) >> 64);
+    uint32_t offset = ((uint32_t)(uintptr_t)object - slice->start) / BLOCK_ALIGN;
+    uint32_t index = (uint32_t)((uint64_t)offset * slice->inverse >> INVERSE_SHIFT);
     return likely(index < slice->blocks) ? slice->first + index : NO_INDEX;
 }
 
@@ -94,21 +98,40 @@ ARCA_INLINE uint64_t index_bit(uint32_t index)
     return (uint64_t)1 << index % 64;
 }
 
-/* A tracked object that was alive when it was looked at, with its type and word; NULL for the rest.  Its slots may be
- * read until the limbo is drained. */
-ARCA_INLINE const arca_type *scope_look(void *block, uint64_t *word)
+/* The kind that was seen last, and what it tells: neighbours are mostly of one type. */
+struct scope_kind {
+    uintptr_t kind; /* the address of a tracked type; 0: none was seen */
+    const arca_type *type;
+};
+
+/* The type of an object that was alive when its word was read; NULL where it is not tracked, or has died meanwhile.
+ * What was a kind before is none by chance: no link is the address of a type. */
+ARCA_INLINE const arca_type *scope_type(const void *block, struct scope_kind *seen)
 {
-    *word = load_acq(word_of(block)); /* P:touch acquire: every move of a unit that the word tells of has left its slot */
-    if (word_count(*word) == 0 || (*word & WORD_IMMORTAL))
-        return NULL;
     uintptr_t kind = load_acq(kind_of(block)); /* P:weak cell acquire: with cell_of */
+    if (likely(kind == seen->kind))
+        return seen->type;
     /* If it died meanwhile, that may have been a link, not a kind; one of who waits for its finalize outlasts the count 0. */
     if (kind & KIND_PENDING)
         return NULL;
     const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
     if (word_count(load_rlx(word_of(block))) == 0)
         return NULL;
-    return type_is_tracked(type) ? type : NULL;
+    if (!type_is_tracked(type))
+        return NULL;
+    if (!kind_is_cell(kind))
+        *seen = (struct scope_kind){ kind, type };
+    return type;
+}
+
+/* A tracked object that was alive when it was looked at, with its type and word; NULL for the rest.  Its slots may be
+ * read until the limbo is drained. */
+ARCA_INLINE const arca_type *scope_look(const void *block, uint64_t *word, struct scope_kind *seen)
+{
+    *word = load_acq(word_of(block)); /* P:touch acquire: every move of a unit that the word tells of has left its slot */
+    if (word_count(*word) == 0 || (*word & WORD_IMMORTAL))
+        return NULL;
+    return scope_type(block, seen);
 }
 
 #endif

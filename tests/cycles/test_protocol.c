@@ -463,14 +463,15 @@ TEST(protocol, what_could_not_be_proved_is_found_by_a_later_collection_of_its_ge
 TEST(protocol, a_link_is_never_taken_for_a_type)
 {
     uint64_t word;
+    struct scope_kind seen = { 0, NULL };
     manual();
     struct node *node = node_new(), *next = node_new();
     uintptr_t kind = node->object.arca_kind;
-    CHECK(scope_look(node, &word) == &node_type);
+    CHECK(scope_look(node, &word, &seen) == &node_type);
     node->object.arca_kind = (uintptr_t)1 << KIND_INDEX_SHIFT | (uintptr_t)next | KIND_PENDING;
-    CHECK(scope_look(node, &word) == NULL);
+    CHECK(scope_look(node, &word, &seen) == NULL);
     node->object.arca_kind = kind;
     arca_release(node);
-    CHECK(scope_look(node, &word) == NULL);
+    CHECK(scope_look(node, &word, &seen) == NULL);
     arca_release(next);
 }
