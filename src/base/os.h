@@ -93,14 +93,15 @@ void os_thread_fork_child(void);
 /* False where reading the word at this address would be a fault; it may be any address. */
 bool os_readable(const void *address);
 
-/* Best effort, no stdio. */
+/* No stdio.  False where not all of it was written. */
 #define OS_STDERR 2
-void os_write(int fd, const char *text, size_t length);
-/* A new or emptied regular file, no link; -1 without. */
+bool os_write(int fd, const char *text, size_t length);
+/* An emptied file, no link, or a new one that nobody else may read; -1 without. */
 int os_create_file(const char *path);
-void os_close(int fd);
-/* All of a file, of /proc for instance, to the end of another. */
-void os_copy_file(int fd, const char *path);
+/* False where what was written is not kept. */
+bool os_close(int fd);
+/* All of a file, of /proc for instance, to the end of another; false as os_write(). */
+bool os_copy_file(int fd, const char *path);
 
 /* A socket for peers of the same user, and root; false where the path is taken or not absolute. */
 struct os_listener {
@@ -113,7 +114,9 @@ bool os_listener_is_open(const struct os_listener *listener);
 void os_listener_close(struct os_listener *listener);
 /* A connection that came within this time, to be closed; -1 without. */
 int os_listener_wait(const struct os_listener *listener, uint32_t timeout_ms);
-/* A line without its end; its length, or -1.  Nobody is waited for long. */
+/* The thread may write as the process does: it has not changed its user since the thread was made. */
+bool os_is_own_user(void);
+/* A line without its end; its length, or -1.  Nobody is waited for long, however slowly it comes. */
 long os_receive_line(int connection, char *buf, size_t capacity);
 void os_send(int connection, const char *text, size_t length);
 void os_unlink(const char *path);

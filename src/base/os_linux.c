@@ -361,7 +361,7 @@ bool os_readable(const void *address)
 }
 
 /* libc's open, read, write and close may end the thread (pthread_cancel), and with it whatever lock is held. */
-void os_write(int fd, const char *text, size_t length)
+bool os_write(int fd, const char *text, size_t length)
 {
     int saved = errno;
     while (length != 0) {
@@ -374,22 +374,24 @@ void os_write(int fd, const char *text, size_t length)
         length -= (size_t)n;
     }
     errno = saved;
+    return length == 0;
 }
 
 int os_create_file(const char *path)
 {
     int saved = errno;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666);
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
     errno = saved;
     return fd;
 }
 
-void os_close(int fd)
+bool os_close(int fd)
 {
     int saved = errno;
-    syscall(SYS_close, fd);
+    bool done = syscall(SYS_close, fd) == 0;
     errno = saved;
+    return done;
 }
 
 static long read_raw(int fd, char *buf, size_t capacity)
@@ -414,16 +416,18 @@ long os_read_file(const char *path, char *buf, size_t capacity)
     return n;
 }
 
-void os_copy_file(int to, const char *path)
+bool os_copy_file(int to, const char *path)
 {
     int saved = errno, fd = open_raw(path);
     char buf[4096];
-    long n;
-    while (fd >= 0 && (n = syscall(SYS_read, fd, buf, sizeof buf)) > 0)
-        os_write(to, buf, (size_t)n);
+    long n = fd;
+    bool done = fd >= 0;
+    while (done && (n = syscall(SYS_read, fd, buf, sizeof buf)) > 0)
+        done = os_write(to, buf, (size_t)n);
     if (fd >= 0)
         os_close(fd);
     errno = saved;
+    return done && n == 0;
 }
 
 static bool is_trusted(int fd)

@@ -93,12 +93,35 @@ void os_listener_close(struct os_listener *listener)
     errno = saved;
 }
 
+/* Of the process, that is of its first thread: libc does not tell the helper thread when the program changes its user.
+ * Without /proc, that of the thread. */
+static unsigned process_user(void)
+{
+    char text[1024]; /* the line is among the first */
+    const char *at = os_read_file("/proc/self/status", text, sizeof text) > 0 ? strstr(text, "\nUid:") : NULL;
+    unsigned ids[2] = { 0, 0 }; /* real, effective */
+    if (at == NULL)
+        return geteuid();
+    at += 5;
+    for (unsigned i = 0; i < 2; i++) {
+        at += strspn(at, "\t ");
+        for (; *at >= '0' && *at <= '9'; at++)
+            ids[i] = ids[i] * 10 + (unsigned)(*at - '0');
+    }
+    return ids[1];
+}
+
+bool os_is_own_user(void)
+{
+    return process_user() == geteuid();
+}
+
 /* Ours, or root's. */
 static bool is_welcome(int connection)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
-    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+    return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == process_user());
 }
 
 static int accept_one(const struct os_listener *listener)
@@ -107,7 +130,6 @@ static int accept_one(const struct os_listener *listener)
     int connection = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
     if (connection < 0)
         return -1;
-    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (is_welcome(connection))
         return connection;
@@ -131,15 +153,27 @@ int os_listener_wait(const struct os_listener *listener, uint32_t timeout_ms)
     return connection;
 }
 
+/* What has come by then; 0 for nothing. */
+static size_t receive_until(int connection, char *buf, size_t capacity, uint64_t until_ms)
+{
+    uint64_t now_ms = os_clock_ms();
+    struct pollfd event = { .fd = connection, .events = POLLIN };
+    if (now_ms >= until_ms || poll(&event, 1, (int)(until_ms - now_ms)) <= 0)
+        return 0;
+    ssize_t n = recv(connection, buf, capacity, MSG_DONTWAIT);
+    return n > 0 ? (size_t)n : 0;
+}
+
 long os_receive_line(int connection, char *buf, size_t capacity)
 {
     int saved = errno;
     size_t length = 0;
+    uint64_t until_ms = os_clock_ms() + ANSWER_MS;
     while (length + 1 < capacity) {
-        ssize_t n = recv(connection, buf + length, capacity - 1 - length, 0);
-        if (n <= 0)
+        size_t n = receive_until(connection, buf + length, capacity - 1 - length, until_ms);
+        if (n == 0)
             break;
-        length += (size_t)n;
+        length += n;
         if (memchr(buf, '\n', length) != NULL)
             break;
     }

@@ -61,6 +61,8 @@ static void answer_prof(int connection, const char *arguments)
         control_answer(connection, "error no profile is taken: start it with profile=512k");
     else if (!peak && strncmp(arguments, "live ", 5) != 0)
         control_answer(connection, "error want prof live|peak PATH");
+    else if (!os_is_own_user())
+        control_answer(connection, "error it has changed its user since it started, and this thread has not");
     else if (arca_profile_dump(arguments + 5, peak ? ARCA_PROFILE_PEAK : ARCA_PROFILE_LIVE) != 0)
         control_answer(connection, "error it can not write the file");
     else

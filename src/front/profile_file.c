@@ -23,14 +23,14 @@ static const struct tally *shown(const struct tallies *tallies, enum arca_profil
     return view == ARCA_PROFILE_PEAK ? &tallies->peak : &tallies->live;
 }
 
-static void write_site(int fd, const struct site *site, const struct tallies *tallies, enum arca_profile_view view)
+static bool write_site(int fd, const struct site *site, const struct tallies *tallies, enum arca_profile_view view)
 {
     char line[PROFILE_LINE_BYTES];
     size_t length = format_tallies(line, "", shown(tallies, view), &tallies->total);
     for (uint32_t i = 0; i < site->depth; i++)
         length += log_format(line + length, PROFILE_LINE_BYTES - length, " %p", (void *)site->stack[i]);
     line[length++] = '\n';
-    os_write(fd, line, length);
+    return os_write(fd, line, length);
 }
 
 struct copy {
@@ -38,16 +38,15 @@ struct copy {
     uint32_t count;
 };
 
-static void write_copy(int fd, const struct sites *sites, const struct copy *copy, const char *kind, enum arca_profile_view view)
+static bool write_copy(int fd, const struct sites *sites, const struct copy *copy, const char *kind, enum arca_profile_view view)
 {
     char line[PROFILE_LINE_BYTES];
     size_t length = format_tallies(line, "heap profile: ", shown(&copy->all, view), &copy->all.total);
     length += log_format(line + length, sizeof line - length, " %s\n", kind);
-    os_write(fd, line, length);
-    for (uint32_t i = 0; i < copy->count; i++)
-        write_site(fd, sites_get(sites, i + 1), &copy->sites[i], view);
-    os_write(fd, "\nMAPPED_LIBRARIES:\n", 19);
-    os_copy_file(fd, "/proc/self/maps");
+    bool done = os_write(fd, line, length);
+    for (uint32_t i = 0; done && i < copy->count; i++)
+        done = write_site(fd, sites_get(sites, i + 1), &copy->sites[i], view);
+    return done && os_write(fd, "\nMAPPED_LIBRARIES:\n", 19) && os_copy_file(fd, "/proc/self/maps");
 }
 
 int profile_write(const char *path, struct sites *sites, const char *kind, enum arca_profile_view view)
@@ -60,15 +59,16 @@ int profile_write(const char *path, struct sites *sites, const char *kind, enum 
         return -1;
     }
     int fd = os_create_file(path);
+    bool done = false;
     if (fd >= 0) {
         copy.count = sites_copy(sites, copy.sites, capacity, &copy.all);
-        write_copy(fd, sites, &copy, kind, view);
-        os_close(fd);
-    } else {
-        errno = EIO;
+        done = write_copy(fd, sites, &copy, kind, view);
+        done &= os_close(fd);
     }
     os_unmap(copy.sites, bytes);
-    return fd >= 0 ? 0 : -1;
+    if (!done)
+        errno = EIO;
+    return done ? 0 : -1;
 }
 
 int arca_profile_dump(const char *path, enum arca_profile_view view)

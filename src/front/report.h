@@ -24,8 +24,8 @@ void report_write_json(void (*part)(void *context, const char *text), void *cont
 
 /* Lines on fd 2, no stdio. */
 void report_print(void);
-/* JSON in one line. */
-void report_print_json(int fd);
+/* JSON in one line; false where not all of it was written. */
+bool report_print_json(int fd);
 
 /* As the options `stats` and `stats_file` have it. */
 void report_exit(void);

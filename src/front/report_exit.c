@@ -7,54 +7,63 @@
 
 #include <string.h>
 
-static void write_exit_line(void *fd, const char *text)
+struct exit_text {
+    int fd;
+    bool done; /* all so far */
+};
+
+static void write_exit_line(void *context, const char *text)
 {
+    struct exit_text *out = context;
     char line[OPTION_TEXT_MAX * 2];
     size_t length = log_format(line, sizeof line, "arca: %s\n", text);
-    os_write(*(const int *)fd, line, length);
+    out->done &= os_write(out->fd, line, length);
 }
 
-static void write_text(int fd)
+static bool write_text(int fd)
 {
-    report_write(write_exit_line, &fd);
-    options_write(write_exit_line, &fd);
+    struct exit_text out = { fd, true };
+    report_write(write_exit_line, &out);
+    options_write(write_exit_line, &out);
+    return out.done;
 }
 
-static void write_part(void *fd, const char *text)
+static void write_part(void *context, const char *text)
 {
-    os_write(*(const int *)fd, text, strlen(text));
+    struct exit_text *out = context;
+    out->done &= os_write(out->fd, text, strlen(text));
 }
 
-void report_print_json(int fd)
+bool report_print_json(int fd)
 {
-    report_write_json(write_part, &fd);
-    os_write(fd, "\n", 1);
+    struct exit_text out = { fd, true };
+    report_write_json(write_part, &out);
+    write_part(&out, "\n");
+    return out.done;
 }
 
-static void write_statistics(int fd)
+static bool write_statistics(int fd)
 {
-    if (options.stats == STATS_JSON)
-        report_print_json(fd);
-    else
-        write_text(fd);
+    return options.stats == STATS_JSON ? report_print_json(fd) : write_text(fd);
 }
 
 /* A file of the same name is replaced; a link is not followed. */
-static int open_file(void)
+static bool write_file(void)
 {
     char path[OPTION_TEXT_MAX];
-    if (options.stats_file[0] == '\0')
-        return OS_STDERR;
     int fd = options_expand(options.stats_file, path, sizeof path) ? os_create_file(path) : -1;
     if (fd < 0)
-        log_line("stats_file=%s: can not be written; using fd 2", options.stats_file);
-    return fd < 0 ? OS_STDERR : fd;
+        return false;
+    bool done = write_statistics(fd);
+    return os_close(fd) && done;
 }
 
 void report_exit(void)
 {
-    int fd = open_file();
-    write_statistics(fd);
-    if (fd != OS_STDERR)
-        os_close(fd);
+    if (options.stats_file[0] != '\0') {
+        if (write_file())
+            return;
+        log_line("stats_file=%s: can not be written; using fd 2", options.stats_file);
+    }
+    write_statistics(OS_STDERR);
 }

@@ -126,10 +126,11 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     bool ahead = growing && !heap->objects;
     struct span *pool = ahead ? arena_claim_ahead(slices, &zeroed) : arena_claim(slices, 1, SPAN_POOL, &zeroed);
     if (pool != NULL) {
-        pool_init(pool, heap, class, heap->objects, zeroed);
+        pool_init(pool, class, heap->objects, zeroed);
         pool->bucket = BUCKET_NONE;
         if (unlikely(hardening.on) && !heap->objects && !heap->explicit_heap)
             pool_harden(pool);
+        pool_publish(pool, heap);
         page_map_set_bin(pool, class * BIN_BYTES);
         if (growing && zeroed)
             pool_populate(pool);

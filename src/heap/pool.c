@@ -33,7 +33,7 @@ static void blocks_of_page(const struct span *pool, unsigned page, uint32_t *fir
         *last = pool->capacity - 1u;
 }
 
-void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects, bool clean)
+void pool_init(struct span *pool, unsigned class, bool objects, bool clean)
 {
     const struct size_class *info = &size_classes[class];
     pool->divider = info->divider;
@@ -52,6 +52,10 @@ void pool_init(struct span *pool, struct heap *heap, unsigned class, bool object
     store_rlx(&pool->side, NULL);
     store_rlx(&pool->young, false);
     pool->next = pool->prev = NULL;
+}
+
+void pool_publish(struct span *pool, struct heap *heap)
+{
     store_rel(&pool->heap, heap); /* P:pool release: its sizes, to walks that hold the arena lock */
 }
 

@@ -12,7 +12,9 @@
 #include "heap/block.h"
 
 /* clean: none of its pages is resident. */
-void pool_init(struct span *pool, struct heap *heap, unsigned class, bool objects, bool clean);
+void pool_init(struct span *pool, unsigned class, bool objects, bool clean);
+/* All that is set once is: walks may see it. */
+void pool_publish(struct span *pool, struct heap *heap);
 
 /* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
 void pool_populate(struct span *pool);
@@ -31,7 +33,7 @@ ARCA_INLINE struct block *pool_block(const struct span *pool, uint32_t index)
 /* True at the start of one of its blocks, which may be on an uncarved page. */
 bool pool_starts_block(const struct span *pool, uintptr_t address);
 
-/* Its last page becomes one that nobody may touch, if that is wanted, and free_fast() finds no block in it. */
+/* Before it is published: its last page becomes one that nobody may touch, if that is wanted, and free_fast() finds no block in it. */
 void pool_harden(struct span *pool);
 /* Before it goes to its arena; false where the kernel refuses, and it must not. */
 bool pool_soften(struct span *pool);

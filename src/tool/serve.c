@@ -1,4 +1,5 @@
 /* arca serve: OpenMetrics over HTTP, for a scraper.  One request at a time; each has its time. */
+#include "base/os.h"
 #include "tool/samples.h"
 #include "tool/tool.h"
 
@@ -11,7 +12,8 @@
 #include <unistd.h>
 
 #define REQUEST_MAX 4096
-#define REQUEST_SECONDS 2
+#define REQUEST_MS 2000 /* for all of it */
+#define ANSWER_MS 10000
 #define CONTENT_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 /* "host:port", "[::1]:port"; the host must be said: what is to be seen from outside is a decision. */
@@ -44,11 +46,24 @@ static int listen_at(const char *address)
     return listener;
 }
 
-/* The first line of a request; false where none comes. */
+/* What is left of a peer's time becomes the limit of the next call; false when nothing is. */
+static bool limit_next(int connection, int what, uint64_t until_ms)
+{
+    uint64_t now_ms = os_clock_ms();
+    if (now_ms >= until_ms)
+        return false;
+    struct timeval limit = { (time_t)((until_ms - now_ms) / 1000), (suseconds_t)((until_ms - now_ms) % 1000 * 1000) };
+    return setsockopt(connection, SOL_SOCKET, what, &limit, sizeof limit) == 0;
+}
+
+/* The first line of a request; false where none comes in time. */
 static bool read_request(int connection, char *request)
 {
     size_t length = 0;
+    uint64_t until_ms = os_clock_ms() + REQUEST_MS;
     while (length + 1 < REQUEST_MAX) {
+        if (!limit_next(connection, SO_RCVTIMEO, until_ms))
+            return false;
         ssize_t n = recv(connection, request + length, REQUEST_MAX - 1 - length, 0);
         if (n <= 0)
             return false;
@@ -85,9 +100,9 @@ static char *make_metrics(size_t *length)
     return text;
 }
 
-static void send_all(int connection, const char *text, size_t length)
+static void send_all(int connection, const char *text, size_t length, uint64_t until_ms)
 {
-    while (length != 0) {
+    while (length != 0 && limit_next(connection, SO_SNDTIMEO, until_ms)) {
         ssize_t n = send(connection, text, length, MSG_NOSIGNAL);
         if (n <= 0)
             return;
@@ -99,10 +114,11 @@ static void send_all(int connection, const char *text, size_t length)
 static void answer(int connection, const char *status, const char *type, const char *body, size_t length)
 {
     char head[256];
+    uint64_t until_ms = os_clock_ms() + ANSWER_MS;
     int n = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
                      type, length);
-    send_all(connection, head, (size_t)n);
-    send_all(connection, body, length);
+    send_all(connection, head, (size_t)n, until_ms);
+    send_all(connection, body, length, until_ms);
 }
 
 static void answer_request(int connection, const char *request)
@@ -126,9 +142,6 @@ static void answer_request(int connection, const char *request)
 static void serve_connection(int connection)
 {
     char request[REQUEST_MAX];
-    struct timeval limit = { .tv_sec = REQUEST_SECONDS };
-    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (read_request(connection, request))
         answer_request(connection, request);
 }

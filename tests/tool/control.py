@@ -2,14 +2,13 @@
 """arca trim, arca gc and arca prof: the control socket, who may use it, what it survives; without the option there is none."""
 import os
 import re
-import shutil
 import socket
 import stat
 import subprocess
 import time
 from pathlib import Path
 
-from tool import BUILD, check, complaint, compiled, eventually, program, python, scratch, tool
+from tool import BUILD, check, complaint, compiled, dripping, eventually, need, program, python, scratch, skip, tool
 
 GARBAGE = "gone = [bytes(2000) for _ in range(20_000)]\ndel gone\n"
 
@@ -71,12 +70,40 @@ def requests(directory):
         with socket.socket(socket.AF_UNIX) as silent:
             silent.connect(str(path))
             check(speaks(path, b"trim\n").startswith("ok"), "beside a peer that says nothing")
-        if os.geteuid() == 0 and shutil.which("setpriv"):
-            path.chmod(0o666)
-            directory.chmod(0o755)
-            asks = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect('{path}'); s.sendall(b'trim\\n'); print(repr(s.recv(100)))"
-            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", asks], capture_output=True, text=True)
-            check("b'ok" not in done.stdout, f"another user was answered: {done}")
+        with socket.socket(socket.AF_UNIX) as slow:
+            slow.connect(str(path))
+            with dripping(slow):
+                check(speaks(path, b"trim\n").startswith("ok"), "beside a peer that speaks slowly")
+
+
+def asks_as_nobody(directory, path, *requests):
+    """What a process of another user is answered, though it may open the path."""
+    path.chmod(0o666)
+    directory.chmod(0o755)
+    asks = f"""import socket
+for request in {requests}:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect('{path}'); s.sendall(request); print(s.recv(100))
+"""
+    return subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3", "-c", asks], capture_output=True, text=True)
+
+
+def refuses_others(directory):
+    with python("", ARCA_CONF=f"control={directory}/%p") as process:
+        path = directory / str(process.pid)
+        listens(path)
+        done = asks_as_nobody(directory, path, b"trim\n")
+        check("b'ok" not in done.stdout, f"another user was answered: {done}")
+
+
+def follows_its_user(directory):
+    """A server that gives root up: its new user is welcome, and nothing is written as root for him."""
+    with python("import os\nos.setgroups([])\nos.setgid(65534)\nos.setuid(65534)", ARCA_CONF=f"control={directory}/%p,profile=64k") as process:
+        path = directory / str(process.pid)
+        listens(path)
+        done = asks_as_nobody(directory, path, b"trim\n", f"prof live {directory}/mine\n".encode())
+        check("b'ok" in done.stdout, f"its own user is not answered: {done}")
+        check("changed its user" in done.stdout and not (directory / "mine").exists(), f"a file was written as root: {done}")
 
 
 def stays(directory):
@@ -155,6 +182,11 @@ def main():
         profiles(directory)
         if (BUILD / "libarcagc.so").exists():
             collects(directory)
+        if os.geteuid() != 0:
+            skip("who may ask is tested as root")
+        need("setpriv", "util-linux")
+        refuses_others(directory)
+        follows_its_user(directory)
 
 
 main()

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from tool import BUILD, check, complaint, free_port, python, skip
+from tool import BUILD, check, complaint, dripping, free_port, python, skip
 
 try:
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -56,6 +56,8 @@ def main():
             noisy.sendall(b"\0\xff" * 5000)
             check(ask(port)[0].status == 200, "beside peers that say nothing, or nonsense")
             silent.close()
+        with socket.create_connection(("127.0.0.1", port)) as slow, dripping(slow):
+            check(ask(port)[0].status == 200, "beside a peer that speaks slowly")
         second.kill()
         second.wait()
         check(str(second.pid) not in values(ask(port)[1], "arca_live_bytes"), "a process that has ended")

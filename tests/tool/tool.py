@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -76,6 +77,25 @@ def eventually(fact, message, seconds=20):
         if time.monotonic() >= end:
             fail(message() if callable(message) else message)
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def dripping(peer, text=b"x"):
+    """A connected peer that says something again and again, and never comes to an end."""
+    over = threading.Event()
+
+    def drip():
+        with contextlib.suppress(OSError):
+            while not over.wait(0.2):
+                peer.sendall(text)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def kernel_resident(pid):

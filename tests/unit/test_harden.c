@@ -18,6 +18,32 @@ static void harden(bool junk)
     malloc_fast_max = 0;
 }
 
+static void *fill_pools(void *stop)
+{
+    static void *blocks[2000];
+    for (size_t size = 100; !load_rlx((_Atomic bool *)stop); size = size % 3000 + 100) {
+        for (unsigned i = 0; i < 2000; i++)
+            blocks[i] = arca_malloc(size + i % 7);
+        for (unsigned i = 0; i < 2000; i++)
+            arca_free(blocks[i]);
+    }
+    return NULL;
+}
+
+/* Worth what ThreadSanitizer makes of it. */
+TEST(harden, figures_are_taken_while_pools_are_made)
+{
+    static _Atomic bool stop;
+    struct arca_stats sums = { .size = sizeof sums };
+    pthread_t thread;
+    harden(false);
+    REQUIRE(pthread_create(&thread, NULL, fill_pools, (void *)&stop) == 0);
+    for (unsigned i = 0; i < 300; i++)
+        CHECK_EQ(arca_stats_get(&sums), 0);
+    store_rlx(&stop, true);
+    pthread_join(thread, NULL);
+}
+
 /* ---- trailers ------------------------------------------------------------------------------------------------ */
 
 static _Alignas(16) char room[64];

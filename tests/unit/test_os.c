@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PAGES 16
@@ -356,13 +357,21 @@ TEST(os, a_created_file_is_no_link)
     errno = EXDEV;
     int fd = os_create_file(path);
     REQUIRE(fd >= 0);
-    os_write(fd, "hello", 5);
-    os_close(fd);
+    CHECK(os_write(fd, "hello", 5));
+    CHECK(os_close(fd));
+    struct stat status;
+    REQUIRE(stat(path, &status) == 0);
+    CHECK_EQ(status.st_mode & 0777, 0600);
     CHECK_EQ(os_read_file(path, text, sizeof text), 5);
     CHECK_STR(text, "hello");
     REQUIRE(symlink(path, link) == 0);
     CHECK(os_create_file(link) < 0);
     CHECK(os_create_file("/nowhere/x") < 0);
+    fd = os_create_file("/dev/full");
+    CHECK(fd >= 0 && !os_write(fd, "hello", 5) && !os_copy_file(fd, "/proc/self/maps"));
+    CHECK(!os_copy_file(OS_STDERR, "/nowhere/x"));
+    os_close(fd);
+    CHECK(!os_close(-1));
     CHECK_EQ(errno, EXDEV);
     unlink(path);
     unlink(link);

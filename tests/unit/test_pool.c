@@ -12,7 +12,7 @@ static struct span *make_pool(unsigned class)
     bool zeroed;
     struct span *pool = arena_claim(size_classes[class].slices, 1, SPAN_POOL, &zeroed);
     REQUIRE(pool != NULL);
-    pool_init(pool, NULL, class, false, true);
+    pool_init(pool, class, false, true);
     return pool;
 }
 
@@ -203,7 +203,7 @@ TEST(pool, uncarved_pages_of_a_pool_that_was_claimed_dirty_are_trimmed_once)
     unsigned class = class_of_48_bytes();
     struct span *pool = make_pool(class);
     struct trim_batch batch;
-    pool_init(pool, NULL, class, false, false);
+    pool_init(pool, class, false, false);
     CHECK(!pool->settled);
     take_one(pool);
     uint64_t carved = ~load_rlx(&pool->uncarved), given = 0;
