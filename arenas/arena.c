@@ -3,7 +3,6 @@
 
 #include "arenas/meta.h"
 #include "arenas/page_map.h"
-#include "base/log.h"
 #include "base/options.h"
 #include "base/probe.h"
 #include "base/stats.h"
@@ -151,11 +150,22 @@ void arena_forget_locked(struct arena *arena)
     sub_rlx(&arenas.dirty_slices, arena->dirty_slices);
 }
 
+static void alarm_if_due(void)
+{
+    if (unlikely(arena_resident_slices(&arenas) >= load_rlx(&arenas.alarm_slices)))
+        store_rlx(&arenas.alarm, true);
+}
+
 static void count_used(size_t slices)
 {
     add_rlx(&arenas.used_slices, slices);
-    if (unlikely(arena_resident_slices(&arenas) >= load_rlx(&arenas.alarm_slices)))
-        store_rlx(&arenas.alarm, true);
+    alarm_if_due();
+}
+
+void arena_use_room(uint32_t slices)
+{
+    sub_rlx(&arenas.room_slices, slices);
+    alarm_if_due();
 }
 
 /* ---- claim --------------------------------------------------------------------------------- */
@@ -391,6 +401,8 @@ void arena_return(struct span *span, uint32_t now_ms)
     page_map_set(span->start, entered ? span->slices : 1, NULL);
     store_rlx(&span->heap, NULL);
     lock_acquire(&arenas.lock);
+    if (unlikely(load_rlx(&span->holder) != 0))
+        sub_rlx(&arenas.room_slices, arena_room(span));
     store_rlx(&span->holder, 0u); /* first: a fork in between must not find what is free held */
     store_rlx(&span->kind, (uint8_t)SPAN_FREE);
     if (arena->huge) {
@@ -454,6 +466,7 @@ void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms)
 {
     lock_acquire(&arenas.lock);
     if (load_rlx(&span->holder) == holder) {
+        sub_rlx(&arenas.room_slices, arena_room(span));
         size_t used = load_rlx(&span->large_size);
         if (slices_for(used) < span->slices)
             shrink_locked(span, slices_for(used), now_ms);
@@ -461,6 +474,22 @@ void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms)
         store_rel(&span->holder, 0u); /* P:holder release: its slices, to growth.c */
     }
     lock_release(&arenas.lock);
+}
+
+/* Where its pages are afterwards, in the reach of the page map, or NULL.  The new place is chosen here: the kernel knows
+ * of no alignment, and once it has moved the pages it is too late to find out that they are out of reach. */
+static void *remap(const struct arena *arena, size_t old_bytes, size_t new_bytes)
+{
+    void *base = (void *)arena->base;
+    if (page_map_reserve(arena->base, new_bytes) && os_resize(base, old_bytes, new_bytes))
+        return base;
+    void *place = os_map(new_bytes, SLICE_SIZE);
+    if (place == NULL)
+        return NULL;
+    if (page_map_reserve((uintptr_t)place, new_bytes) && os_move(base, old_bytes, place, new_bytes))
+        return place;
+    os_unmap(place, new_bytes);
+    return NULL;
 }
 
 bool arena_remap_huge(struct span **span, uint32_t slices)
@@ -471,13 +500,11 @@ bool arena_remap_huge(struct span **span, uint32_t slices)
         return false;
     /* The old address may be mapped by somebody else as soon as the kernel has moved it. */
     page_map_set(arena->base, 1, NULL);
-    void *moved = os_remap((void *)arena->base, old_bytes, new_bytes, SLICE_SIZE);
+    void *moved = remap(arena, old_bytes, new_bytes);
     if (moved == NULL) {
         page_map_set(arena->base, 1, *span);
         return false;
     }
-    if (!page_map_reserve((uintptr_t)moved, new_bytes))
-        log_abort("realloc(): out of memory for the page map after a mapping moved to %p", moved);
     lock_acquire(&arenas.lock);
     count_used((size_t)slices - arena->slices);
     add_rlx(&arenas.mapped_slices, (size_t)slices - arena->slices);

@@ -52,6 +52,7 @@ struct arenas {
     uint32_t purging; /* spans in the purger's hands */
     /* Read without the lock, as hints and figures. */
     _Atomic size_t mapped_slices, used_slices, dirty_slices;
+    _Atomic size_t room_slices; /* of the used ones, those that were claimed clean as room behind a block, and are none of its */
     /* Set when a claim makes used and dirty slices this many; who answers sets a new mark. */
     _Atomic bool alarm;
     _Atomic size_t alarm_slices;
@@ -63,10 +64,19 @@ struct arenas {
 /* Slices that may be resident. */
 ARCA_INLINE size_t arena_resident_slices(const struct arenas *all)
 {
-    return load_rlx(&all->used_slices) + load_rlx(&all->dirty_slices);
+    return load_rlx(&all->used_slices) + load_rlx(&all->dirty_slices) - load_rlx(&all->room_slices);
 }
 
 extern struct arenas arenas;
+
+/* So much of the room behind a block is its own from now on. */
+void arena_use_room(uint32_t slices);
+
+/* Slices that a span has and does not use, and never used. */
+ARCA_INLINE uint32_t arena_room(const struct span *span)
+{
+    return span->stained ? 0 : span->slices - slices_for(load_rlx(&span->large_size));
+}
 
 /* A span of exactly this many slices whose address is a multiple of align_slices slices (a power of
  * two), entered in the page map; NULL without memory.  *zeroed: its memory reads as zeros. */

@@ -23,8 +23,10 @@ void *os_map(size_t bytes, size_t align);
 /* Where the kernel refuses, the addresses are lost, and the pages go back. */
 void os_unmap(void *address, size_t bytes);
 
-/* Grows or moves a mapping that os_map made; NULL leaves it as it was. */
-void *os_remap(void *address, size_t old_bytes, size_t new_bytes, size_t align);
+/* Grows or shrinks a mapping that os_map made where it is; false leaves it as it was. */
+bool os_resize(void *address, size_t old_bytes, size_t new_bytes);
+/* Moves its pages to the start of another, and takes all of that over; false leaves both as they were. */
+bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes);
 
 /* Gives the pages back and keeps the addresses, which then read as zeros (lazily when the option
  * `lazy` asks for MADV_FREE).  False: the kernel refused, nothing changed. */

@@ -103,28 +103,20 @@ void os_unmap(void *address, size_t bytes)
     errno = saved;
 }
 
-void *os_remap(void *address, size_t old_bytes, size_t new_bytes, size_t align)
+bool os_resize(void *address, size_t old_bytes, size_t new_bytes)
 {
     int saved = errno;
-    void *result = NULL;
-    if (!os_fault()) {
-        void *p = mremap(address, old_bytes, new_bytes, 0);
-        if (p != MAP_FAILED) {
-            result = p;
-        } else {
-            /* Choose the new place ourselves: mremap knows no alignment. */
-            void *place = os_map(new_bytes, align);
-            if (place != NULL) {
-                p = mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
-                if (p == MAP_FAILED)
-                    munmap(place, new_bytes);
-                else
-                    result = p;
-            }
-        }
-    }
+    bool done = !os_fault() && mremap(address, old_bytes, new_bytes, 0) != MAP_FAILED;
     errno = saved;
-    return result;
+    return done;
+}
+
+bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes)
+{
+    int saved = errno;
+    bool done = !os_fault() && mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
+    errno = saved;
+    return done;
 }
 
 void os_set_lazy(bool lazy)
@@ -169,8 +161,8 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count)
         long sent = syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD, vector, (size_t)count, MADV_DONTNEED, 0);
         if (sent == (long)total)
             done = true;
-        else if (sent < 0) /* an older kernel: one call a range from now on */
-            store_rlx(&ranges_refused, true);
+        else if (sent < 0 && errno != ENOMEM && errno != EAGAIN && errno != EINTR)
+            store_rlx(&ranges_refused, true); /* an older kernel, or a filter: one call a range from now on */
     }
 #endif
     if (!done) {

@@ -115,7 +115,7 @@ static bool large_put(void *address)
                 span->start == (uintptr_t)address && load_rlx(&span->heap) == NULL && span->site == SITE_NONE && !span->hardened &&
                 growth_leave(heap, span) && span_cache_has_room(&heap->spares, span);
     if (likely(kept)) {
-        bump_rlx(&heap->slow_ops, 1u);
+        heap_note_slow_op(heap); /* when it was last used: a sweep dates it by that */
         span_cache_put(&heap->spares, span);
     }
     door_leave(&thread_door);

@@ -13,6 +13,7 @@ struct span *growth_start(struct heap *heap, size_t bytes)
     if (span == NULL)
         return NULL;
     large_set_size(span, bytes);
+    add_rlx(&arenas.room_slices, arena_room(span));
     store_rlx(&span->holder, heap->index + 1);
     heap->growing = span;
     return span;
@@ -24,6 +25,8 @@ bool growth_leave(struct heap *heap, struct span *span)
         return true;
     if (!growth_is_held(heap, span))
         return false;
+    if (arena_room(span) != 0)
+        arena_use_room(arena_room(span));
     store_rlx(&span->holder, 0u);
     heap->growing = NULL;
     return true;

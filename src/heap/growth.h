@@ -11,6 +11,7 @@
 #ifndef ARCA_HEAP_GROWTH_H
 #define ARCA_HEAP_GROWTH_H
 
+#include "arenas/arena.h"
 #include "arenas/large.h"
 #include "heap/heap.h"
 
@@ -29,7 +30,10 @@ ARCA_INLINE bool growth_continue(const struct heap *heap, struct span *span, siz
 {
     if (!growth_is_held(heap, span) || bytes > span_bytes(span))
         return false;
+    uint32_t room = arena_room(span);
     large_set_size(span, bytes);
+    if (room != arena_room(span))
+        arena_use_room(room - arena_room(span));
     return true;
 }
 /* The room becomes the block's own, as it is; false when another heap holds it, and may be cutting it just now. */

@@ -128,6 +128,52 @@ TEST(growth, a_sweep_takes_room_and_spares)
     arena_check();
 }
 
+static size_t resident_slices(void)
+{
+    return arena_resident_slices(&arenas);
+}
+
+TEST(growth, room_that_was_never_used_does_not_count_as_resident)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    struct span *span = start(heap, 5000);
+    CHECK_EQ(resident_slices(), 1);
+    CHECK(growth_continue(heap, span, 5 * SLICE_SIZE));
+    CHECK_EQ(resident_slices(), 5);
+    heap_cut_growing(heap);
+    CHECK_EQ(resident_slices(), 5 + GROWTH_SLICES - 5); /* dirty: nobody knows */
+    CHECK_EQ(load_rlx(&arenas.room_slices), 0);
+}
+
+TEST(growth, room_counts_again_once_nobody_holds_it)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    struct span *left = start(heap, 5000);
+    CHECK(growth_leave(heap, left));
+    CHECK_EQ(load_rlx(&arenas.room_slices), 0);
+    CHECK_EQ(resident_slices(), GROWTH_SLICES);
+    large_destroy(start(heap, 5000), 0); /* as another thread would */
+    CHECK_EQ(load_rlx(&arenas.room_slices), 0);
+    CHECK_EQ(resident_slices(), 2 * GROWTH_SLICES);
+    start(heap, 5000); /* where pages may be */
+    CHECK_EQ(load_rlx(&arenas.room_slices), 0);
+}
+
+TEST(growth, room_that_is_used_raises_the_alarm)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    struct span *span = start(heap, 5000);
+    store_rlx(&arenas.alarm, false);
+    store_rlx(&arenas.alarm_slices, resident_slices() + 3);
+    CHECK(growth_continue(heap, span, 3 * SLICE_SIZE));
+    CHECK(!load_rlx(&arenas.alarm));
+    CHECK(growth_continue(heap, span, 4 * SLICE_SIZE));
+    CHECK(load_rlx(&arenas.alarm));
+}
+
 /* What was there before is not kept in memory by a small block at the start of its slice. */
 TEST(growth, a_block_that_stays_small_keeps_no_more_pages_than_it_uses)
 {
@@ -302,4 +348,18 @@ TEST(growth, a_block_may_grow_on_in_another_thread)
     for (unsigned i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
     CHECK(arca_heap_check() > 0);
+}
+
+/* ---- spares --------------------------------------------------------------------------------------------- */
+
+TEST(growth, a_spare_is_as_young_as_its_last_use)
+{
+    arca_free(arca_malloc(100));
+    struct heap *heap = load_rlx(&thread_door.heap);
+    REQUIRE(heap != &heap_sentinel);
+    void *block = arca_malloc(3 * SLICE_SIZE);
+    uint32_t long_ago = heap->now_ms -= 100000;
+    arca_free(block);
+    CHECK_EQ(heap->spares.count, 1);
+    CHECK(heap->now_ms - long_ago >= 50000);
 }

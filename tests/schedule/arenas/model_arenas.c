@@ -139,10 +139,16 @@ bool os_purge(void *address, size_t bytes) /* of records */
     return true;
 }
 
-void *os_remap(void *address, size_t old_bytes, size_t new_bytes, size_t align)
+bool os_resize(void *address, size_t old_bytes, size_t new_bytes)
 {
-    (void)address, (void)old_bytes, (void)new_bytes, (void)align;
-    return NULL;
+    (void)address, (void)old_bytes, (void)new_bytes;
+    return false;
+}
+
+bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes)
+{
+    (void)address, (void)old_bytes, (void)place, (void)new_bytes;
+    return false;
 }
 
 void os_forbid_huge_pages(void *address, size_t bytes)
