@@ -56,4 +56,5 @@ void carry_settle(const struct carries *carries, uint8_t *bytes)
 void carry_close(struct carries *carries)
 {
     arca_free(carries->table);
+    *carries = (struct carries){ .table = NULL };
 }

@@ -8,6 +8,8 @@
 
 #include "base/compiler.h"
 
+#include <stdint.h>
+
 #define UNITS_NONE 128
 
 struct carry {
@@ -25,6 +27,20 @@ struct carries {
 
 /* The byte of an index is to become so much, which it can not: the byte is returned. */
 uint8_t carry_units(struct carries *carries, uint32_t index, int64_t byte);
+
+/* amount may be negative. */
+ARCA_INLINE void carry_add(struct carries *carries, uint8_t *units, uint32_t index, int64_t amount)
+{
+    int64_t byte = units[index] + amount;
+    units[index] = likely(byte >= 0 && byte <= UINT8_MAX) ? (uint8_t)byte : carry_units(carries, index, byte);
+}
+
+ARCA_INLINE void carry_take_one(struct carries *carries, uint8_t *units, uint32_t index)
+{
+    if (unlikely(units[index] == 0))
+        units[index] = carry_units(carries, index, 0);
+    --units[index];
+}
 
 /* Bytes of what is carried say no more than whether the number is 0. */
 void carry_settle(const struct carries *carries, uint8_t *bytes);

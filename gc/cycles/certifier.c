@@ -10,14 +10,15 @@
 
 #include <string.h>
 
-/* A word could come round to an old value in 2^32 touches, which take more than twice as long: then nothing is proved. */
-#define WINDOW_MAX_MS 5000
+/* A word could come round to an old value in 2^32 touches, which take more than twice as long: two readings that are
+ * further apart prove nothing. */
+uint32_t certifier_window_ms = 5000;
 
-/* Windows that lasted too long, on a machine that had no time for the collector, before it is left for another time. */
+/* Windows in which they were, on a machine that had no time for the collector, before it is left for another time. */
 #define WINDOWS_MAX 8
 
-/* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
-#define AHEAD 32
+/* Members between two looks at the clock. */
+#define CLOCK_EVERY 1024
 
 /* The tables are written at one pace.  From the same place in their pages on, they would drive each other from the first
  * level of the cache, and the stores into one hold up the loads from another. */
@@ -37,9 +38,10 @@ static size_t lay_tables(struct set *set, char *tables)
     size_t taken = 0;
     set->objects = take_table(&taken, tables, set->size * sizeof *set->objects);
     set->words = take_table(&taken, tables, set->size * sizeof *set->words);
-    set->internal = take_table(&taken, tables, set->size * sizeof *set->internal);
+    set->indices = take_table(&taken, tables, set->size * sizeof *set->indices);
     set->first_edge = take_table(&taken, tables, (set->size + 1) * sizeof *set->first_edge);
     set->dropped = take_table(&taken, tables, set->size * sizeof *set->dropped);
+    set->outward = take_table(&taken, tables, set->size * sizeof *set->outward);
     set->lost = take_table(&taken, tables, (set->scope->indices / 64 + 1) * sizeof *set->lost);
     set->ranks = take_table(&taken, tables, (set->scope->indices / 64 + 1) * sizeof *set->ranks);
     return taken;
@@ -54,13 +56,16 @@ static void enter_objects(struct set *set)
         uint32_t first = index, end = first + span_indices(span);
         for (; index < end; index += 64) {
             set->ranks[index / 64] = rank;
-            for (uint64_t bits = scope->bits[index / 64].found; bits != 0; bits &= bits - 1)
+            set->lost[index / 64] = scope->bits[index / 64].found;
+            for (uint64_t bits = scope->bits[index / 64].found; bits != 0; bits &= bits - 1) {
+                set->indices[rank] = index + bits_lowest(bits);
                 set->objects[rank++] = span_block(span, index + bits_lowest(bits) - first);
+            }
         }
     }
 }
 
-bool set_open(struct set *set, const struct scope *scope)
+bool set_open(struct set *set, struct scope *scope)
 {
     *set = (struct set){ .scope = scope };
     for (uint32_t index = 0; index < scope->indices; index += 64)
@@ -68,7 +73,7 @@ bool set_open(struct set *set, const struct scope *scope)
     set->members = set->size;
     if (set->size == 0 || set->size >= UINT32_MAX / 4)
         return set->size == 0;
-    set->edge_capacity = 2 * set->size;
+    set->edge_capacity = MEMBERS_AHEAD + 2 * set->size;
     set->tables = arca_malloc(lay_tables(set, NULL));
     set->edges = arca_malloc(set->edge_capacity * sizeof *set->edges);
     if (set->tables == NULL || set->edges == NULL) {
@@ -85,29 +90,21 @@ void set_close(struct set *set)
 {
     arca_free(set->tables);
     arca_free(set->edges);
+    arca_free(set->with_cell);
     arca_free(set->cells);
 }
 
-/* Of a member, or of what was one; NO_INDEX for the rest.  A look at `dropped` would cost as much again, and an edge to
- * what was dropped does no harm. */
-ARCA_INLINE uint32_t proposed_rank(const struct set *set, const void *object)
+static uint32_t rank_of(const struct set *set, uint32_t index)
 {
-    uint32_t index = scope_index(set->scope, object);
-    if (index == NO_INDEX)
-        return NO_INDEX;
-    uint64_t found = set->scope->bits[index / 64].found, bit = index_bit(index);
-    return found & bit ? set->ranks[index / 64] + bits_count(found & (bit - 1)) : NO_INDEX;
-}
-
-ARCA_INLINE void ask_ahead(const struct set *set, size_t i)
-{
-    __builtin_prefetch(set->objects[i + AHEAD < set->size ? i + AHEAD : i]);
+    return set->ranks[index / 64] + bits_count(set->scope->bits[index / 64].found & (index_bit(index) - 1));
 }
 
 static void drop(struct set *set, uint32_t rank)
 {
     if (set->dropped[rank])
         return;
+    uint32_t index = set->indices[rank];
+    set->lost[index / 64] &= ~index_bit(index);
     set->dropped[rank] = true;
     set->members--;
     set->words[rank] = set->last_dropped;
@@ -116,108 +113,179 @@ static void drop(struct set *set, uint32_t rank)
 
 /* ---- 1: all words, before any slot ------------------------------------------------------------------ */
 
-static void read_words(struct set *set)
+/* Units are counted as the finder does: of each count, what the edges do not explain. */
+static void read_words(struct set *set, uint32_t held)
 {
+    uint8_t *units = set->scope->units;
+    set->read_ms = os_now_ms();
     for (size_t i = 0; i < set->size; i++) {
-        ask_ahead(set, i);
-        set->internal[i] = 0;
-        if (!set->dropped[i] && scope_look(set->objects[i], &set->words[i], &set->seen) == NULL)
+        set_ask_ahead(set, i);
+        if (set->dropped[i])
+            continue;
+        uint64_t word = load_acq(word_of(set->objects[i])); /* P:touch acquire: with word_touch, and every retain */
+        if (word_count(word) == 0 || (word & WORD_IMMORTAL)) {
+            drop(set, (uint32_t)i);
+            continue;
+        }
+        set->words[i] = word;
+        units[set->indices[i]] = UNITS_NONE;
+        carry_add(&set->carries, units, set->indices[i], (int64_t)word_count(word) - held);
+    }
+}
+
+/* The readings that began at set->read_ms are over, or have been repeated. */
+static void look_at_clock(struct set *set, uint32_t start_ms)
+{
+    set->late |= os_now_ms() - set->read_ms >= certifier_window_ms;
+    set->read_ms = start_ms;
+}
+
+/* What has not changed in half a window may change in the next one. */
+ARCA_COLD static void repeat_words(struct set *set)
+{
+    uint32_t start_ms = os_now_ms();
+    for (size_t i = 0; i < set->size; i++) {
+        set_ask_ahead(set, i);
+        if (!set->dropped[i] && load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with word_touch */
             drop(set, (uint32_t)i);
     }
+    look_at_clock(set, start_ms);
 }
 
 /* ---- 2: all slots ------------------------------------------------------------------------------------ */
 
 struct scan {
     struct set *set;
-    bool failed;
+    uint32_t *edges; /* the last MEMBERS_AHEAD of them are not counted yet */
+    size_t count, capacity;
+    bool outward, failed;
 };
 
+ARCA_COLD static bool grow_edges(struct scan *scan)
+{
+    size_t capacity = 2 * scan->capacity;
+    uint32_t *edges = capacity < UINT32_MAX ? arca_realloc(scan->edges, capacity * sizeof *edges) : NULL;
+    if (edges == NULL)
+        return false;
+    scan->set->edges = scan->edges = edges;
+    scan->set->edge_capacity = scan->capacity = capacity;
+    return true;
+}
+
+/* An edge to what was dropped does no harm: its units do not matter any more. */
 ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
 {
     struct scan *scan = context;
-    struct set *set = scan->set;
-    uint32_t rank = proposed_rank(set, load_acq(slot_word(slot))); /* P:slot acquire: with every store into it */
-    if (rank == NO_INDEX)
+    struct scope *scope = scan->set->scope;
+    void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
+    if (object == NULL)
         return;
-    if (set->edge_count == set->edge_capacity) {
-        size_t capacity = 2 * set->edge_capacity;
-        uint32_t *edges = capacity < UINT32_MAX ? arca_realloc(set->edges, capacity * sizeof *edges) : NULL;
-        if (edges == NULL) {
-            scan->failed = true;
-            return;
-        }
-        set->edges = edges;
-        set->edge_capacity = capacity;
+    uint32_t index = scope_index(scope, object);
+    if (index == NO_INDEX || !(scope->bits[index / 64].found & index_bit(index))) {
+        scan->outward = true;
+        return;
     }
-    __builtin_prefetch(&set->internal[rank], 1);
-    set->edges[set->edge_count++] = rank;
-    if (set->edge_count > AHEAD)
-        set->internal[set->edges[set->edge_count - 1 - AHEAD]]++;
-}
-
-static void count_last_edges(struct set *set)
-{
-    for (size_t e = set->edge_count > AHEAD ? set->edge_count - AHEAD : 0; e < set->edge_count; e++)
-        set->internal[set->edges[e]]++;
+    if (unlikely(scan->count == scan->capacity) && !grow_edges(scan)) {
+        scan->failed = true;
+        return;
+    }
+    __builtin_prefetch(&scope->units[index], 1);
+    uint32_t *edge = &scan->edges[scan->count++];
+    *edge = index;
+    carry_take_one(&scan->set->carries, scope->units, edge[-MEMBERS_AHEAD]);
 }
 
 static bool scan_slots(struct set *set)
 {
-    struct scan scan = { set, false };
-    set->edge_count = 0;
+    struct scan scan = { .set = set, .edges = set->edges, .count = MEMBERS_AHEAD, .capacity = set->edge_capacity };
+    struct scope_kind seen = { 0, NULL };
+    for (size_t e = 0; e < MEMBERS_AHEAD; e++)
+        scan.edges[e] = set->scope->indices; /* nobody's */
     for (size_t i = 0; i < set->size; i++) {
-        uint64_t word;
-        ask_ahead(set, i);
-        set->first_edge[i] = (uint32_t)set->edge_count;
+        set_ask_ahead(set, i);
+        if (unlikely(i % CLOCK_EVERY == 0) && os_now_ms() - set->read_ms >= certifier_window_ms / 2)
+            repeat_words(set);
+        set->first_edge[i] = (uint32_t)scan.count;
         if (set->dropped[i])
             continue;
-        const arca_type *type = scope_look(set->objects[i], &word, &set->seen);
+        const arca_type *type = scope_type(set->objects[i], &seen);
+        uint64_t word = load_acq(word_of(set->objects[i])); /* P:touch acquire: with word_touch, and every retain */
+        scan.outward = false;
         if (type != NULL && word == set->words[i])
             type_visit(type, set->objects[i], scan_slot, &scan);
         else
             drop(set, (uint32_t)i);
+        set->outward[i] = scan.outward;
     }
-    set->first_edge[set->size] = (uint32_t)set->edge_count;
-    count_last_edges(set);
-    return !scan.failed;
+    set->first_edge[set->size] = (uint32_t)scan.count;
+    for (size_t e = scan.count - MEMBERS_AHEAD; e < scan.count; e++)
+        carry_take_one(&set->carries, set->scope->units, scan.edges[e]);
+    carry_settle(&set->carries, set->scope->units);
+    return !scan.failed && !set->carries.failed;
 }
 
 /* ---- 3: the largest subset whose counts its own edges explain ------------------------------------------ */
 
-static void take_back_edges(struct set *set, uint32_t held)
+/* Those that are left are balanced: without an edge they would not be. */
+static void take_back_edges(struct set *set)
 {
     while (set->last_dropped != NO_INDEX) {
         uint32_t from = set->last_dropped;
         set->last_dropped = (uint32_t)set->words[from];
         for (uint32_t e = set->first_edge[from]; e < set->first_edge[from + 1]; e++) {
             uint32_t to = set->edges[e];
-            set->internal[to]--;
-            if (!set->dropped[to] && word_count(set->words[to]) != set->internal[to] + held)
-                drop(set, to);
+            if (set->lost[to / 64] & index_bit(to))
+                drop(set, rank_of(set, to));
         }
     }
 }
 
-static void balance(struct set *set, uint32_t held)
+static void balance(struct set *set)
 {
     for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i] && word_count(set->words[i]) != set->internal[i] + held)
+        if (!set->dropped[i] && set->scope->units[set->indices[i]] != UNITS_NONE)
             drop(set, (uint32_t)i);
     }
-    take_back_edges(set, held);
+    take_back_edges(set);
 }
 
 /* ---- 6, 7: nothing has changed; weak cells ---------------------------------------------------------------- */
 
-/* After the grace period only an upgrade can still get a unit: of who has a cell now.  Who died since the scan is in the
- * limbo, which nobody drains meanwhile. */
-static void drop_changed(struct set *set)
+/* False without memory. */
+static bool grow_cells(struct set *set)
 {
-    set->with_cell = 0;
+    size_t capacity = set->cell_capacity != 0 ? 2 * set->cell_capacity : 64;
+    uint32_t *with_cell = arca_realloc(set->with_cell, capacity * sizeof *with_cell);
+    if (with_cell == NULL)
+        return false;
+    set->with_cell = with_cell;
+    struct cell **cells = arca_realloc(set->cells, capacity * sizeof *cells);
+    if (cells == NULL)
+        return false;
+    set->cells = cells;
+    set->cell_capacity = capacity;
+    return true;
+}
+
+/* With room for its cell, too. */
+static bool enter_with_cell(struct set *set, uint32_t rank)
+{
+    if (set->cell_count + set->with_cell_count == set->cell_capacity && !grow_cells(set))
+        return false;
+    set->with_cell[set->with_cell_count++] = rank;
+    return true;
+}
+
+/* After the grace period only an upgrade can still get a unit: of who has a cell now.  Who died since the scan is in the
+ * limbo, which nobody drains meanwhile.  False without memory. */
+static bool drop_changed(struct set *set)
+{
+    uintptr_t plain = 0; /* the kind that was seen last of those that tell nothing more */
+    bool room = true;
+    set->with_cell_count = 0;
     set->finalize_due = false;
     for (size_t i = 0; i < set->size; i++) {
-        ask_ahead(set, i);
+        set_ask_ahead(set, i);
         if (set->dropped[i])
             continue;
         const void *object = set->objects[i];
@@ -226,107 +294,85 @@ static void drop_changed(struct set *set)
             drop(set, (uint32_t)i);
             continue;
         }
+        if (likely(kind == plain))
+            continue;
         /* It was alive when its kind was read: an upgrade may still get it, and even its death, until the lock is held. */
         const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
-        set->with_cell += kind_is_cell(kind);
         set->finalize_due |= type->finalize != NULL && !(set->words[i] & WORD_FINALIZED);
+        if (kind_is_cell(kind))
+            room = room && enter_with_cell(set, (uint32_t)i);
+        else if (type->finalize == NULL)
+            plain = kind;
     }
+    return room;
 }
 
-/* All of them: who was upgraded, and has died since, has no cell any more. */
+/* Who was upgraded has another word, even if it has died since.  Nobody else can have, but those whom such a member leads
+ * to, who fall with it. */
 static void drop_upgraded(struct set *set)
 {
-    for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i] && load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with the upgrades */
-            drop(set, (uint32_t)i);
+    for (size_t i = 0; i < set->with_cell_count; i++) {
+        uint32_t rank = set->with_cell[i];
+        if (!set->dropped[rank] && load_acq(word_of(set->objects[rank])) != set->words[rank]) /* P:touch acquire: with the upgrades */
+            drop(set, rank);
     }
-}
-
-static bool reserve_cells(struct set *set)
-{
-    size_t wanted = set->cell_count + set->with_cell;
-    if (wanted <= set->cell_capacity)
-        return true;
-    struct cell **cells = arca_realloc(set->cells, wanted * sizeof *cells);
-    if (cells == NULL)
-        return false;
-    set->cells = cells;
-    set->cell_capacity = wanted;
-    return true;
 }
 
 static void cut_cells(struct set *set)
 {
-    for (size_t i = 0; i < set->size; i++) {
+    for (size_t i = 0; i < set->with_cell_count; i++) {
         arca_type *type;
-        if (set->dropped[i])
-            continue;
-        struct cell *cell = cell_sever(set->objects[i], &type);
+        uint32_t rank = set->with_cell[i];
+        struct cell *cell = set->dropped[rank] ? NULL : cell_sever(set->objects[rank], &type);
         if (cell != NULL)
             set->cells[set->cell_count++] = cell;
     }
 }
 
 /* 7: upgrades that did not see weak_certifying are over, and seen; the others wait, or have been seen. */
-static bool decide_cells(struct set *set, uint32_t held, bool in_time)
+static void decide_cells(struct set *set, bool proved)
 {
-    bool room = in_time && reserve_cells(set);
     lock_acquire(&weak_lock);
-    if (set->with_cell != 0 && room) {
+    if (proved) {
         drop_upgraded(set);
-        take_back_edges(set, held);
+        take_back_edges(set);
         cut_cells(set);
     }
     store_rel(&weak_certifying, 0u); /* P:certifying release: the cells that were cut off, to arca_weak_upgrade */
     lock_release(&weak_lock);
-    return room;
 }
 
-/* *late: it failed because the window lasted too long. */
-static bool certify_locked(struct set *set, uint32_t held, bool *late)
+static bool certify_locked(struct set *set, uint32_t held)
 {
-    uint32_t start_ms = os_now_ms();
-    *late = false;
+    set->late = false;
     set->last_dropped = NO_INDEX;
-    read_words(set);
+    read_words(set, held);
     if (!scan_slots(set))
         return false;
-    balance(set, held);
+    balance(set);
     if (set->members == 0)
         return true;
     store_rlx(&weak_certifying, 1u); /* 4 */
     epoch_wait();                    /* 5 */
-    drop_changed(set);
-    take_back_edges(set, held);
-    *late = os_now_ms() - start_ms >= WINDOW_MAX_MS;
-    return decide_cells(set, held, !*late);
-}
-
-static void enter_lost(struct set *set)
-{
-    const struct scope_bits *bits = set->scope->bits;
-    for (uint32_t index = 0, rank = 0; index < set->scope->indices; index += 64) {
-        uint64_t lost = bits[index / 64].found;
-        for (uint64_t left = lost; left != 0; left &= left - 1) {
-            if (set->dropped[rank++])
-                lost &= ~(left & -left);
-        }
-        set->lost[index / 64] = lost;
-    }
+    bool room = drop_changed(set);
+    take_back_edges(set);
+    look_at_clock(set, set->read_ms);
+    decide_cells(set, room && !set->late);
+    return room && !set->late;
 }
 
 bool certifier_run(struct set *set, uint32_t held)
 {
-    bool done, late;
+    bool done;
     unsigned windows = 0;
     do {
         lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
-        done = certify_locked(set, held, &late);
+        done = certify_locked(set, held);
         lock_release(&retired_window);
-        if (late) /* what has died meanwhile goes, and its blocks are read anew */
+        carry_close(&set->carries);
+        if (!done && set->late) /* what has died meanwhile goes, and its blocks are read anew */
             finder_drain(NULL);
-    } while (!done && late && ++windows < WINDOWS_MAX);
+    } while (!done && set->late && ++windows < WINDOWS_MAX);
     set->held = held;
-    enter_lost(set);
     return done;
 }

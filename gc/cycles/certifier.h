@@ -3,7 +3,7 @@
  *
  *   member    an object of the set that has not been dropped
  *   word      its header word when the set was read first
- *   internal  references to it from slots of members
+ *   internal  references to it from slots of members; its units (scope.h) are what of its count they do not explain
  *
  * Law of what is left at the end: every member's count is internal (+ 1 where the collector holds a unit itself), and
  * its word did not change between two readings with all scans and a grace period in between.
@@ -18,35 +18,52 @@
 #ifndef ARCA_GC_CERTIFIER_H
 #define ARCA_GC_CERTIFIER_H
 
+#include "gc/cycles/carry.h"
 #include "gc/cycles/scope.h"
 
 struct cell;
 
 struct set {
-    const struct scope *scope;
-    struct scope_kind seen;
+    struct scope *scope; /* whose units are used once more */
     size_t size, members; /* proposed; not dropped */
-    char *tables;         /* these seven are one block: */
+    char *tables;         /* these eight are one block: */
     uint32_t *ranks;      /* of each word of scope->found: members before it */
-    uint64_t *lost;       /* like scope->found: the members that were certified last */
-    void **objects;       /* in the scope's order; the indices below are into it */
+    uint64_t *lost;       /* like scope->found: the members */
+    void **objects;       /* in the scope's order; the ranks below are into it */
     uint64_t *words;      /* of one that is being dropped: the one dropped before */
-    uint32_t *internal;
+    uint32_t *indices;    /* in the scope */
     uint32_t *first_edge; /* size + 1 of them */
     bool *dropped;
-    uint32_t *edges;      /* to whom; by whom they come from, in the order of its slots */
-    size_t edge_count, edge_capacity;
+    bool *outward;        /* it refers to what was not proposed */
+    uint32_t *edges;      /* indices of those to whom; by whom they come from, in the order of its slots */
+    size_t edge_capacity;
+    struct carries carries;
     uint32_t last_dropped; /* whose edges have not been taken back; NO_INDEX: none */
+    uint32_t *with_cell;   /* ranks of members that had one when they were last seen unchanged */
     struct cell **cells;   /* cut off from members, with the objects' units; newest last */
-    size_t cell_count, cell_capacity;
-    size_t with_cell;  /* members that have one, when they were last seen unchanged */
+    size_t with_cell_count, cell_count, cell_capacity; /* of both together */
     bool finalize_due; /* one of them has a finalize to run */
+    bool freeing;      /* what fork may catch half way (teardown.h) */
+    bool late;         /* two readings of a word were too far apart */
+    uint32_t read_ms;  /* when the last readings of all words began */
     uint32_t held;     /* units of each member that the collector has */
 };
 
+/* Milliseconds from the beginning of one reading of the words to the end of the next that prove anything; tests make it
+ * shorter. */
+extern uint32_t certifier_window_ms;
+
 /* Over scope->found, which stays as it is; false without memory. */
-bool set_open(struct set *set, const struct scope *scope);
+bool set_open(struct set *set, struct scope *scope);
 void set_close(struct set *set);
+
+/* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
+#define MEMBERS_AHEAD 32
+
+ARCA_INLINE void set_ask_ahead(const struct set *set, size_t i)
+{
+    __builtin_prefetch(set->objects[i + MEMBERS_AHEAD < set->size ? i + MEMBERS_AHEAD : i]);
+}
 
 /* Whether the object was certified; any block for objects is allowed. */
 ARCA_INLINE bool set_has(const struct set *set, const void *object)

@@ -89,7 +89,7 @@ bool collector_has_lost(const void *object)
     return lost != NULL && set_has(lost, object);
 }
 
-static void collect_found(const struct scope *scope, struct outcome *outcome)
+static void collect_found(struct scope *scope, struct outcome *outcome)
 {
     struct set set;
     if (!set_open(&set, scope)) {
@@ -330,6 +330,8 @@ static void collector_fork_child(void)
 {
     if (!keeper_is_working()) {
         store_rlx(&limbo_active, 0u);
+        if (lost != NULL)
+            teardown_fork_child(lost);
         lost = NULL;
     }
     store_rlx(&weak_certifying, 0u);

@@ -4,9 +4,6 @@
 #include "gc/cycles/carry.h"
 #include "gc/objects/limbo.h"
 
-/* Objects between two looks at the limbo. */
-#define DRAIN_EVERY 4096
-
 /* Units and objects lie anywhere: each is asked for so many steps before it is used. */
 #define AHEAD 32
 
@@ -65,14 +62,6 @@ ARCA_INLINE void drain_sometimes(struct finder *finder)
 
 /* ---- counting: after it, an object's units are what of its count the scope does not account for ----------- */
 
-ARCA_INLINE void count_off(struct finder *finder, uint32_t index)
-{
-    uint8_t *units = &finder->scope->units[index];
-    if (unlikely(*units == 0))
-        *units = carry_units(&finder->carries, index, 0);
-    --*units;
-}
-
 ARCA_INLINE void count_slot(arca_slot *slot, void *context)
 {
     struct finder *finder = context;
@@ -81,14 +70,7 @@ ARCA_INLINE void count_slot(arca_slot *slot, void *context)
     if (index == NO_INDEX)
         return;
     __builtin_prefetch(&finder->scope->units[index], 1);
-    count_off(finder, index_ahead(finder, index));
-}
-
-ARCA_INLINE void count_units(struct finder *finder, uint32_t index, uint32_t count)
-{
-    uint8_t *units = &finder->scope->units[index];
-    int64_t sum = (int64_t)*units + count;
-    *units = likely(sum <= UINT8_MAX) ? (uint8_t)sum : carry_units(&finder->carries, index, sum);
+    carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, index));
 }
 
 /* Of up to 64 blocks, as a word of the bitmap has them; returns how many of them live. */
@@ -115,7 +97,7 @@ static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t 
             continue;
         if (age < older) /* if it lives on, it does so older */
             store_rlx(&side->ages[i], older);
-        count_units(finder, first + i, word_count(word));
+        carry_add(&finder->carries, scope->units, first + i, word_count(word));
         found |= index_bit(i);
         type_visit(type, block, count_slot, finder);
     }
@@ -146,7 +128,7 @@ static void count(struct finder *finder)
         first += span_indices(span);
     }
     for (unsigned i = 0; i < AHEAD; i++)
-        count_off(finder, index_ahead(finder, finder->scope->indices));
+        carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, finder->scope->indices));
     carry_settle(&finder->carries, finder->scope->units);
 }
 

@@ -12,6 +12,9 @@
 /* What it proposes is left in scope->found.  False without memory. */
 bool finder_run(struct scope *scope);
 
+/* Objects between two looks at the limbo. */
+#define DRAIN_EVERY 4096
+
 /* Blocks that died are kept readable while a collection lasts; freed here, between two objects.  scope: while something
  * is being found, so that the blocks' next lives are not of this collection; else NULL. */
 void finder_drain(struct scope *scope);

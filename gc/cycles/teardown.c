@@ -1,6 +1,7 @@
 /* Tearing down. */
 #include "gc/cycles/teardown.h"
 
+#include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"
 
@@ -26,6 +27,8 @@ bool teardown_finalize(struct set *set)
             or_rlx(word_of(set->objects[i]), WORD_FINALIZED);
             type_of(set->objects[i])->finalize(set->objects[i]);
         }
+        if (i % DRAIN_EVERY == 0)
+            finder_drain(NULL);
     }
     bool proved = certifier_run(set, 1);
     for (size_t i = 0; i < set->size; i++) {
@@ -60,37 +63,68 @@ ARCA_INLINE void clear_member_slot(arca_slot *slot, void *set)
         arca_release(object);
 }
 
-static void clear_member(struct set *set, size_t index)
+/* One that refers to nothing but members needs no look at its slots: what is freed with them is forgotten. */
+ARCA_INLINE void end_member(struct set *set, size_t rank)
 {
-    void *object = set->objects[index];
-    type_visit(type_of(object), object, clear_member_slot, set);
-}
-
-static void free_member(void *object, struct object_batch *batch)
-{
+    void *object = set->objects[rank];
     const arca_type *type = type_of(object);
+    if (set->outward[rank] || set->members != set->size || type->destroy != NULL)
+        type_visit(type, object, clear_member_slot, set);
     if (type->destroy != NULL)
         type->destroy(object);
     store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
-    if (unlikely(debug_is_on()))
-        debug_free_late(object);
-    else
-        object_batch_free(batch, object);
 }
 
-/* All slots before any destroy: what a fork catches in between looks held for ever to the child, and is not destroyed
- * there a second time. */
+/* So many blocks go at once. */
+#define RUN 64
+
+static void free_run(struct object_batch *batch, void **blocks, size_t count)
+{
+    if (likely(!debug_is_on())) {
+        object_batch_free(batch, blocks, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        debug_free_late(blocks[i]);
+}
+
 size_t teardown_free(struct set *set)
 {
-    for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i])
-            clear_member(set, i);
-    }
     struct object_batch batch = { .count = 0 };
+    void *run[RUN];
+    size_t count = 0;
+    set->freeing = true;
     for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i])
-            free_member(set->objects[i], &batch);
+        set_ask_ahead(set, i);
+        if (!set->dropped[i]) {
+            end_member(set, i);
+            run[count++] = set->objects[i];
+        }
+        if (count == RUN || i == set->size - 1) {
+            free_run(&batch, run, count);
+            count = 0;
+        }
+        if (unlikely(i % DRAIN_EVERY == 0))
+            finder_drain(NULL);
     }
     object_batch_end(&batch);
     return set->members;
+}
+
+ARCA_INLINE void forget_slot(arca_slot *slot, void *unused)
+{
+    (void)unused;
+    store_rlx(slot_word(slot), NULL);
+}
+
+/* What has still the word with which it was certified is neither freed nor born again. */
+void teardown_fork_child(const struct set *set)
+{
+    if (!set->freeing)
+        return;
+    for (size_t i = 0; i < set->size; i++) {
+        void *object = set->objects[i];
+        if (!set->dropped[i] && load_rlx(word_of(object)) == set->words[i])
+            type_visit(type_of(object), object, forget_slot, NULL);
+    }
 }

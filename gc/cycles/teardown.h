@@ -17,4 +17,8 @@ void teardown_call_back(struct set *set);
 /* Frees the members; returns how many. */
 size_t teardown_free(struct set *set);
 
+/* In the child of a fork that caught that half way, in another thread: what was not freed refers to nothing any more, looks
+ * held for ever, and is not destroyed a second time. */
+void teardown_fork_child(const struct set *set);
+
 #endif

@@ -221,23 +221,40 @@ void object_batch_end(struct object_batch *batch)
     background_poke();
 }
 
-void object_batch_free(struct object_batch *batch, void *address)
+/* The blocks from the first on that are of the batch's pool; returns how many. */
+static size_t batch_run(struct object_batch *batch, void *const *blocks, size_t count)
 {
-    struct block *block = address;
-    if (batch->count == 0 || (uintptr_t)block - batch->pool->start >= pool_extent(batch->pool)) {
+    struct span *pool = batch->pool;
+    struct span_side *side = load_acq(&pool->side); /* P:side acquire: with who makes it */
+    uintptr_t extent = pool_extent(pool);
+    size_t i = 0;
+    for (; i < count && (uintptr_t)blocks[i] - pool->start < extent; i++) {
+        struct block *block = blocks[i];
+        poison_body(pool, block);
+        if (likely(side != NULL))
+            store_rlx(&side->ages[pool_index(pool, (uint32_t)((uintptr_t)block - pool->start))], 0);
+        block_set_next(batch->last, block);
+        batch->last = block;
+    }
+    batch->count += (uint32_t)i;
+    return i;
+}
+
+void object_batch_free(struct object_batch *batch, void *const *blocks, size_t count)
+{
+    size_t done = batch->count != 0 ? batch_run(batch, blocks, count) : 0;
+    while (done < count) {
+        struct block *block = blocks[done];
         struct span *pool = page_map_find((uintptr_t)block);
         object_batch_end(batch);
-        if (load_rlx(&pool->kind) != SPAN_POOL) {
+        if (load_rlx(&pool->kind) == SPAN_POOL) {
+            *batch = (struct object_batch){ pool, block, block, 0 };
+            done += batch_run(batch, blocks + done, count - done);
+        } else {
             object_free(block);
-            return;
+            done++;
         }
-        *batch = (struct object_batch){ pool, block, block, 0 };
     }
-    poison_body(batch->pool, block);
-    forget_age(batch->pool, block);
-    block_set_next(batch->last, block);
-    batch->last = block;
-    batch->count++;
 }
 
 void object_return_retired(struct span *list)

@@ -23,7 +23,7 @@ struct object_batch {
     uint32_t count; /* starts as 0 */
 };
 
-void object_batch_free(struct object_batch *batch, void *block) ARCA_SHARED(object_batch_free);
+void object_batch_free(struct object_batch *batch, void *const *blocks, size_t count) ARCA_SHARED(object_batch_free);
 void object_batch_end(struct object_batch *batch) ARCA_SHARED(object_batch_end);
 
 /* Blocks of one type: their memory never goes to another while the type has any.  NULL without memory. */

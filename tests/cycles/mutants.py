@@ -42,10 +42,13 @@ MUTANTS = [
     Mutant("no grace period", [("gc/cycles/certifier.c",
                                 "    epoch_wait();                    /* 5 */", "")]),
     Mutant("words read after the scan", [("gc/cycles/certifier.c",
-                                          "    balance(set, held);\n    if (set->members == 0)",
-                                          "    for (size_t i = 0; i < set->size; i++)\n"
+                                          "    if (!scan_slots(set))\n        return false;\n",
+                                          "    if (!scan_slots(set))\n        return false;\n"
+                                          "    for (size_t i = 0; i < set->size; i++) {\n"
+                                          "        uint64_t before = set->words[i];\n"
                                           "        set->words[i] = load_acq(word_of(set->objects[i]));\n"
-                                          "    balance(set, held);\n    if (set->members == 0)"),
+                                          "        set->scope->units[set->indices[i]] +="
+                                          " (uint8_t)(word_count(set->words[i]) - word_count(before));\n    }\n"),
                                          ("gc/cycles/certifier.c",
                                           "        if (type != NULL && word == set->words[i])",
                                           "        if (type != NULL)")]),
@@ -81,7 +84,8 @@ MUTANTS = [
                                                ""),
                                               ("gc/cycles/certifier.c", "    lock_release(&retired_window);", "")]),
     Mutant("dropped members keep their edges", [("gc/cycles/certifier.c",
-                                                 "            set->internal[to]--;\n", "")]),
+                                                 "    while (set->last_dropped != NO_INDEX) {",
+                                                 "    while (false) {")]),
     Mutant("cells are not cut off", [("gc/cycles/certifier.c", "        cut_cells(set);", "        (void)cut_cells;")]),
 ]
 

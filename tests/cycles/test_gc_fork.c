@@ -139,6 +139,65 @@ TEST(gc_fork, what_is_half_torn_down_is_not_destroyed_again_in_the_child)
     CHECK_EQ(nodes_alive(), 0);
 }
 
+/* Dies in the middle of it, and lets nothing go on. */
+static void block_destroy(void *object)
+{
+    (void)object;
+    atomic_store(&in_destroy, true);
+    while (!atomic_load(&go_on))
+        wait_ms(1);
+}
+
+static arca_type block_type = { .name = "block", .size = 32, .destroy = block_destroy, .flags = ARCA_TYPE_ACYCLIC };
+static arca_type plain_type = { .name = "plain", .size = sizeof(struct node), .slots = node_slots, .slot_count = SLOTS };
+
+#define HALF 3000
+
+static int by_address(const void *a, const void *b)
+{
+    uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Each with a second reference, from a half that was not freed, while that may be taken for one that counts. */
+static void live_where_others_did(void)
+{
+    static struct node *nodes[2 * HALF];
+    for (unsigned i = 0; i < 2 * HALF; i++)
+        nodes[i] = node_new();
+    CHECK(arca_gc_collect(2) >= 0);
+    for (unsigned i = 0; i < 2 * HALF; i++)
+        CHECK(node_is_alive(nodes[i]) && arca_refcount(nodes[i]) == 1);
+}
+
+/* Two rings, the second of which refers to the first: that is freed when a child is made, and its blocks are used again.
+ * Between them is one more that is being freed. */
+TEST(gc_fork, what_is_half_freed_is_nobodys_reference_in_the_child)
+{
+    SKIP_SANITIZED();
+    manual();
+    static struct node *nodes[2 * HALF + 1];
+    for (unsigned i = 0; i < 2 * HALF + 1; i++)
+        nodes[i] = arca_new(&plain_type);
+    qsort(nodes, 2 * HALF + 1, sizeof nodes[0], by_address);
+    struct node *middle = nodes[HALF], **later = nodes + HALF + 1;
+    for (unsigned i = 0; i < HALF; i++) {
+        node_link(nodes[i], 0, nodes[(i + 1) % HALF]);
+        node_link(later[i], 0, later[(i + 1) % HALF]);
+        node_link(later[i], 1, nodes[i]);
+    }
+    node_link(middle, 0, middle);
+    arca_slot_put(&middle->slots[1], arca_new(&block_type));
+    for (unsigned i = 0; i < 2 * HALF + 1; i++)
+        arca_release(nodes[i]);
+    pthread_t thread = start_thread(collect, NULL);
+    while (!atomic_load(&in_destroy))
+        wait_ms(1);
+    CHECK(in_a_child(live_where_others_did));
+    atomic_store(&go_on, true);
+    pthread_join(thread, NULL);
+}
+
 /* ---- by who collects ------------------------------------------------------------------------------------------------- */
 
 static pid_t parent, forked;

@@ -6,7 +6,7 @@
  */
 #include "graph.h"
 
-#include "gc/cycles/scope.h"
+#include "gc/cycles/certifier.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/weak.h"
 #include "heap/retired.h"
@@ -454,6 +454,36 @@ TEST(protocol, what_could_not_be_proved_is_found_by_a_later_collection_of_its_ge
     int generation = arca_gc_generation(a);
     CHECK_EQ(generation, 1);
     CHECK_EQ(arca_gc_collect(generation), 3);
+}
+
+/* ---- a collector that has no time -------------------------------------------------------------------------------------------- */
+
+#define SLOW_MEMBERS 3072
+#define SLOW_WINDOW_MS 500
+
+static unsigned members_seen;
+
+/* In all a longer time than a window, in the three thousand looks of a scan. */
+static void look_slowly(struct actor *self)
+{
+    if (self->looks >= SCAN && members_seen++ % 1024 == 512)
+        wait_ms(SLOW_WINDOW_MS * 6 / 10);
+}
+
+TEST(protocol, words_that_are_read_often_enough_prove_garbage_however_long_it_takes)
+{
+    manual();
+    certifier_window_ms = SLOW_WINDOW_MS;
+    struct actor *first = node_of(&actor_type), *last = first;
+    for (unsigned i = 1; i < SLOW_MEMBERS; i++) {
+        struct actor *next = node_of(&actor_type);
+        next->script = look_slowly;
+        arca_slot_put(&last->node.slots[0], next);
+        last = next;
+    }
+    node_link(&last->node, 0, first);
+    arca_release(first);
+    CHECK_EQ(arca_gc_collect(2), SLOW_MEMBERS);
 }
 
 /* ---- looking at a block that dies ----------------------------------------------------------------------------------------- */

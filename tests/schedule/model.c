@@ -76,10 +76,11 @@ void object_free(void *block)
     free_blocks[free_count++] = index;
 }
 
-void object_batch_free(struct object_batch *batch, void *block)
+void object_batch_free(struct object_batch *batch, void *const *freed, size_t count)
 {
     (void)batch;
-    object_free(block);
+    for (size_t i = 0; i < count; i++)
+        object_free(freed[i]);
 }
 
 void object_batch_end(struct object_batch *batch)

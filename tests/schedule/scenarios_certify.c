@@ -176,6 +176,25 @@ static void upgrade(void)
 SCENARIO(certify, an_upgrade_or_the_verdict, .setup = make_lost_ring, .body = { upgrade, certify }, .check = check_one_has_it,
          .preemptions = 3, .store_buffers = true);
 
+/* b has no weak reference, and is got by way of a. */
+static void upgrade_and_load(void)
+{
+    struct thing *upgraded = arca_weak_upgrade(weak);
+    if (upgraded != NULL)
+        got = arca_slot_load(&upgraded->slot);
+    arca_release(upgraded);
+}
+
+static void check_one_has_b(void)
+{
+    EXPECT(certified == 0 || (certified == 3 && got == NULL));
+    EXPECT(got == NULL || lives[2].destroyed == 0);
+    end();
+}
+
+SCENARIO(certify, an_upgrade_saves_what_it_leads_to, .setup = make_lost_ring, .body = { upgrade_and_load, certify },
+         .check = check_one_has_b, .preemptions = 3);
+
 static void bind_release_upgrade(void)
 {
     weak = arca_weak_bind(a, NULL, NULL);
