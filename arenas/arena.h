@@ -86,7 +86,7 @@ struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind 
  * the rest of the last one becomes dirty. */
 struct span *arena_claim_ahead(uint32_t slices, bool *zeroed);
 
-/* Takes a span back.  now_ms is when its memory was last used. */
+/* Takes a span back; a pool comes by pool_return().  now_ms is when its memory was last used. */
 void arena_return(struct span *span, uint32_t now_ms);
 
 /* Grows a large block into the free slices behind it; false when they are taken. */

@@ -36,20 +36,15 @@ bool page_map_reserve(uintptr_t address, size_t bytes)
 
 void page_map_set(uintptr_t address, uint32_t count, struct span *span)
 {
-    for (uint32_t i = 0; i < count; i++, address += SLICE_SIZE) {
-        size_t index;
-        struct page_map_leaf *leaf = page_map_leaf_of(address, &index);
+    for (uint32_t i = 0; i < count; i++, address += SLICE_SIZE)
         /* P:page map entry release: with page_map_find */
-        store_rel(&leaf->spans[index], span);
-    }
+        store_rel(&page_map_leaf_of(address)->spans[page_map_slice_of(address)], span);
 }
 
-void page_map_set_bin(const struct span *pool, unsigned bin_offset)
+void page_map_set_bins(const struct span *pool, uint64_t pages, unsigned bin)
 {
-    uintptr_t address = pool->start;
-    for (uint32_t i = 0; i < pool->slices; i++, address += SLICE_SIZE) {
-        size_t index;
-        struct page_map_leaf *leaf = page_map_leaf_of(address, &index);
-        store_rlx(&leaf->bin_offsets[index], (uint16_t)bin_offset);
+    for (; pages != 0; pages &= pages - 1) {
+        uintptr_t address = pool->start + bits_lowest(pages) * OS_PAGE_SIZE;
+        store_rlx(&page_map_leaf_of(address)->bins[page_map_page_of(address)], (uint16_t)bin);
     }
 }

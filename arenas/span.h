@@ -48,7 +48,7 @@ struct span {
     /* What free() reads, in one cache line. */
     _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
     uintptr_t start;
-    uint64_t divider; /* ceil(2^64 / block_size) */
+    uint64_t divider; /* the next integer above 2^64 / block_size */
     uint32_t start_bound; /* offset * divider < start_bound only at the start of a block; 0 for a large block */
     uint32_t block_size;
     uint8_t size_class;

@@ -48,30 +48,41 @@ ARCA_INLINE void *malloc_fast(size_t size)
     return malloc_slow(size);
 }
 
-ARCA_INLINE void free_fast(void *address)
+/* A block of a pool whose address is in the leaf's region, or in another where it has a namesake: the start bound
+ * refuses it there.  False, with the door left, for all else. */
+ARCA_INLINE bool free_small(struct page_map_leaf *leaf, void *address)
 {
     struct heap *heap = door_enter(&thread_door);
-    size_t slice;
-    struct page_map_leaf *leaf = page_map_leaf_of((uintptr_t)address, &slice);
-    struct span *pool = page_map_find_in(leaf, slice);
     struct block *block = address;
-    /* The start bound of a large block is 0, so that nothing is a block of it here. */
-    if (likely(pool != NULL) && likely(pool_is_block(pool, (uintptr_t)block)) && likely(!block_is_marked(block))) {
-        uintptr_t mark = block_mark(block);
-        block->mark = mark;
-        if (unlikely(load_rlx(&pool->heap) != heap)) {
-            free_remote(heap, pool, block);
-            return;
+    size_t page = page_map_page_of((uintptr_t)address);
+    uintptr_t bin = load_rlx(&leaf->bins[page]);
+    if (likely(bin != 0)) {
+        /* P:page map entry acquire: with page_map_set */
+        struct span *pool = load_acq(&leaf->spans[page / PAGE_MAP_SLICE_PAGES]);
+        uintptr_t offset = (uintptr_t)address - pool->start;
+        if (likely(offset * pool->divider < pool->start_bound) && likely(!block_is_marked(block))) {
+            uintptr_t mark = block_mark(block);
+            block->mark = mark;
+            if (unlikely(load_rlx(&pool->heap) != heap)) {
+                free_remote(heap, pool, block);
+                return true;
+            }
+            if (unlikely(bin_push_link(bin_of_page(heap, bin), block, mark) < 0)) {
+                free_flush(heap, pool->size_class);
+                return true;
+            }
+            door_leave(&thread_door);
+            return true;
         }
-        if (unlikely(bin_push_link(bin_at(heap, load_rlx(&leaf->bin_offsets[slice])), block, mark) < 0)) {
-            free_flush(heap, pool->size_class);
-            return;
-        }
-        door_leave(&thread_door);
-        return;
     }
     door_leave(&thread_door);
-    free_slow(address);
+    return false;
+}
+
+ARCA_INLINE void free_fast(void *address)
+{
+    if (unlikely(!free_small(&page_map_first, address)))
+        free_slow(address);
 }
 
 #endif

@@ -315,9 +315,16 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block)
     background_poke();
 }
 
+/* A block of a pool outside the region that free_fast() looks in. */
+static bool free_far(void *address)
+{
+    struct page_map_leaf *leaf = page_map_leaf_of((uintptr_t)address);
+    return leaf != &page_map_first && leaf != NULL && free_small(leaf, address);
+}
+
 void free_slow(void *address)
 {
-    if (address == NULL || large_put(address))
+    if (address == NULL || free_far(address) || large_put(address))
         return;
     int saved = errno;
     process_after_fork();

@@ -42,7 +42,7 @@ static void give_up_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     if (heap->objects)
         retired_add(pool);
     else if (!pool->hardened || pool_soften(pool))
-        arena_return(pool, now_ms);
+        pool_return(pool, now_ms);
 }
 
 /* Puts a pool where its fullness belongs, or back to its arena when it is empty. */
@@ -131,7 +131,6 @@ static struct span *find_pool(struct heap *heap, unsigned class)
         if (unlikely(hardening.on) && !heap->objects && !heap->explicit_heap)
             pool_harden(pool);
         pool_publish(pool, heap);
-        page_map_set_bin(pool, class * BIN_BYTES);
         if (growing && zeroed)
             pool_populate(pool);
     }

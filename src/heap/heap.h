@@ -59,10 +59,10 @@ struct heap_door {
 };
 
 struct heap {
-    struct bin bins[SIZE_CLASSES];
-    struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     uint32_t sent;                /* blocks of objects to other heaps, not yet counted off */
     uint32_t grown_bytes;         /* by which bins have grown beyond their first limits */
+    struct bin bins[SIZE_CLASSES]; /* not in the first place: that is what the page map calls none */
+    struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */
     _Atomic uint32_t slow_ops;    /* counts them: tells the sweeper who is busy */
@@ -92,9 +92,17 @@ struct heap {
 /* Every bin is empty and no pool is owned: operations on it take the slow path. */
 extern struct heap heap_sentinel;
 
+_Static_assert(offsetof(struct heap, bins) == HEAP_BINS, "the page map holds byte offsets of bins in heaps");
+
 ARCA_INLINE struct bin *bin_at(struct heap *heap, unsigned offset)
 {
     return (struct bin *)((char *)heap->bins + offset);
+}
+
+/* As the page map has it. */
+ARCA_INLINE struct bin *bin_of_page(struct heap *heap, uintptr_t place)
+{
+    return (struct bin *)((char *)heap + place);
 }
 
 /* NULL when it is empty, or when its first link is broken (heap_refill). */

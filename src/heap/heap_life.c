@@ -202,7 +202,7 @@ static void destroy_pools(struct heap *heap)
             struct span *next;
             for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = next) {
                 next = pool->next;
-                arena_return(pool, heap->now_ms);
+                pool_return(pool, heap->now_ms);
             }
             heap->pools[class][bucket] = NULL;
         }

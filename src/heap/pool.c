@@ -1,6 +1,8 @@
 /* Carving, taking, putting, trimming. */
 #include "heap/pool.h"
 
+#include "arenas/arena.h"
+#include "arenas/page_map.h"
 #include "base/log.h"
 #include "heap/harden.h"
 #include "heap/size_class.h"
@@ -162,6 +164,7 @@ static void carve(struct span *pool, bool all)
     }
     if (end != NULL)
         block_set_next(end, NULL);
+    page_map_set_bins(pool, load_rlx(&pool->uncarved) & ~uncarved, size_class_page_bin(pool->size_class));
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
 
@@ -292,8 +295,25 @@ void pool_trim(struct span *pool, struct trim_batch *batch)
     if (pages == 0)
         return;
     store_rlx(&pool->uncarved, load_rlx(&pool->uncarved) | pages);
+    page_map_set_bins(pool, pages, 0);
     rebuild_free_list(pool, free_bits);
     add_ranges(pool, pages, batch);
+}
+
+void pool_return(struct span *pool, uint32_t now_ms)
+{
+    page_map_set_bins(pool, low_mask(pool->pages) & ~load_rlx(&pool->uncarved), 0); /* first: what has a bin has an entry */
+    arena_return(pool, now_ms);
+}
+
+static void check_bins(const struct span *pool)
+{
+    for (unsigned page = 0; page < pool->slices * PAGE_MAP_SLICE_PAGES; page++) {
+        bool carved = page < pool->pages && !(load_rlx(&pool->uncarved) >> page & 1);
+        unsigned bin = page_map_bin(pool->start + page * OS_PAGE_SIZE);
+        if (bin != (carved ? size_class_page_bin(pool->size_class) : 0))
+            log_abort("check: pool %p: page %u is %s and has bin %u", (void *)pool->start, page, carved ? "carved" : "uncarved", bin);
+    }
 }
 
 void pool_check(const struct span *pool)
@@ -308,6 +328,7 @@ void pool_check(const struct span *pool)
         if ((!pool->objects && b->mark != block_mark(b)) || (pages_of_block(pool, index) & load_rlx(&pool->uncarved)))
             log_abort("check: pool %p: block %p is free and unmarked or uncarved", (void *)pool->start, (void *)b);
     }
+    check_bins(pool);
     mark_free(pool, free_bits);
     for (uint32_t base = 0; base < pool->capacity; base += 64)
         idle += (uint32_t)__builtin_popcountll(free_bits[base / 64] & low_mask(pool->capacity - base));

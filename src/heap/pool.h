@@ -76,6 +76,9 @@ struct trim_batch {
  * TRIM_RANGES_PER_POOL more.  The caller purges before the pool is used again. */
 void pool_trim(struct span *pool, struct trim_batch *batch);
 
+/* To its arena: nobody finds a block in it any more. */
+void pool_return(struct span *pool, uint32_t now_ms);
+
 /* Recomputes the law; aborts with a line where it is broken. */
 void pool_check(const struct span *pool);
 

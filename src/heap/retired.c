@@ -3,6 +3,7 @@
 
 #include "arenas/arena.h"
 #include "base/os.h"
+#include "heap/pool.h"
 #include "heap/watch.h"
 
 struct lock retired_window;
@@ -38,7 +39,10 @@ void retired_return(struct span *list)
     while (list != NULL) {
         struct span *next = list->next;
         list->next = NULL;
-        arena_return(list, now_ms);
+        if (load_rlx(&list->kind) == SPAN_POOL)
+            pool_return(list, now_ms);
+        else
+            arena_return(list, now_ms);
         list = next;
     }
 }

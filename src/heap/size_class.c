@@ -27,8 +27,9 @@ static void fill(struct size_class *class, uint32_t block_size, size_t cache_byt
     uint32_t slices = block_size <= POOL_SMALL_BLOCK_MAX ? 1 : POOL_SLICES_MAX;
     uint32_t capacity = (uint32_t)((size_t)slices * SLICE_SIZE / block_size);
     size_t limit = cache_bytes / block_size;
-    class->divider = UINT64_MAX / block_size + 1;
-    /* The rounding of the divider adds up with each block: the place behind the last one is beyond the bound, too. */
+    /* The rounding adds up with each block: the place behind the last one is beyond the bound, too, and so is any multiple
+     * of the size that follows.  Therefore it is no power of two even where the size is one. */
+    class->divider = UINT64_MAX / block_size + 1 + bits_is_pow2(block_size);
     class->start_bound = (uint32_t)(block_size * class->divider) * (capacity - 1) + 1;
     class->block_size = block_size;
     class->capacity = (uint16_t)capacity;

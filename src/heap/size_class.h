@@ -12,8 +12,8 @@
 #define BLOCK_ALIGN ((size_t)16)
 
 struct size_class {
-    uint64_t divider; /* ceil(2^64 / block_size) */
-    uint32_t start_bound; /* offset * divider, modulo 2^64, is less only at the start of a block of a pool */
+    uint64_t divider; /* the next integer above 2^64 / block_size */
+    uint32_t start_bound; /* offset * divider, modulo 2^64, is less only at the start of a block of a pool; of any offset */
     uint32_t block_size;
     uint16_t capacity; /* blocks of a pool */
     uint16_t pages;    /* of a pool that overlap a block */
@@ -29,6 +29,13 @@ extern uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
 extern struct size_class size_classes[SIZE_CLASSES];
 
 void size_class_init(size_t cache_bytes);
+
+/* The place of its bin in a heap, from the heap's start on: as the page map has it. */
+#define HEAP_BINS 8u
+ARCA_INLINE unsigned size_class_page_bin(unsigned class)
+{
+    return HEAP_BINS + class * BIN_BYTES;
+}
 
 /* size <= SMALL_MAX; 0 counts as 1. */
 ARCA_INLINE unsigned bin_offset_of(size_t size)

@@ -29,6 +29,11 @@ void arena_return(struct span *span, uint32_t now_ms)
     model_on_return(span);
 }
 
+void pool_return(struct span *pool, uint32_t now_ms)
+{
+    arena_return(pool, now_ms);
+}
+
 void object_return_retired(struct span *list)
 {
     retired_return(list);

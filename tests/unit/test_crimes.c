@@ -2,7 +2,7 @@
 #include "harness.h"
 
 #include "arca/arca.h"
-#include "arenas/span.h"
+#include "arenas/page_map.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -182,4 +182,49 @@ TEST_ABORTS(crimes, a_size_that_the_block_can_not_hold_is_refused, "free_sized()
 TEST_ABORTS(crimes, a_size_that_the_block_is_too_large_for_is_refused, "free_sized()")
 {
     arca_free_sized(arca_malloc(2000), 100);
+}
+
+/* ---- outside the region in which free() looks first ------------------------------------------------------- */
+
+static void *far_block(size_t size)
+{
+    store_rlx(&page_map_first_base, (uintptr_t)PAGE_MAP_LEAF_SLICES << SLICE_SHIFT);
+    void *block = arca_malloc(size);
+    REQUIRE(block != NULL && page_map_leaf_of((uintptr_t)block) != &page_map_first);
+    return block;
+}
+
+TEST(crimes, a_far_block_that_is_freed_is_the_next_of_its_size)
+{
+    void *block = far_block(100);
+    arca_free(block);
+    CHECK_EQ(arca_malloc(100), block);
+    arca_free(block);
+}
+
+TEST(crimes, a_far_block_can_be_freed_by_another_thread)
+{
+    pthread_t thread;
+    void *block = far_block(100);
+    REQUIRE(pthread_create(&thread, NULL, free_it, block) == 0);
+    pthread_join(thread, NULL);
+}
+
+TEST_ABORTS(crimes, a_double_free_of_a_far_block_is_named, "double free")
+{
+    void *block = far_block(100);
+    arca_free(block);
+    arca_free(block);
+}
+
+TEST_ABORTS(crimes, a_pointer_into_a_far_block_is_named, "16 bytes inside the block")
+{
+    arca_free((char *)far_block(100) + 16);
+}
+
+/* Of a live block, but a region away: it has the same place in the page map. */
+TEST_ABORTS(crimes, a_namesake_of_a_block_is_named, "not a block of this heap")
+{
+    char *block = arca_malloc(64);
+    arca_free(block + ((uintptr_t)PAGE_MAP_LEAF_SLICES << SLICE_SHIFT));
 }

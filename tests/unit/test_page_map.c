@@ -114,6 +114,25 @@ TEST(page_map, a_leaf_that_exists_costs_no_memory)
     CHECK(page_map_reserve(HOME + LEAF_BYTES - SLICE_SIZE, SLICE_SIZE));
 }
 
+static struct span pool_across(uintptr_t start)
+{
+    return (struct span){ .start = start, .slices = 2 };
+}
+
+TEST(page_map, pages_have_bins_of_their_own)
+{
+    uintptr_t border = HOME + LEAF_BYTES;
+    struct span pool = pool_across(border - SLICE_SIZE);
+    REQUIRE(page_map_reserve(pool.start, 2 * SLICE_SIZE));
+    page_map_set_bins(&pool, 3 | (uint64_t)1 << 17, 25);
+    for (unsigned page = 0; page < 32; page++)
+        CHECK_EQ(page_map_bin(pool.start + page * OS_PAGE_SIZE), page <= 1 || page == 17 ? 25 : 0);
+    page_map_set_bins(&pool, 1, 0);
+    CHECK_EQ(page_map_bin(pool.start), 0);
+    CHECK_EQ(page_map_bin(pool.start + OS_PAGE_SIZE), 25);
+    CHECK_EQ(page_map_bin((uintptr_t)1 << 62), 0);
+}
+
 static void *reserve_all(void *unused)
 {
     for (unsigned i = 0; i < 16; i++)

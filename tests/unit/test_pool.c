@@ -376,7 +376,7 @@ static void run_model(unsigned class)
         if (model.live[i])
             check_contents(&model, i);
     }
-    arena_return(model.pool, 0);
+    pool_return(model.pool, 0);
 }
 
 TEST(pool, random_operations_keep_the_law_and_the_contents_in_every_class)

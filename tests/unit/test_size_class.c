@@ -1,6 +1,7 @@
 /* The tables of size classes: cover, order, waste, and the numbers that are derived from the size. */
 #include "harness.h"
 
+#include "arenas/page_map.h"
 #include "heap/size_class.h"
 
 static void set_up(void)
@@ -96,6 +97,24 @@ TEST(size_class, the_start_bound_knows_the_starts_of_blocks)
         for (size_t offset = 0; offset < class->slices * SLICE_SIZE; offset++)
             CHECK_EQ(offset * class->divider < class->start_bound,
                      offset % class->block_size == 0 && offset / class->block_size < class->capacity);
+    }
+}
+
+/* Of addresses that have their place in the page map in common with a pool, too. */
+TEST(size_class, the_start_bound_refuses_whatever_is_far_away)
+{
+    const uint64_t region = (uint64_t)PAGE_MAP_LEAF_SLICES << SLICE_SHIFT;
+    set_up();
+    for (unsigned i = 0; i < SIZE_CLASSES; i++) {
+        const struct size_class *class = &size_classes[i];
+        for (uint64_t regions = 1; regions <= (uint64_t)1 << PAGE_MAP_ROOT_BITS; regions += 1 + regions / 16) {
+            for (uint64_t near = 0; near < class->slices * SLICE_SIZE; near += BLOCK_ALIGN) {
+                CHECK((regions * region + near) * class->divider >= class->start_bound);
+                CHECK((near - regions * region) * class->divider >= class->start_bound);
+            }
+        }
+        for (uint64_t multiple = (uint64_t)class->capacity * class->block_size; multiple < (uint64_t)1 << 48; multiple *= 2)
+            CHECK(multiple * class->divider >= class->start_bound);
     }
 }
 
