@@ -78,6 +78,7 @@ struct span {
     bool hardened;       /* of heap/harden.h */
     bool stained;        /* claimed dirty and not trimmed since: pages that it does not use may be resident */
     _Atomic uint8_t kind;
+    uint8_t portion; /* of a pool: so many of its uncarved pages are faulted in at a time; 0: each as it is touched */
     /* Of a large block: 1 + the index of the heap that holds slices behind it for its growth, or 0.  Not 0: only that
      * heap resizes it without the arena lock.  From and to 0 under the lock, or by the heap that is named. */
     _Atomic uint32_t holder;

@@ -131,7 +131,9 @@ static struct span *find_pool(struct heap *heap, unsigned class)
         if (unlikely(hardening.on) && !heap->objects && !heap->explicit_heap)
             pool_harden(pool);
         pool_publish(pool, heap);
-        if (growing && zeroed)
+        if (growing && zeroed && heap->objects)
+            pool_populate_slowly(pool);
+        else if (growing && zeroed)
             pool_populate(pool);
     }
     return pool;
@@ -144,8 +146,10 @@ static struct block *bin_first(uintptr_t link)
     return block_of_link(link, NULL);
 }
 
-/* Looked at in one go: bounds what one malloc, or a sweep that its thread waits for, can cost. */
+/* Looked at in one go: bounds what one malloc, or a sweep that its thread waits for, can cost.  Objects come by the
+ * thousand from a collector, out of another processor's cache. */
 #define REMOTE_PORTION 512
+#define REMOTE_PORTION_OBJECTS 64
 
 /* True when others have freed blocks of ours that we have not looked at. */
 static bool has_remote(struct heap *heap)
@@ -160,8 +164,8 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog, *rest = NULL;
-    int64_t taken = 0, bytes = 0;
-    for (; taken < REMOTE_PORTION && block != NULL && (wanted == NULL || wanted->room > 0); taken++) {
+    int64_t taken = 0, bytes = 0, portion = heap->objects ? REMOTE_PORTION_OBJECTS : REMOTE_PORTION;
+    for (; taken < portion && block != NULL && (wanted == NULL || wanted->room > 0); taken++) {
         struct block *next = block_next(block);
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
@@ -170,7 +174,7 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
         bytes += pool->block_size;
         if (bin->room > 0) {
             bin_push(bin, block);
-            if (heap->objects)
+            if (heap->objects && !load_rlx(&pool->young))
                 store_rlx(&pool->young, true);
         } else {
             block_set_next(block, rest);

@@ -50,6 +50,7 @@ void pool_init(struct span *pool, unsigned class, bool objects, bool clean)
     pool->objects = objects;
     pool->stained = !clean;
     pool->settled = clean;
+    pool->portion = 0;
     store_rlx(&pool->uncarved, low_mask(info->pages));
     store_rlx(&pool->side, NULL);
     store_rlx(&pool->young, false);
@@ -143,17 +144,23 @@ static struct block *carve_blocks(struct span *pool, uint32_t first, uint32_t la
     return end;
 }
 
-/* Turns the next uncarved page, and as many after it as the first block needs, or all pages, into free blocks
- * in address order, round from the one that is carved first. */
-static void carve(struct span *pool, bool all)
+/* The uncarved page that comes next, round from that of the block that is carved first. */
+static unsigned next_page(const struct span *pool, uint64_t uncarved, uint32_t start)
+{
+    uint64_t later = uncarved & ~low_mask(start * pool->block_size / OS_PAGE_SIZE);
+    return bits_lowest(later != 0 ? later : uncarved);
+}
+
+/* Turns so many uncarved pages, and as many after them as the first block needs, into free blocks in address order,
+ * round from the one that is carved first. */
+static void carve(struct span *pool, unsigned pages)
 {
     struct block *end = NULL;
     uint64_t uncarved = load_rlx(&pool->uncarved);
     uint32_t start = first_carved(pool);
-    uint64_t later = ~low_mask(start * pool->block_size / OS_PAGE_SIZE);
     assert(pool->free_list == NULL);
-    while (uncarved != 0 && (all || pool->free_count == 0)) {
-        unsigned page = bits_lowest((uncarved & later) != 0 ? uncarved & later : uncarved);
+    for (; uncarved != 0 && (pages != 0 || pool->free_count == 0); pages -= pages != 0) {
+        unsigned page = next_page(pool, uncarved, start);
         uint32_t first, last;
         uncarved &= ~((uint64_t)1 << page);
         blocks_of_page(pool, page, &first, &last);
@@ -176,14 +183,35 @@ bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index)
 void pool_populate(struct span *pool)
 {
     os_populate((void *)pool->start, pool->pages * OS_PAGE_SIZE);
-    carve(pool, true);
+    carve(pool, pool->pages);
+    pool->settled = false;
+}
+
+/* In a virtual machine a page takes a microsecond and more: so few that nobody waits long for a block. */
+#define PORTION_PAGES 4
+
+void pool_populate_slowly(struct span *pool)
+{
+    pool->portion = (uint8_t)(PORTION_PAGES + pool->block_size / OS_PAGE_SIZE);
+}
+
+static void carve_portion(struct span *pool)
+{
+    uint64_t uncarved = load_rlx(&pool->uncarved);
+    unsigned page = next_page(pool, uncarved, first_carved(pool)), pages = 1;
+    while (pages < pool->portion && page + pages < pool->pages && (uncarved >> (page + pages) & 1) != 0)
+        pages++;
+    os_populate((void *)(pool->start + page * OS_PAGE_SIZE), pages * OS_PAGE_SIZE);
+    carve(pool, pages);
     pool->settled = false;
 }
 
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first)
 {
-    if (pool->free_list == NULL)
-        carve(pool, false);
+    if (pool->free_list == NULL && pool->portion != 0)
+        carve_portion(pool);
+    else if (pool->free_list == NULL)
+        carve(pool, 1);
     struct block *block = pool->free_list;
     uint32_t taken = 0;
     *first = block;

@@ -19,6 +19,9 @@ void pool_publish(struct span *pool, struct heap *heap);
 /* Faults a fresh pool in with one trap instead of one a page, and carves all of it. */
 void pool_populate(struct span *pool);
 
+/* The same a few pages at a time, as they are needed. */
+void pool_populate_slowly(struct span *pool);
+
 /* Bytes from its start that its blocks take. */
 ARCA_INLINE uintptr_t pool_extent(const struct span *pool)
 {

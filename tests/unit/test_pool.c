@@ -118,6 +118,38 @@ TEST(pool, a_block_of_several_pages_carves_just_its_own)
     pool_check(pool);
 }
 
+static unsigned resident_pages(const struct span *pool)
+{
+    unsigned char pages[POOL_SLICES_MAX * SLICE_SIZE / OS_PAGE_SIZE];
+    unsigned count = 0;
+    REQUIRE(os_resident((void *)pool->start, span_bytes(pool), pages));
+    for (unsigned i = 0; i < span_bytes(pool) / OS_PAGE_SIZE; i++)
+        count += pages[i] & 1u;
+    return count;
+}
+
+/* Of many pages, and no more than are carved, but for those of a block that reaches beyond them. */
+TEST(pool, a_pool_that_is_populated_slowly_comes_by_a_few_pages_at_a_time)
+{
+    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
+        struct span *pool = make_pool(class);
+        unsigned block_pages = pool->block_size / (unsigned)OS_PAGE_SIZE + 1, steps = 0;
+        pool_populate_slowly(pool);
+        for (unsigned before = 0, now; pool_has_room(pool); before = now) {
+            struct block *chain;
+            pool_take(pool, pool->capacity, &chain);
+            now = pool->pages - (unsigned)__builtin_popcountll(pool->uncarved);
+            CHECK(now - before <= 4 + 2 * block_pages);
+            CHECK(resident_pages(pool) <= now + block_pages);
+            steps++;
+        }
+        CHECK(steps > 1 || pool->pages <= 4 + 2 * block_pages);
+        CHECK(steps <= 3 + pool->pages / 4u);
+        CHECK_EQ(load_rlx(&pool->used), pool->capacity);
+        pool_check(pool);
+    }
+}
+
 TEST(pool, a_take_gives_no_more_than_was_asked_for)
 {
     struct span *pool = make_pool(0);
