@@ -47,11 +47,11 @@ MUTANTS = [
                                           "    for (size_t i = 0; i < set->size; i++) {\n"
                                           "        uint64_t before = set->words[i];\n"
                                           "        set->words[i] = load_acq(word_of(set->objects[i]));\n"
-                                          "        set->scope->units[set->indices[i]] +="
-                                          " (uint8_t)(word_count(set->words[i]) - word_count(before));\n    }\n"),
+                                          "        carry_add(&set->carries, set->scope->units, set->indices[i],"
+                                          " (int64_t)word_count(set->words[i]) - word_count(before));\n    }\n"),
                                          ("gc/cycles/certifier.c",
                                           "        if (type != NULL && word == set->words[i])",
-                                          "        if (type != NULL)")]),
+                                          "        if (type != NULL && word != 0)")]),
     Mutant("words not read again", [("gc/cycles/certifier.c",
                                      "        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
                                      "        if (false) {"),
