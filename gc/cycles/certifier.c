@@ -5,6 +5,7 @@
 #include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/fiber.h"
 #include "gc/objects/weak.h"
 #include "heap/retired.h"
 
@@ -19,6 +20,14 @@ uint32_t certifier_window_ms = 5000;
 
 /* Members between two looks at the clock. */
 #define CLOCK_EVERY 1024
+
+/* So long the work may rest in a window: who waits for the next birth must not wait with it open. */
+#define WINDOW_REST_MS 1000
+
+/* The one that is open; broken: a fork has opened it in the child anew. */
+static struct {
+    bool open, broken;
+} window;
 
 /* The tables are written at one pace.  From the same place in their pages on, they would drive each other from the first
  * level of the cache, and the stores into one hold up the loads from another. */
@@ -61,6 +70,7 @@ static void enter_objects(struct set *set)
                 set->indices[rank] = index + bits_lowest(bits);
                 set->objects[rank++] = span_block(span, index + bits_lowest(bits) - first);
             }
+            fiber_rest_sometimes(index / 64);
         }
     }
 }
@@ -111,6 +121,12 @@ static void drop(struct set *set, uint32_t rank)
     set->last_dropped = rank;
 }
 
+static void rest_in_window(const struct set *set, size_t step)
+{
+    if (unlikely(step % FIBER_LOOK_EVERY == 0) && os_now_ms() - set->read_ms < WINDOW_REST_MS)
+        fiber_rest();
+}
+
 /* ---- 1: all words, before any slot ------------------------------------------------------------------ */
 
 /* Units are counted as the finder does: of each count, what the edges do not explain. */
@@ -119,6 +135,7 @@ static void read_words(struct set *set, uint32_t held)
     uint8_t *units = set->scope->units;
     set->read_ms = os_now_ms();
     for (size_t i = 0; i < set->size; i++) {
+        rest_in_window(set, i);
         set_ask_ahead(set, i);
         if (set->dropped[i])
             continue;
@@ -136,7 +153,7 @@ static void read_words(struct set *set, uint32_t held)
 /* The readings that began at set->read_ms are over, or have been repeated. */
 static void look_at_clock(struct set *set, uint32_t start_ms)
 {
-    set->late |= os_now_ms() - set->read_ms >= certifier_window_ms;
+    set->late |= window.broken || os_now_ms() - set->read_ms >= certifier_window_ms;
     set->read_ms = start_ms;
 }
 
@@ -202,6 +219,7 @@ static bool scan_slots(struct set *set)
     for (size_t e = 0; e < MEMBERS_AHEAD; e++)
         scan.edges[e] = set->scope->indices; /* nobody's */
     for (size_t i = 0; i < set->size; i++) {
+        rest_in_window(set, i);
         set_ask_ahead(set, i);
         if (unlikely(i % CLOCK_EVERY == 0) && os_now_ms() - set->read_ms >= certifier_window_ms / 2)
             repeat_words(set);
@@ -243,6 +261,7 @@ static void take_back_edges(struct set *set)
 static void balance(struct set *set)
 {
     for (size_t i = 0; i < set->size; i++) {
+        rest_in_window(set, i);
         if (!set->dropped[i] && set->scope->units[set->indices[i]] != UNITS_NONE)
             drop(set, (uint32_t)i);
     }
@@ -285,6 +304,7 @@ static bool drop_changed(struct set *set)
     set->with_cell_count = 0;
     set->finalize_due = false;
     for (size_t i = 0; i < set->size; i++) {
+        rest_in_window(set, i);
         set_ask_ahead(set, i);
         if (set->dropped[i])
             continue;
@@ -342,6 +362,30 @@ static void decide_cells(struct set *set, bool proved)
     lock_release(&weak_lock);
 }
 
+/* In it no page of objects is purged, so that no version goes back. */
+static void open_window(void)
+{
+    lock_acquire(&retired_window);
+    window.open = true;
+    window.broken = false;
+}
+
+static void close_window(void)
+{
+    window.open = false;
+    lock_release(&retired_window);
+}
+
+/* Pages may have been purged before the child had its locks back: what was read proves nothing there. */
+void certifier_fork_child(bool cut)
+{
+    window.open = window.open && !cut;
+    if (!window.open)
+        return;
+    lock_acquire(&retired_window);
+    window.broken = true;
+}
+
 static bool certify_locked(struct set *set, uint32_t held)
 {
     set->late = false;
@@ -366,9 +410,9 @@ bool certifier_run(struct set *set, uint32_t held)
     bool done;
     unsigned windows = 0;
     do {
-        lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
+        open_window();
         done = certify_locked(set, held);
-        lock_release(&retired_window);
+        close_window();
         carry_close(&set->carries);
         if (!done && set->late) /* what has died meanwhile goes, and its blocks are read anew */
             finder_drain(NULL);

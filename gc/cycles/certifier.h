@@ -76,4 +76,6 @@ ARCA_INLINE bool set_has(const struct set *set, const void *object)
  * held: units of each member that the collector has itself.  False without memory: nothing is proved. */
 bool certifier_run(struct set *set, uint32_t held);
 
+void certifier_fork_child(bool cut); /* cut: it ran in another thread */
+
 #endif

@@ -8,14 +8,18 @@
 #include "gc/cycles/events.h"
 #include "gc/cycles/finder.h"
 #include "gc/cycles/teardown.h"
+#include "gc/objects/fiber.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
 #include "gc/objects/weak.h"
 
-#include <time.h>
-
 /* In a larger heap than this generation 0 may grow in proportion. */
 #define SMALL_HEAP 70000
+
+/* The limbo is emptied again while so much comes into it meanwhile; the deaths of a thread that does nothing else but die
+ * bring half of it back. */
+#define DRAIN_FEW 4096
+#define DRAIN_ROUNDS 16
 
 /* A birth in so many sleeps while the backlog is full, more often the fuller it is: seldom enough for the ten-thousandth
  * slowest birth, short enough for the slowest. */
@@ -28,13 +32,6 @@
 static struct lock limits_lock;
 
 struct collector collector = { .enabled = true };
-
-static uint64_t now_microseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /* ---- one collection ------------------------------------------------------------------------------------ */
 
@@ -177,8 +174,11 @@ void collector_activate(void)
     fence_seq(); /* what dies from here on sees it, or is seen dead */
 }
 
+/* While much is left deaths shall see that there is something to help with. */
 void collector_deactivate(void)
 {
+    for (unsigned round = 0; round < DRAIN_ROUNDS && finder_drain(NULL) > DRAIN_FEW; round++)
+        ;
     store_seq(&limbo_active, 0u);
     finder_drain(NULL);
 }
@@ -186,14 +186,14 @@ void collector_deactivate(void)
 long collector_collect(unsigned generation)
 {
     struct outcome outcome = { .failed = false };
-    uint64_t start = now_microseconds();
+    uint64_t start = os_now_us() - fiber_rested_us();
     int64_t blocks = load_rlx(&watch_blocks);
     PROBE1(collect_begin, generation);
     events_call(&(struct arca_gc_event){ .start = true, .generation = (int)generation });
     collector_activate();
     collect_active(generation, &outcome);
     collector_deactivate();
-    uint64_t microseconds = now_microseconds() - start;
+    uint64_t microseconds = os_now_us() - fiber_rested_us() - start;
     note(generation, &outcome, microseconds);
     count_from(blocks - (int64_t)outcome.collected); /* what was born meanwhile is young */
     PROBE2(collect_end, generation, outcome.collected);
@@ -325,16 +325,17 @@ static void collector_wait(void)
     os_pause(WAIT_MICROSECONDS);
 }
 
-/* A collection of another thread that a fork caught half way is forgotten, with what it was freeing. */
-static void collector_fork_child(void)
+/* A collection that a fork cut is forgotten, with what it was freeing. */
+static void collector_fork_child(bool cut)
 {
-    if (!keeper_is_working()) {
+    if (cut) {
         store_rlx(&limbo_active, 0u);
+        store_rlx(&weak_certifying, 0u);
         if (lost != NULL)
             teardown_fork_child(lost);
         lost = NULL;
     }
-    store_rlx(&weak_certifying, 0u);
+    certifier_fork_child(cut);
     lock_reset(&weak_lock);
     lock_reset(&limits_lock);
     events_fork_child();

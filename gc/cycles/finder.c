@@ -2,6 +2,7 @@
 #include "gc/cycles/finder.h"
 
 #include "gc/cycles/carry.h"
+#include "gc/objects/fiber.h"
 #include "gc/objects/limbo.h"
 
 /* Units and objects lie anywhere: each is asked for so many steps before it is used. */
@@ -37,8 +38,9 @@ ARCA_INLINE uint32_t index_ahead(struct finder *finder, uint32_t index)
     return before;
 }
 
-void finder_drain(struct scope *scope)
+size_t finder_drain(struct scope *scope)
 {
+    size_t drained = 0;
     for (void *object = limbo_drain(), *next; object != NULL; object = next) {
         uint32_t index = scope != NULL ? scope_index(scope, object) : NO_INDEX;
         next = limbo_next(object);
@@ -48,15 +50,20 @@ void finder_drain(struct scope *scope)
             scope->bits[index / 64].waiting &= ~index_bit(index);
         }
         object_free(object);
+        drained++;
+        if (scope == NULL) /* else there was time for it a moment ago, and as much would come meanwhile */
+            fiber_rest_sometimes(drained);
     }
+    return drained;
 }
 
 /* Between two objects. */
-ARCA_INLINE void drain_sometimes(struct finder *finder)
+ARCA_INLINE void pause_sometimes(struct finder *finder)
 {
     if (likely(finder->looked < DRAIN_EVERY))
         return;
     finder->looked = 0;
+    fiber_rest();
     finder_drain(finder->scope);
 }
 
@@ -104,7 +111,7 @@ static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t 
     scope->bits[(first + from) / 64].found = found;
     scope->tracked += bits_count(found);
     finder->looked += to - from;
-    drain_sometimes(finder);
+    pause_sometimes(finder);
     return alive;
 }
 
@@ -126,6 +133,7 @@ static void count(struct finder *finder)
         struct span *span = finder->scope->spans[s];
         count_span(finder, span, first);
         first += span_indices(span);
+        fiber_rest();
     }
     for (unsigned i = 0; i < AHEAD; i++)
         carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, finder->scope->indices));
@@ -152,6 +160,7 @@ static void mark_roots(struct finder *finder)
                 wait(finder, index);
             }
         }
+        fiber_rest_sometimes(base / 64);
     }
 }
 
@@ -240,7 +249,7 @@ static void mark_blocks(struct finder *finder, const struct span *span, uint32_t
         for (; waiting != 0; waiting &= waiting - 1)
             mark_object_ahead(finder, span_block(span, from + bits_lowest(waiting)));
     }
-    drain_sometimes(finder);
+    pause_sometimes(finder);
 }
 
 static void look_at_first(struct finder *finder)
@@ -252,7 +261,7 @@ static void look_at_first(struct finder *finder)
     finder->looked++;
     if (type != NULL)
         type_visit(type, object, stack_slot, finder);
-    drain_sometimes(finder);
+    pause_sometimes(finder);
 }
 
 static void look_later(struct finder *finder, void *object)
@@ -295,6 +304,7 @@ static void mark_pass(struct finder *finder)
                 mark_blocks_deep(finder, span, from, bits);
             mark_blocks(finder, span, from, bits);
         }
+        fiber_rest();
     }
     for (unsigned i = 0; i < AHEAD; i++)
         mark_object_ahead(finder, NULL);

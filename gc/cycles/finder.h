@@ -13,10 +13,10 @@
 bool finder_run(struct scope *scope);
 
 /* Objects between two looks at the limbo. */
-#define DRAIN_EVERY 4096
+#define DRAIN_EVERY 1024
 
 /* Blocks that died are kept readable while a collection lasts; freed here, between two objects.  scope: while something
- * is being found, so that the blocks' next lives are not of this collection; else NULL. */
-void finder_drain(struct scope *scope);
+ * is being found, so that the blocks' next lives are not of this collection; else NULL.  Returns how many. */
+size_t finder_drain(struct scope *scope);
 
 #endif

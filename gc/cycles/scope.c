@@ -2,8 +2,13 @@
 #include "gc/cycles/scope.h"
 
 #include "gc/cycles/carry.h"
+#include "gc/objects/fiber.h"
 
 #include <string.h>
+
+/* Spans, and bytes of a table, between two places to rest. */
+#define REST_SPANS 64
+#define REST_BYTES ((size_t)1 << 16)
 
 /* Where there is no span. */
 static struct scope_slice empty_region[REGION_SLICES];
@@ -42,6 +47,8 @@ static void visit_span(struct span *span, void *context)
         scope->indices += indices;
     else
         scope->incomplete = true;
+    if (scope->count % REST_SPANS == 0)
+        fiber_rest();
 }
 
 static uint32_t region_of(uintptr_t address)
@@ -100,8 +107,19 @@ static bool enter_spans(struct scope *scope)
         if (!enter_span(scope, scope->spans[i], index))
             return false;
         index += span_indices(scope->spans[i]);
+        if (i % REST_SPANS == 0)
+            fiber_rest();
     }
     return true;
+}
+
+static void clear_units(struct scope *scope)
+{
+    size_t bytes = (size_t)scope->indices + 1;
+    for (size_t first = 0; first < bytes; first += REST_BYTES) {
+        memset(scope->units + first, UNITS_NONE, bytes - first < REST_BYTES ? bytes - first : REST_BYTES);
+        fiber_rest();
+    }
 }
 
 bool scope_open(struct scope *scope, unsigned generation)
@@ -115,7 +133,7 @@ bool scope_open(struct scope *scope, unsigned generation)
         scope_close(scope);
         return false;
     }
-    memset(scope->units, UNITS_NONE, (size_t)scope->indices + 1);
+    clear_units(scope);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"
+#include "gc/objects/fiber.h"
 
 static bool finalize_due(const void *object)
 {
@@ -29,11 +30,13 @@ bool teardown_finalize(struct set *set)
         }
         if (i % DRAIN_EVERY == 0)
             finder_drain(NULL);
+        fiber_rest_sometimes(i);
     }
     bool proved = certifier_run(set, 1);
     for (size_t i = 0; i < set->size; i++) {
         if (held[i] && (set->dropped[i] || !proved))
             arca_release(set->objects[i]);
+        fiber_rest_sometimes(i);
     }
     arca_free(held);
     return proved;
@@ -50,6 +53,7 @@ void teardown_call_back(struct set *set)
             arca_release(weak);
         }
         arca_release(cell);
+        fiber_rest_sometimes(set->cell_count);
     }
 }
 
@@ -106,6 +110,7 @@ size_t teardown_free(struct set *set)
         }
         if (unlikely(i % DRAIN_EVERY == 0))
             finder_drain(NULL);
+        fiber_rest_sometimes(i);
     }
     object_batch_end(&batch);
     return set->members;

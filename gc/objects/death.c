@@ -5,8 +5,12 @@
 #include "front/objects.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"
+#include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
 #include "gc/objects/type.h"
+
+/* Deaths of a thread into the limbo between two looks whether a collection needs help to come to its end. */
+#define HELP_EVERY 4096
 
 static ARCA_TLS struct {
     void *pending; /* dead, waiting; the last one first */
@@ -90,13 +94,21 @@ static bool finalize(void *object, arca_type *type, struct cell **late)
     return true;
 }
 
+static void keep_readable(void *object)
+{
+    static ARCA_TLS uint32_t kept;
+    limbo_push(object);
+    if (++kept % HELP_EVERY == 0)
+        keeper_help();
+}
+
 static void free_block(void *object)
 {
     uint64_t word = load_rlx(word_of(object));
     if (word & WORD_FINALIZED)
         store_rlx(word_of(object), word & ~(uint64_t)WORD_LOW);
     if (unlikely(limbo_is_active()))
-        limbo_push(object);
+        keep_readable(object);
     else if (unlikely(debug_is_on()))
         debug_free_late(object);
     else

@@ -7,6 +7,7 @@
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/fiber.h"
 #include "gc/objects/type.h"
 #include "heap/retired.h"
 #include "heap/watch.h"
@@ -19,12 +20,16 @@
 #define GATHER_MS 10
 #define RETRY_MS 1000
 #define PRIORITY 5 /* nicer than the program */
+/* Births that have to do the work do it in parts, and leave their threads as much time in between. */
+#define PART_MICROSECONDS 250
+#define RETURN_AT_ONCE 64
 
 _Atomic uint32_t keeper_state = KEEPER_OFF;
 
 static const struct keeper_work *registered;
 static struct lock start_lock, work_lock;
 static uint32_t next_try_ms;
+static _Atomic uint64_t next_part_us; /* not before; 0 when nothing rests */
 static ARCA_TLS bool working;
 
 void keeper_set_work(const struct keeper_work *work)
@@ -44,19 +49,49 @@ static void release_retired(void)
     if (list == NULL)
         return;
     epoch_wait();
-    for (struct span *span = list; span != NULL; span = span->next) {
-        arca_free(load_rlx(&span->side));
-        store_rlx(&span->side, NULL);
+    while (list != NULL) {
+        struct span *first = list, *last = NULL;
+        for (unsigned i = 0; i < RETURN_AT_ONCE && list != NULL; i++) {
+            arca_free(load_rlx(&list->side));
+            store_rlx(&list->side, NULL);
+            last = list;
+            list = list->next;
+        }
+        last->next = NULL;
+        object_return_retired(first);
+        fiber_rest();
     }
-    object_return_retired(list);
+}
+
+static void do_work(void)
+{
+    release_retired();
+    if (registered != NULL)
+        registered->work();
+}
+
+/* What rests is ended first. */
+static void end_fiber(void)
+{
+    if (fiber_is_resting())
+        fiber_run(NULL, FIBER_TO_THE_END);
+    store_rlx(&next_part_us, 0u);
 }
 
 static void work_locked(void)
 {
     working = true;
-    release_retired();
-    if (registered != NULL)
-        registered->work();
+    end_fiber();
+    do_work();
+    working = false;
+    lock_release(&work_lock);
+}
+
+static void work_part_locked(void)
+{
+    working = true;
+    bool done = fiber_run(do_work, PART_MICROSECONDS);
+    store_rlx(&next_part_us, done ? 0u : os_now_us() + PART_MICROSECONDS);
     working = false;
     lock_release(&work_lock);
 }
@@ -67,6 +102,7 @@ bool keeper_exclusively(void (*job)(void *context), void *context)
         return false;
     lock_acquire(&work_lock);
     working = true;
+    end_fiber();
     job(context);
     release_retired();
     working = false;
@@ -127,37 +163,68 @@ static void start_locked(void)
         and_rlx(&watch_call, ~WATCH_CALL_START);
 }
 
+/* Something rests whose thread has had its time, or memory is short and it has to do without. */
+static bool part_is_due(bool pressed)
+{
+    uint64_t next_us = load_rlx(&next_part_us);
+    return next_us != 0 && (pressed || os_now_us() >= next_us);
+}
+
+/* False when another thread is at it. */
+static bool work_without_thread(bool pressed)
+{
+    static _Atomic uint32_t seen;
+    uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
+    bool resting = load_rlx(&next_part_us) != 0;
+    if (resting ? !part_is_due(pressed) : bell == load_rlx(&seen))
+        return true;
+    if (!lock_try(&work_lock))
+        return false;
+    if (!resting)
+        store_rlx(&seen, bell);
+    work_part_locked();
+    return true;
+}
+
 void keeper_poke_slow(void)
 {
     if (working)
         return;
+    uint32_t call = load_rlx(&watch_call);
+    bool pressed = call & WATCH_CALL_WAIT, outrun = pressed;
     bool inside = epoch_inside(); /* the program's own section: a grace period would wait for us */
-    if ((load_rlx(&watch_call) & WATCH_CALL_WAIT) && !inside && registered != NULL)
-        registered->wait();
-    if (!(load_rlx(&watch_call) & WATCH_CALL_START))
-        return;
-    if (lock_try(&start_lock)) {
+    if ((call & WATCH_CALL_START) && lock_try(&start_lock)) {
         start_locked();
         lock_release(&start_lock);
     }
-    static _Atomic uint32_t seen;
-    uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
-    if (load_rlx(&keeper_state) == KEEPER_NONE && !inside && bell != load_rlx(&seen) && lock_try(&work_lock)) {
-        store_rlx(&seen, bell);
-        work_locked();
-    }
+    if (load_rlx(&keeper_state) == KEEPER_NONE && !inside)
+        outrun = !work_without_thread(pressed) && pressed;
+    if (outrun && !inside && registered != NULL)
+        registered->wait();
 }
 
+void keeper_help(void)
+{
+    if (load_rlx(&next_part_us) != 0 && !working && !epoch_inside())
+        work_without_thread(true);
+}
+
+/* What another thread was doing is half done for ever; what rests is whole. */
 static void fork_child(void)
 {
+    bool cut = !working && !lock_try(&work_lock);
     lock_reset(&start_lock);
+    if (cut)
+        fiber_forget();
     if (!working) /* else the one who forked goes on with it */
         lock_reset(&work_lock);
+    if (!fiber_is_resting())
+        store_rlx(&next_part_us, 0u);
     type_fork_child();
     cell_fork_child();
     debug_fork_child();
     if (registered != NULL)
-        registered->fork_child();
+        registered->fork_child(cut);
     store_rlx(&keeper_state, (uint32_t)KEEPER_OFF);
     store_rlx(&watch_asked, false);
     store_rlx(&watch_call, WATCH_CALL_START);

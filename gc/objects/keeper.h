@@ -5,7 +5,8 @@
  *   state     meaning                                          left by
  *   OFF       no thread                                        the next birth
  *   RUNNING   it sleeps until the bell rings                   fork
- *   NONE      there is none, by option or for lack of memory   a birth, a second later; births do its work meanwhile
+ *   NONE      there is none, by option or for lack of memory   a birth, a second later; births do its work meanwhile,
+ *                                                              in parts (fiber.h)
  */
 #ifndef ARCA_GC_KEEPER_H
 #define ARCA_GC_KEEPER_H
@@ -27,12 +28,15 @@ ARCA_INLINE void keeper_poke(void)
         keeper_poke_slow();
 }
 
+/* At some deaths: what they leave behind waits for the end of work that rests, and there may be no more births. */
+void keeper_help(void);
+
 /* What the collector does, a floor higher: once, before the first birth. */
 struct keeper_work {
     void (*work)(void);      /* after each ring of the bell, in the thread or in a birth */
     void (*wait)(void);      /* in a birth, with WATCH_CALL_WAIT */
     uint32_t (*pause_ms)(void); /* after it, when nothing rings; OS_FOREVER: nothing is planned */
-    void (*fork_child)(void);
+    void (*fork_child)(bool cut); /* cut: another thread was at work */
 };
 void keeper_set_work(const struct keeper_work *work);
 

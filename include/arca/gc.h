@@ -9,7 +9,8 @@
  * it resurrected lives on, weak callbacks run, slots are cleared, destroy runs, the memory is free.
  *
  * Every function may be called from any thread, but those that collect not inside a section of liburcu's flavour bp.
- * finalize, destroy and callbacks of collected objects run in the thread that collects.
+ * finalize, destroy and callbacks of collected objects run in the thread that collects: with collector=inline in any that
+ * makes or releases objects, on a stack of one megabyte.
  */
 #ifndef ARCA_GC_H
 #define ARCA_GC_H
@@ -27,7 +28,7 @@ ARCA_API void arca_gc_enable(void);
 ARCA_API void arca_gc_disable(void);
 ARCA_API bool arca_gc_is_enabled(void);
 
-/* Collects the generation and all younger ones, in the calling thread, and returns how many objects were freed.  All
+/* Collects the generation and all younger ones, in the calling thread, and returns how many objects it freed.  All
  * garbage of these generations that was garbage before the call is.  0 at once when called from a finalize, destroy or
  * callback of a collection; -1 with EINVAL for a generation there is not, with ENOMEM when memory was short: then some
  * may be left. */

@@ -19,7 +19,7 @@ struct os_range {
 };
 
 /* Zeroed private memory, aligned to align (a power of two); NULL when there is none. */
-void *os_map(size_t bytes, size_t align);
+void *os_map(size_t bytes, size_t align) ARCA_SHARED(os_map);
 /* Where the kernel refuses, the addresses are lost, and the pages go back. */
 void os_unmap(void *address, size_t bytes);
 
@@ -37,7 +37,7 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count);
 void os_set_lazy(bool lazy);
 
 /* Nobody may touch the pages, or everybody may read and write them again.  False: nothing changed. */
-bool os_protect(void *address, size_t bytes, bool accessible);
+bool os_protect(void *address, size_t bytes, bool accessible) ARCA_SHARED(os_protect);
 
 /* Faults the pages in, several per trap; a failure is harmless. */
 void os_populate(void *address, size_t bytes);
@@ -61,8 +61,11 @@ uint32_t os_now_ms(void) ARCA_SHARED(os_now_ms);
 /* The same without the wrap. */
 uint64_t os_clock_ms(void) ARCA_SHARED(os_clock_ms);
 
+/* Microseconds of the precise one. */
+uint64_t os_now_us(void) ARCA_SHARED(os_now_us);
+
 /* Microseconds of the processor that the calling thread has had. */
-uint64_t os_thread_time_us(void);
+uint64_t os_thread_time_us(void) ARCA_SHARED(os_thread_time_us);
 
 /* Makes every other running thread of the process execute a full barrier.  False where the kernel
  * has none; then nobody may rely on it. */

@@ -300,6 +300,13 @@ uint32_t os_now_ms(void)
     return (uint32_t)os_clock_ms();
 }
 
+uint64_t os_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
 bool os_barrier_register(void)
 {
     int saved = errno;

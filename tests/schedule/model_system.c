@@ -4,6 +4,7 @@
 #include "base/os.h"
 #include "front/pressure.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/fiber.h"
 
 #include <string.h>
 #include <time.h>
@@ -126,12 +127,39 @@ void os_pause(uint32_t microseconds)
     (void)microseconds;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *now)
+uint64_t os_now_us(void)
 {
-    (void)clock;
-    *now = (struct timespec){ .tv_sec = 0 };
     return 0;
 }
+
+/* ---- work in parts: here it is done at once --------------------------------------------------------------------- */
+
+bool fiber_run(void (*work)(void), uint64_t microseconds)
+{
+    (void)microseconds;
+    work();
+    return true;
+}
+
+bool fiber_is_resting(void)
+{
+    return false;
+}
+
+void fiber_rest(void)
+{
+}
+
+uint64_t fiber_rested_us(void)
+{
+    return 0;
+}
+
+void fiber_forget(void)
+{
+}
+
+/* ---- the rest --------------------------------------------------------------------------------------------------- */
 
 bool os_process_is_ours(void)
 {

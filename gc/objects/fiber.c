@@ -1,0 +1,161 @@
+/* The stack, and switching to it. */
+#include "gc/objects/fiber.h"
+
+#include "base/os.h"
+#include "base/poison.h"
+
+#include <signal.h>
+#include <ucontext.h>
+
+/* The program's finalizers and callbacks run on it.  Only what is used of it takes memory. */
+#define STACK_BYTES ((size_t)1 << 20)
+#define GUARD_BYTES ((size_t)1 << 16)
+
+static struct {
+    char *stack; /* NULL: there was no need for one yet */
+    void (*work)(void);
+    bool begun, running;
+    uint64_t rested_us;
+    uint64_t end; /* of the part that runs */
+    ucontext_t caller, self;
+} fiber;
+
+/* ---- sanitizers are told which stack is in use ------------------------------------------------------------------ */
+
+#if defined(__SANITIZE_THREAD__)
+#define TELL_THREADS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TELL_THREADS 1
+#endif
+#endif
+
+#ifdef TELL_THREADS
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+#endif
+#ifdef POISON_ON
+void __sanitizer_start_switch_fiber(void **saved, const void *bottom, size_t bytes);
+void __sanitizer_finish_switch_fiber(void *saved, const void **old_bottom, size_t *old_bytes);
+#endif
+
+#if defined(TELL_THREADS) || defined(POISON_ON)
+static struct {
+    void *caller, *self;
+    const void *caller_bottom;
+    size_t caller_bytes;
+} told;
+#endif
+
+static void tell_entering(void)
+{
+#ifdef TELL_THREADS
+    told.caller = __tsan_get_current_fiber();
+    if (told.self == NULL)
+        told.self = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(told.self, 0);
+#endif
+#ifdef POISON_ON
+    __sanitizer_start_switch_fiber(&told.caller, fiber.stack, STACK_BYTES);
+#endif
+}
+
+static void tell_entered(void)
+{
+#ifdef POISON_ON
+    __sanitizer_finish_switch_fiber(told.self, &told.caller_bottom, &told.caller_bytes);
+#endif
+}
+
+static void tell_leaving(void)
+{
+#ifdef TELL_THREADS
+    __tsan_switch_to_fiber(told.caller, 0);
+#endif
+#ifdef POISON_ON
+    __sanitizer_start_switch_fiber(fiber.begun ? &told.self : NULL, told.caller_bottom, told.caller_bytes);
+#endif
+}
+
+static void tell_left(void)
+{
+#ifdef POISON_ON
+    __sanitizer_finish_switch_fiber(told.caller, NULL, NULL);
+    if (!fiber.begun)
+        told.self = NULL;
+#endif
+}
+
+/* ---- the fiber ---------------------------------------------------------------------------------------------------- */
+
+static void fiber_main(void)
+{
+    tell_entered();
+    fiber.work();
+    fiber.begun = false;
+    tell_leaving();
+    setcontext(&fiber.caller);
+}
+
+static bool begin(void (*work)(void))
+{
+    if (fiber.stack == NULL) {
+        char *mapping = os_map(GUARD_BYTES + STACK_BYTES, GUARD_BYTES);
+        if (mapping == NULL)
+            return false;
+        os_protect(mapping, GUARD_BYTES, false);
+        fiber.stack = mapping + GUARD_BYTES;
+    }
+    getcontext(&fiber.self);
+    fiber.self.uc_stack.ss_sp = fiber.stack;
+    fiber.self.uc_stack.ss_size = STACK_BYTES;
+    fiber.self.uc_link = NULL;
+    makecontext(&fiber.self, fiber_main, 0);
+    fiber.work = work;
+    fiber.begun = true;
+    return true;
+}
+
+bool fiber_run(void (*work)(void), uint64_t microseconds)
+{
+    if (!fiber.begun && !begin(work)) {
+        work();
+        return true;
+    }
+    fiber.end = microseconds == FIBER_TO_THE_END ? FIBER_TO_THE_END : os_thread_time_us() + microseconds;
+    fiber.running = true;
+    pthread_sigmask(SIG_SETMASK, NULL, &fiber.self.uc_sigmask); /* of the thread that goes on, not of the one that began */
+    tell_entering();
+    swapcontext(&fiber.caller, &fiber.self);
+    tell_left();
+    fiber.running = false;
+    return !fiber.begun;
+}
+
+bool fiber_is_resting(void)
+{
+    return fiber.begun && !fiber.running;
+}
+
+void fiber_rest(void)
+{
+    if (!fiber.running || fiber.end == FIBER_TO_THE_END || os_thread_time_us() < fiber.end)
+        return;
+    uint64_t before_us = os_now_us();
+    tell_leaving();
+    swapcontext(&fiber.self, &fiber.caller);
+    tell_entered();
+    fiber.rested_us += os_now_us() - before_us;
+}
+
+uint64_t fiber_rested_us(void)
+{
+    return fiber.rested_us;
+}
+
+void fiber_forget(void)
+{
+    fiber.begun = false;
+    fiber.running = false;
+}

@@ -1,0 +1,230 @@
+/* Collections in parts, by the births of threads that have no collector beside them. */
+#include "graph.h"
+
+#include "base/options.h"
+#include "base/os.h"
+#include "gc/objects/fiber.h"
+#include "gc/objects/keeper.h"
+#include "gc/objects/limbo.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Enough for a full collection to take many parts. */
+#define MANY STEPS((size_t)300000)
+
+static void work_inline(void)
+{
+    arca_free(arca_malloc(1)); /* the options are read */
+    options.collector = COLLECTOR_INLINE;
+}
+
+/* Only what the test asks for is collected: no birth reaches the thresholds. */
+static void work_inline_when_asked(void)
+{
+    work_inline();
+    arca_gc_set_threshold((const unsigned[]){ 1u << 30, 10, 10 });
+}
+
+/* A birth of something that no cycle holds. */
+static void give_birth(void)
+{
+    arca_release(node_new());
+}
+
+/* The next birth begins with a full collection. */
+static void ask_for_a_collection(void)
+{
+    store_rlx(&watch_wanted, true);
+    watch_ring();
+}
+
+/* Until a collection rests that was asked for. */
+static void begin_collection(void)
+{
+    ask_for_a_collection();
+    for (unsigned births = 0; births < 1000 && !fiber_is_resting(); births++)
+        give_birth();
+    REQUIRE(fiber_is_resting());
+    CHECK_EQ(load_rlx(&keeper_state), KEEPER_NONE);
+    CHECK(limbo_is_active());
+}
+
+static void give_births_until_it_ends(void)
+{
+    for (size_t births = 0; births < MANY * 1000 && fiber_is_resting(); births++)
+        give_birth();
+    CHECK(!fiber_is_resting());
+    CHECK(!limbo_is_active());
+}
+
+TEST(inline, births_do_it_in_parts)
+{
+    work_inline_when_asked();
+    struct node *kept = ring_new(MANY);
+    litter(MANY / 10, 10);
+    begin_collection();
+    unsigned parts = 1;
+    for (bool rested = true; rested; parts++) {
+        uint64_t next = os_now_us() + 250;
+        while (os_now_us() < next) /* births leave the thread as much time in between */
+            ;
+        give_birth();
+        rested = fiber_is_resting();
+    }
+    CHECK(parts > 5);
+    CHECK_EQ(nodes_alive(), MANY);
+    arca_release(kept);
+    CHECK_EQ(arca_gc_collect(2), MANY);
+}
+
+TEST(inline, a_call_ends_it_and_is_exact)
+{
+    work_inline_when_asked();
+    struct node *kept = ring_new(MANY);
+    begin_collection();
+    arca_release(kept); /* perhaps after it was looked at: then what rests does not find it */
+    CHECK(arca_gc_collect(2) >= 0);
+    CHECK(!fiber_is_resting());
+    CHECK_EQ(nodes_alive(), 0);
+}
+
+static struct node *chain_new(size_t count)
+{
+    struct node *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct node *node = node_new();
+        if (first != NULL)
+            arca_slot_put(&node->slots[0], first);
+        first = node;
+    }
+    return first;
+}
+
+/* What dies meanwhile waits for its end, and there may be no more births. */
+TEST(inline, deaths_end_it_too)
+{
+    work_inline_when_asked();
+    struct node *kept = ring_new(MANY / 10);
+    begin_collection();
+    store_rlx(&watch_call, 0u); /* births pass by */
+    for (unsigned chains = 0; chains < 10000 && limbo_is_active(); chains++)
+        arca_release(chain_new(10000));
+    CHECK(!limbo_is_active());
+    arca_release(kept);
+    CHECK_EQ(arca_gc_collect(2), MANY / 10);
+}
+
+static void end_it_in_a_child(unsigned births)
+{
+    size_t alive = nodes_alive();
+    fflush(NULL);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        unsigned failed = harness_end();
+        REQUIRE(fiber_is_resting());
+        for (unsigned i = 0; i < births; i++)
+            give_birth();
+        give_births_until_it_ends();
+        CHECK(arca_gc_collect(2) >= 0);
+        CHECK(nodes_alive() == MANY && nodes_alive() <= alive);
+        _exit(harness_end() == failed ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+}
+
+/* At every sixteenth rest: it goes on in the child, whole, and in the parent. */
+TEST(inline, a_fork_between_two_parts)
+{
+    if (SANITIZED)
+        SKIP("the sanitizers' own locks do not survive the fork");
+    work_inline_when_asked();
+    struct node *kept = ring_new(MANY);
+    litter(MANY / 10, 10);
+    begin_collection();
+    for (unsigned i = 0; fiber_is_resting(); i++) {
+        if (i % 16 == 0)
+            end_it_in_a_child(i % 3);
+        give_birth();
+    }
+    CHECK_EQ(nodes_alive(), MANY);
+    arca_release(kept);
+    CHECK_EQ(arca_gc_collect(2), MANY);
+}
+
+static void *go_on_with_it(void *unused)
+{
+    for (unsigned i = 0; i < STEPS(20000); i++) {
+        litter(10, 3);
+        if (i % 64 == 0)
+            ask_for_a_collection();
+    }
+    return unused;
+}
+
+TEST(inline, several_threads_go_on_with_one)
+{
+    work_inline();
+    struct node *kept = ring_new(MANY);
+    pthread_t threads[3];
+    for (unsigned t = 0; t < 3; t++)
+        threads[t] = start_thread(go_on_with_it, NULL);
+    for (unsigned t = 0; t < 3; t++)
+        pthread_join(threads[t], NULL);
+    CHECK(stats_now().generations[0].collections + stats_now().generations[2].collections > 2);
+    arca_gc_collect(2);
+    CHECK_EQ(nodes_alive(), MANY);
+    arca_release(kept);
+    CHECK_EQ(arca_gc_collect(2), MANY);
+}
+
+/* ---- what runs on the fiber's stack ------------------------------------------------------------------------------ */
+
+static struct node *saved;
+static unsigned finalized, rests_seen;
+
+static void rise_once(void *object)
+{
+    if (finalized++ == 0)
+        saved = arca_retain(object);
+    give_birth();                      /* births of its own do not go on with the collection that it is part of */
+    CHECK_EQ(arca_gc_collect(2), 0);
+    rests_seen += fiber_is_resting();
+    for (size_t i = 0; i < 64; i++) /* time passes */
+        give_birth();
+}
+
+TEST(inline, finalizers_and_weak_references)
+{
+    static arca_type type = NODE_TYPE("rising", .finalize = rise_once);
+    work_inline_when_asked();
+    arca_weak *weak = NULL;
+    for (unsigned i = 0; i < STEPS(5000); i++) {
+        struct node *ring = ring_of(&type, 4);
+        if (i == 17)
+            weak = arca_weak_bind(ring, NULL, NULL);
+        arca_release(ring);
+    }
+    begin_collection();
+    while (fiber_is_resting()) {
+        struct node *got = arca_weak_upgrade(weak);
+        if (got != NULL)
+            node_check(got);
+        arca_release(got);
+        give_birth();
+    }
+    CHECK_EQ(rests_seen, 0);
+    REQUIRE(saved != NULL);
+    node_check(saved);
+    arca_release(saved);
+    while (arca_gc_collect(2) != 0)
+        ;
+    CHECK_EQ(finalized, 4 * STEPS(5000));
+    CHECK_EQ(nodes_alive(), 0);
+    CHECK(arca_weak_upgrade(weak) == NULL);
+    arca_release(weak);
+}
