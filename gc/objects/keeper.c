@@ -20,8 +20,10 @@
 #define GATHER_MS 10
 #define RETRY_MS 1000
 #define PRIORITY 5 /* nicer than the program */
-/* Births that have to do the work do it in parts, and leave their threads as much time in between. */
+/* Births that have to do the work do it in parts, and leave their threads some time in between: so little that one
+ * thread does not make garbage faster than it collects it. */
 #define PART_MICROSECONDS 250
+#define GAP_MICROSECONDS 125
 #define RETURN_AT_ONCE 64
 
 _Atomic uint32_t keeper_state = KEEPER_OFF;
@@ -91,7 +93,7 @@ static void work_part_locked(void)
 {
     working = true;
     bool done = fiber_run(do_work, PART_MICROSECONDS);
-    store_rlx(&next_part_us, done ? 0u : os_now_us() + PART_MICROSECONDS);
+    store_rlx(&next_part_us, done ? 0u : os_now_us() + GAP_MICROSECONDS);
     working = false;
     lock_release(&work_lock);
 }

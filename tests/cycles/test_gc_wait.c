@@ -4,22 +4,59 @@
 #include "arca/gc.h"
 #include "base/options.h"
 #include "gc/cycles/collector.h"
+#include "gc/objects/keeper.h"
 #include "heap/watch.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/time.h>
+#include <time.h>
 
 struct plain {
     arca_object object;
 };
 static arca_type plain_type = { .name = "plain", .size = sizeof(struct plain) };
 
+static _Atomic bool at_work, may_end;
+
+static void work_until_the_end(void *unused)
+{
+    (void)unused;
+    atomic_store(&at_work, true);
+    while (!atomic_load(&may_end))
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+static void *work_exclusively(void *unused)
+{
+    keeper_exclusively(work_until_the_end, NULL);
+    return unused;
+}
+
+/* With no thread, and another at work all the time: births can but wait. */
+static pthread_t begin_to_work(void)
+{
+    pthread_t thread;
+    arca_free(arca_malloc(1)); /* the options are read */
+    options.collector = COLLECTOR_INLINE;
+    REQUIRE(pthread_create(&thread, NULL, work_exclusively, NULL) == 0);
+    while (!atomic_load(&at_work))
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    return thread;
+}
+
+static void end_work(pthread_t thread)
+{
+    atomic_store(&may_end, true);
+    pthread_join(thread, NULL);
+}
+
 static void wait_once(void)
 {
     uint64_t before = load_rlx(&watch_figures.waits);
-    watch_ask(); /* answered by the birth itself, after it has waited */
+    watch_ask();
     arca_release(arca_new(&plain_type));
     CHECK(load_rlx(&watch_figures.waits) > before);
 }
@@ -36,12 +73,12 @@ static void *wait_with_a_cancellation_pending(void *unused)
 
 TEST(gc_wait, a_birth_is_no_cancellation_point)
 {
-    pthread_t thread;
-    options.collector = COLLECTOR_INLINE;
+    pthread_t thread, worker = begin_to_work();
     arca_object *kept = arca_new(&plain_type);
     REQUIRE(pthread_create(&thread, NULL, wait_with_a_cancellation_pending, NULL) == 0);
     pthread_join(thread, NULL);
     CHECK(came_through);
+    end_work(worker);
     arca_release(kept);
 }
 
@@ -52,7 +89,7 @@ static void nothing(int signal)
 
 TEST(gc_wait, errno_stays_when_a_signal_ends_it)
 {
-    options.collector = COLLECTOR_INLINE;
+    pthread_t worker = begin_to_work();
     arca_object *kept = arca_new(&plain_type);
     sigaction(SIGALRM, &(struct sigaction){ .sa_handler = nothing }, NULL);
     setitimer(ITIMER_REAL, &(struct itimerval){ { .tv_usec = 100 }, { .tv_usec = 100 } }, NULL);
@@ -61,5 +98,6 @@ TEST(gc_wait, errno_stays_when_a_signal_ends_it)
         wait_once();
         CHECK_EQ(errno, EXDEV);
     }
+    end_work(worker);
     arca_release(kept);
 }

@@ -66,8 +66,8 @@ TEST(inline, births_do_it_in_parts)
     begin_collection();
     unsigned parts = 1;
     for (bool rested = true; rested; parts++) {
-        uint64_t next = os_now_us() + 250;
-        while (os_now_us() < next) /* births leave the thread as much time in between */
+        uint64_t next = os_now_us() + 125;
+        while (os_now_us() < next) /* births leave the thread half as much time in between */
             ;
         give_birth();
         rested = fiber_is_resting();
@@ -137,7 +137,7 @@ static void end_it_in_a_child(unsigned births)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
 }
 
-/* At every sixteenth rest: it goes on in the child, whole, and in the parent. */
+/* At every sixty-fourth rest: it goes on in the child, whole, and in the parent. */
 TEST(inline, a_fork_between_two_parts)
 {
     if (SANITIZED)
@@ -147,7 +147,7 @@ TEST(inline, a_fork_between_two_parts)
     litter(MANY / 10, 10);
     begin_collection();
     for (unsigned i = 0; fiber_is_resting(); i++) {
-        if (i % 16 == 0)
+        if (i % 64 == 0)
             end_it_in_a_child(i % 3);
         give_birth();
     }
