@@ -70,7 +70,7 @@ MUTANTS = [
                                                      "        bool there = load_acq(slot_word(slot)) == object;",
                                                      "        bool there = alive || load_acq(slot_word(slot)) == object;"),
                                                     WIDER_LOAD, LOAD_SCHED], ["stress_graph"]),
-    Mutant("the dead are freed at once", [("gc/objects/death.c", "    if (unlikely(limbo_is_active()))", "    if (false)")]),
+    Mutant("the dead are freed at once", [("gc/objects/death.c", "    if (unlikely(limbo_is_active()))", "    if (false && limbo_is_active())")]),
     Mutant("limbo drained inside an object", [("gc/cycles/finder.c",
                                                "    uint32_t index = scope_index(finder->scope, object);\n"
                                                "    if (index == NO_INDEX)\n        return;\n"
@@ -80,8 +80,8 @@ MUTANTS = [
                                                "    if (index == NO_INDEX)\n        return;\n"
                                                "    __builtin_prefetch(&finder->scope->units[index], 1);")]),
     Mutant("pages are purged in the window", [("gc/cycles/certifier.c",
-                                               "    lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */",
-                                               ""),
+                                               "    lock_acquire(&retired_window);\n    window.open = true;",
+                                               "    window.open = true;"),
                                               ("gc/cycles/certifier.c", "    lock_release(&retired_window);", "")]),
     Mutant("dropped members keep their edges", [("gc/cycles/certifier.c",
                                                  "    while (set->last_dropped != NO_INDEX) {",

@@ -249,6 +249,7 @@ TEST(gc_fork, births_collect_where_there_is_no_thread)
     CHECK_EQ(load_rlx(&keeper_state), KEEPER_NONE);
     CHECK(nodes_alive() < 20000);
     CHECK(stats_now().generations[0].collections != 0);
+    SKIP_SANITIZED(); /* a fiber is a thread to them */
     CHECK(in_a_child(use_the_collector));
 }
 
