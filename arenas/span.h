@@ -58,6 +58,7 @@ struct span {
     _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     bool objects;        /* of libarcagc: the first word of its blocks, free or not, is a header word */
+    bool exclusive;      /* of objects or of an explicit heap: its blocks go into bins of that heap only */
     _Atomic bool young;  /* of objects: blocks have gone to a bin since a collector took the bit back */
     /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any
      * thread reads it, and the bit of a live block's page was clear before the block was handed out. */

@@ -19,8 +19,8 @@ void *malloc_slow(size_t size);
 void free_slow(void *block);
 /* A bin is over its limit; the door is entered. */
 void free_flush(struct heap *heap, unsigned class);
-/* A block of a pool of another heap; the door is entered. */
-void free_remote(struct heap *heap, struct span *pool, struct block *block);
+/* A block of a pool of another heap, and the place of its bin; the door is entered. */
+void free_remote(struct heap *heap, struct span *pool, struct block *block, uintptr_t bin);
 
 /* True at the start of a block of this pool whose page has been carved: what was trimmed since has lost its mark. */
 ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
@@ -64,7 +64,7 @@ ARCA_INLINE bool free_small(struct page_map_leaf *leaf, void *address)
             uintptr_t mark = block_mark(block);
             block->mark = mark;
             if (unlikely(load_rlx(&pool->heap) != heap)) {
-                free_remote(heap, pool, block);
+                free_remote(heap, pool, block, bin);
                 return true;
             }
             if (unlikely(bin_push_link(bin_of_page(heap, bin), block, mark) < 0)) {

@@ -295,24 +295,15 @@ ARCA_NOINLINE static void free_remote_slow(struct span *pool, struct heap *owner
     errno = saved;
 }
 
-void free_remote(struct heap *heap, struct span *pool, struct block *block)
+void free_remote(struct heap *heap, struct span *pool, struct block *block, uintptr_t bin)
 {
     struct heap *owner = load_rlx(&pool->heap);
-    if (unlikely(heap == &heap_sentinel || owner->explicit_heap || pool->objects)) {
-        free_remote_slow(pool, owner, block);
-        return;
-    }
-    if (heap_borrow(heap, pool, block)) {
+    if (likely(!pool->exclusive) &&
+        (bin_borrow(bin_of_page(heap, bin), block) || likely(heap_send_along(heap, owner, block, pool->block_size)))) {
         door_leave(&thread_door);
         return;
     }
-    if (likely(!heap_send(heap, owner, block, pool->block_size))) {
-        door_leave(&thread_door);
-        return;
-    }
-    door_leave(&thread_door);
-    process_after_fork();
-    background_poke();
+    free_remote_slow(pool, owner, block);
 }
 
 /* A block of a pool outside the region that free_fast() looks in. */

@@ -128,6 +128,7 @@ static struct span *find_pool(struct heap *heap, unsigned class)
     if (pool != NULL) {
         pool_init(pool, class, heap->objects, zeroed);
         pool->bucket = BUCKET_NONE;
+        pool->exclusive |= heap->explicit_heap;
         if (unlikely(hardening.on) && !heap->objects && !heap->explicit_heap)
             pool_harden(pool);
         pool_publish(pool, heap);

@@ -201,19 +201,28 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block);
 void heap_put_run(struct heap *heap, struct block *first);
 /* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
-/* A block of another heap, neither explicit nor of objects: into the bin, to be reused here, while there is room.  So
- * a thread that inherits the blocks of another works with them and does not make both heaps grow. */
-ARCA_INLINE bool heap_borrow(struct heap *heap, const struct span *pool, struct block *block)
+/* A block of another heap whose pool is not exclusive: into the bin, to be reused here, while there is room, of which
+ * the sentinel has none.  So a thread that inherits the blocks of another works with them and does not make both heaps
+ * grow. */
+ARCA_INLINE bool bin_borrow(struct bin *bin, struct block *block)
 {
-    struct bin *bin = &heap->bins[pool->size_class];
     if (bin->room <= 0)
         return false;
     bin_push(bin, block);
     return true;
 }
+ARCA_INLINE bool heap_borrow(struct heap *heap, const struct span *pool, struct block *block)
+{
+    return bin_borrow(&heap->bins[pool->size_class], block);
+}
 ARCA_INLINE struct parcel *heap_parcel(struct heap *heap, const struct heap *destination)
 {
     return &heap->parcels[destination->index % PARCELS];
+}
+/* A block of another heap, not of objects: into a parcel that need not leave; else false.  The sentinel has none. */
+ARCA_INLINE bool heap_send_along(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
+{
+    return parcel_try(heap_parcel(heap, destination), &destination->remote, block, block_size);
 }
 /* Keeps count of what was sent. */
 void heap_sent(struct heap *heap, bool left);

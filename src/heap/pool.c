@@ -47,7 +47,7 @@ void pool_init(struct span *pool, unsigned class, bool objects, bool clean)
     pool->free_count = 0;
     store_rlx(&pool->used, 0u);
     pool->capacity = info->capacity;
-    pool->objects = objects;
+    pool->objects = pool->exclusive = objects;
     pool->stained = !clean;
     pool->settled = clean;
     pool->portion = 0;

@@ -36,6 +36,19 @@ void parcel_leave(struct parcel *parcel);
 /* What is in it leaves, and this one will be its last block. */
 void parcel_open(struct parcel *parcel, struct remote_list *destination, struct block *last);
 
+/* False, and nothing has changed, when something would have to leave. */
+ARCA_INLINE bool parcel_try(struct parcel *parcel, const struct remote_list *destination, struct block *block, uint32_t block_size)
+{
+    int32_t share = PARCEL_BYTES / PARCEL_BLOCKS, room = parcel->room - ((int32_t)block_size > share ? (int32_t)block_size : share);
+    if (unlikely(parcel->destination != destination) || unlikely(room <= 0))
+        return false;
+    block->link = parcel->first;
+    parcel->first = block_mark(block);
+    parcel->bytes += block_size;
+    parcel->room = room;
+    return true;
+}
+
 /* What is in it for another destination leaves first, and all when it is full; true in the second case. */
 ARCA_INLINE bool parcel_add(struct parcel *parcel, struct remote_list *destination, struct block *block, uint32_t block_size)
 {

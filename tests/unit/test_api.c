@@ -498,6 +498,19 @@ TEST(api, blocks_of_a_heap_can_be_freed_one_by_one)
     arca_heap_destroy(heap);
 }
 
+/* It dies with its heap. */
+TEST(api, a_block_of_a_heap_is_not_used_again_outside_of_it)
+{
+    arca_free(checked(arca_malloc(100)));
+    arca_heap *heap = checked(arca_heap_create());
+    void *block = checked(arca_heap_malloc(heap, 100));
+    arca_free(block);
+    for (unsigned i = 0; i < 300; i++)
+        CHECK(checked(arca_malloc(100)) != block);
+    CHECK_EQ(arca_heap_malloc(heap, 100), block);
+    arca_heap_destroy(heap);
+}
+
 TEST(api, a_realloc_keeps_a_block_in_its_heap)
 {
     keep_still();

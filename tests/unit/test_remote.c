@@ -59,6 +59,53 @@ TEST(remote, what_is_pushed_after_a_drain_waits_for_the_next)
     CHECK(b.link == 0);
 }
 
+/* ---- parcels -------------------------------------------------------------------------------------------- */
+
+static void fill(struct parcel *parcel, struct remote_list *list, struct block *blocks, unsigned count)
+{
+    CHECK(!parcel_add(parcel, list, &blocks[0], sizeof *blocks));
+    for (unsigned i = 1; i < count; i++)
+        CHECK(parcel_try(parcel, list, &blocks[i], sizeof *blocks));
+}
+
+TEST(remote, a_parcel_takes_along_what_does_not_make_it_leave)
+{
+    static struct block blocks[PARCEL_BLOCKS];
+    struct remote_list list = { .head = NULL };
+    struct parcel parcel = { .destination = NULL };
+    fill(&parcel, &list, blocks, PARCEL_BLOCKS - 1);
+    CHECK(!parcel_try(&parcel, &list, &blocks[PARCEL_BLOCKS - 1], sizeof *blocks));
+    CHECK(remote_is_empty(&list));
+    CHECK(parcel_add(&parcel, &list, &blocks[PARCEL_BLOCKS - 1], sizeof *blocks));
+    unsigned count = 0;
+    for (struct block *block = remote_drain(&list); block != NULL; block = block_next(block))
+        count++;
+    CHECK_EQ(count, PARCEL_BLOCKS);
+}
+
+TEST(remote, a_large_block_takes_more_room_in_a_parcel)
+{
+    static struct block blocks[2];
+    struct remote_list list = { .head = NULL };
+    struct parcel parcel = { .destination = NULL };
+    fill(&parcel, &list, blocks, 1);
+    CHECK(!parcel_try(&parcel, &list, &blocks[1], PARCEL_BYTES));
+    CHECK(parcel_add(&parcel, &list, &blocks[1], PARCEL_BYTES));
+}
+
+TEST(remote, a_parcel_takes_nothing_along_for_somebody_else)
+{
+    static struct block blocks[4];
+    struct remote_list list = { .head = NULL }, other = { .head = NULL };
+    struct parcel parcel = { .destination = NULL };
+    CHECK(!parcel_try(&parcel, &list, &blocks[0], sizeof *blocks)); /* nor does one that is for nobody */
+    fill(&parcel, &list, blocks, 3);
+    CHECK(!parcel_try(&parcel, &other, &blocks[3], sizeof *blocks));
+    parcel_leave(&parcel);
+    CHECK(remote_is_empty(&other));
+    CHECK(!remote_is_empty(&list));
+}
+
 /* ---- P:remote --------------------------------------------------------------------------------------------- */
 
 struct numbered {
