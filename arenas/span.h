@@ -49,12 +49,11 @@ struct span {
     _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
     uintptr_t start;
     uint64_t divider; /* the next integer above 2^64 / block_size */
-    uint32_t start_bound; /* offset * divider < start_bound only at the start of a block; 0 for a large block */
+    uint64_t start_bound; /* offset * divider < start_bound only at the start of a block; 0 for a large block */
     uint32_t block_size;
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
     uint16_t capacity;
-    uint32_t free_count;
     _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     bool objects;        /* of libarcagc: the first word of its blocks, free or not, is a header word */
@@ -71,9 +70,12 @@ struct span {
     struct span *next, *prev;
     struct arena *arena;
     _Atomic size_t large_size; /* bytes of a large block that its owner may use */
+    uint32_t free_count; /* of a pool: blocks in its list */
     uint32_t slices;   /* of the span; set at its first slice only */
-    uint32_t site;     /* of a large block: where it was sampled, or SITE_NONE */
-    uint32_t touched_ms; /* of a pool: when blocks last came or went */
+    union {
+        uint32_t site;       /* of a large block: where it was sampled, or SITE_NONE */
+        uint32_t touched_ms; /* of a pool: when blocks last came or went */
+    };
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
     bool hardened;       /* of heap/harden.h */

@@ -33,7 +33,7 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
 ARCA_INLINE void *small_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
-    struct block *block = bin_take(bin_at(heap, bin_offset_of(size)));
+    struct block *block = bin_take(bin_at(heap, bin_place_of(size)));
     door_leave(&thread_door);
     return block;
 }
@@ -67,7 +67,7 @@ ARCA_INLINE bool free_small(struct page_map_leaf *leaf, void *address)
                 free_remote(heap, pool, block, bin);
                 return true;
             }
-            if (unlikely(bin_push_link(bin_of_page(heap, bin), block, mark) < 0)) {
+            if (unlikely(bin_push_link(bin_at(heap, bin), block, mark) < 0)) {
                 free_flush(heap, pool->size_class);
                 return true;
             }

@@ -299,7 +299,7 @@ void free_remote(struct heap *heap, struct span *pool, struct block *block, uint
 {
     struct heap *owner = load_rlx(&pool->heap);
     if (likely(!pool->exclusive) &&
-        (bin_borrow(bin_of_page(heap, bin), block) || likely(heap_send_along(heap, owner, block, pool->block_size)))) {
+        (bin_borrow(bin_at(heap, bin), block) || likely(heap_send_along(heap, owner, block, pool->block_size)))) {
         door_leave(&thread_door);
         return;
     }

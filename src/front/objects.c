@@ -88,7 +88,7 @@ void *object_alloc(size_t size)
 {
     if (likely(size <= SMALL_MAX)) {
         struct heap *heap = door_enter(&object_door);
-        struct block *block = bin_pop(bin_at(heap, bin_offset_of(size)));
+        struct block *block = bin_pop(bin_at(heap, bin_place_of(size)));
         door_leave(&object_door);
         if (likely(block != NULL)) {
             unpoison(block, bits_round_up(size, BLOCK_ALIGN));

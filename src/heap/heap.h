@@ -50,7 +50,7 @@ struct bin {
     uint16_t batch; /* blocks of the next refill: doubles, so that small users stay small */
 };
 
-_Static_assert(sizeof(struct bin) == BIN_BYTES, "size classes and pools hold byte offsets of bins");
+_Static_assert(sizeof(struct bin) == BIN_BYTES, "size classes and the page map hold places of bins");
 
 struct heap_door {
     _Atomic uint32_t busy;
@@ -92,15 +92,9 @@ struct heap {
 /* Every bin is empty and no pool is owned: operations on it take the slow path. */
 extern struct heap heap_sentinel;
 
-_Static_assert(offsetof(struct heap, bins) == HEAP_BINS, "the page map holds byte offsets of bins in heaps");
+_Static_assert(offsetof(struct heap, bins) == HEAP_BINS, "size classes and the page map hold places of bins");
 
-ARCA_INLINE struct bin *bin_at(struct heap *heap, unsigned offset)
-{
-    return (struct bin *)((char *)heap->bins + offset);
-}
-
-/* As the page map has it. */
-ARCA_INLINE struct bin *bin_of_page(struct heap *heap, uintptr_t place)
+ARCA_INLINE struct bin *bin_at(struct heap *heap, uintptr_t place)
 {
     return (struct bin *)((char *)heap + place);
 }
@@ -108,10 +102,9 @@ ARCA_INLINE struct bin *bin_of_page(struct heap *heap, uintptr_t place)
 /* NULL when it is empty, or when its first link is broken (heap_refill). */
 ARCA_INLINE struct block *bin_pop(struct bin *bin)
 {
-    uintptr_t link = bin->head;
-    if (unlikely((intptr_t)link >= 0))
+    struct block *block = block_at(bin->head);
+    if (unlikely((intptr_t)block < 0)) /* the sign is that of the secret: no link */
         return NULL;
-    struct block *block = block_at(link);
     bin->head = bin->second;
     bin->second = block->link;
     bin->room++;

@@ -171,7 +171,7 @@ static void carve(struct span *pool, unsigned pages)
     }
     if (end != NULL)
         block_set_next(end, NULL);
-    page_map_set_bins(pool, load_rlx(&pool->uncarved) & ~uncarved, size_class_page_bin(pool->size_class));
+    page_map_set_bins(pool, load_rlx(&pool->uncarved) & ~uncarved, bin_place(pool->size_class));
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
 
@@ -339,7 +339,7 @@ static void check_bins(const struct span *pool)
     for (unsigned page = 0; page < pool->slices * PAGE_MAP_SLICE_PAGES; page++) {
         bool carved = page < pool->pages && !(load_rlx(&pool->uncarved) >> page & 1);
         unsigned bin = page_map_bin(pool->start + page * OS_PAGE_SIZE);
-        if (bin != (carved ? size_class_page_bin(pool->size_class) : 0))
+        if (bin != (carved ? bin_place(pool->size_class) : 0))
             log_abort("check: pool %p: page %u is %s and has bin %u", (void *)pool->start, page, carved ? "carved" : "uncarved", bin);
     }
 }

@@ -47,7 +47,7 @@ void size_class_init(size_t cache_bytes)
     for (unsigned i = 0; i < SIZE_CLASSES; i++, size = next_block_size(size)) {
         fill(&size_classes[i], size, cache_bytes);
         for (; filled <= size / BLOCK_ALIGN; filled++)
-            size_class_table[filled] = (uint16_t)(i * BIN_BYTES);
+            size_class_table[filled] = (uint16_t)bin_place(i);
     }
     assert(size_classes[SIZE_CLASSES - 1].block_size == SMALL_MAX);
 }

@@ -22,30 +22,31 @@ struct size_class {
     uint8_t bucket_shift; /* used >> bucket_shift is the fullness bucket */
 };
 
-/* By (size + 15) / 16: the class of a request, times BIN_BYTES, which is the place of its bin in a heap.  Filled by
- * size_class_init(). */
+/* The place of a class' bin: bytes from the start of a heap on; 0 is none. */
 #define BIN_BYTES 24u
+#define HEAP_BINS 8u
+ARCA_INLINE unsigned bin_place(unsigned class)
+{
+    return HEAP_BINS + class * BIN_BYTES;
+}
+
+_Static_assert(HEAP_BINS < BIN_BYTES, "the class of a place is a quotient");
+
+/* By (size + 15) / 16: the place of the bin of a request.  Filled by size_class_init(). */
 extern uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
 extern struct size_class size_classes[SIZE_CLASSES];
 
 void size_class_init(size_t cache_bytes);
 
-/* The place of its bin in a heap, from the heap's start on: as the page map has it. */
-#define HEAP_BINS 8u
-ARCA_INLINE unsigned size_class_page_bin(unsigned class)
-{
-    return HEAP_BINS + class * BIN_BYTES;
-}
-
 /* size <= SMALL_MAX; 0 counts as 1. */
-ARCA_INLINE unsigned bin_offset_of(size_t size)
+ARCA_INLINE unsigned bin_place_of(size_t size)
 {
     return size_class_table[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
 }
 
 ARCA_INLINE unsigned size_class_of(size_t size)
 {
-    return bin_offset_of(size) / BIN_BYTES;
+    return bin_place_of(size) / BIN_BYTES;
 }
 
 #endif
