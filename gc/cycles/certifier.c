@@ -260,10 +260,11 @@ static void take_back_edges(struct set *set)
 
 static void balance(struct set *set)
 {
-    for (size_t i = 0; i < set->size; i++) {
-        rest_in_window(set, i);
-        if (!set->dropped[i] && set->scope->units[set->indices[i]] != UNITS_NONE)
-            drop(set, (uint32_t)i);
+    for (uint32_t base = 0; base < set->scope->indices; base += 64) {
+        uint64_t left = set->lost[base / 64];
+        rest_in_window(set, base / 64);
+        for (left = left != 0 ? left & scope_with_units(set->scope, base) : 0; left != 0; left &= left - 1)
+            drop(set, rank_of(set, base + bits_lowest(left)));
     }
     take_back_edges(set);
 }

@@ -153,13 +153,11 @@ static void mark_roots(struct finder *finder)
 {
     struct scope *scope = finder->scope;
     for (uint32_t base = 0; base < scope->indices; base += 64) {
-        for (uint64_t bits = scope->bits[base / 64].found; bits != 0; bits &= bits - 1) {
-            uint32_t index = base + bits_lowest(bits);
-            if (scope->units[index] != UNITS_NONE) {
-                scope->bits[base / 64].found &= ~index_bit(index);
-                wait(finder, index);
-            }
-        }
+        struct scope_bits *bits = &scope->bits[base / 64];
+        uint64_t roots = bits->found != 0 ? bits->found & scope_with_units(scope, base) : 0;
+        bits->found ^= roots;
+        bits->waiting |= roots;
+        finder->set += bits_count(roots);
         fiber_rest_sometimes(base / 64);
     }
 }

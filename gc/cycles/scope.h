@@ -21,9 +21,12 @@
 
 #include "arenas/span.h"
 #include "front/objects.h"
+#include "gc/cycles/carry.h"
 #include "gc/objects/type.h"
 #include "heap/pool.h"
 #include "heap/size_class.h"
+
+#include <string.h>
 
 #define GENERATIONS 3
 #define AGE_PERMANENT 3
@@ -96,6 +99,22 @@ ARCA_INLINE uint32_t scope_index(const struct scope *scope, const void *object)
 ARCA_INLINE uint64_t index_bit(uint32_t index)
 {
     return (uint64_t)1 << index % 64;
+}
+
+/* Of 64 indices, from a multiple of it on: a bit for each that has units. */
+ARCA_INLINE uint64_t scope_with_units(const struct scope *scope, uint32_t first)
+{
+    uint64_t with = 0;
+    for (unsigned i = 0; i < 64; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, &scope->units[first + i], sizeof eight);
+        eight ^= UNITS_NONE * UINT64_C(0x0101010101010101);
+        if (likely(eight == 0))
+            continue;
+        eight = (((eight & UINT64_C(0x7f7f7f7f7f7f7f7f)) + UINT64_C(0x7f7f7f7f7f7f7f7f)) | eight) & UINT64_C(0x8080808080808080);
+        with |= ((eight >> 7) * UINT64_C(0x0102040810204080) >> 56) << i;
+    }
+    return with;
 }
 
 /* The kind that was seen last, and what it tells: neighbours are mostly of one type. */

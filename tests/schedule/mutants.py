@@ -197,7 +197,7 @@ MUTANTS = [
         "        with_cell += kind_is_cell(load_acq(kind_of(set->objects[i])));\n    read_words(set, held);\n",
         "    decide_cells(set, room", "    if (with_cell == 0)\n        set->with_cell_count = 0;\n    decide_cells(set, room"),
     row("gc/cycles/certifier.c", "counts are not compared", "certify/what_is_loaded_from_the_ring collect/a_ring_that_is_held",
-        "        if (!set->dropped[i] && set->scope->units[set->indices[i]] != UNITS_NONE)\n", "        if (false)\n",
+        "left = left != 0 ? left & scope_with_units(set->scope, base) : 0;", "left = 0;",
         "            if (set->lost[to / 64] & index_bit(to))\n", "            if (false)\n"),
     row("gc/cycles/certifier.c", "weak cells are not cut off", "collect/a_lost_ring_is_freed_or_upgraded",
         "        cut_cells(set);\n", ""),
