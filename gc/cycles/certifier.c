@@ -21,13 +21,8 @@ uint32_t certifier_window_ms = 5000;
 /* Members between two looks at the clock. */
 #define CLOCK_EVERY 1024
 
-/* So long the work may rest in a window: who waits for the next birth must not wait with it open. */
+/* So old a window may be when the work rests in it. */
 #define WINDOW_REST_MS 1000
-
-/* The one that is open; broken: a fork has opened it in the child anew. */
-static struct {
-    bool open, broken;
-} window;
 
 /* The tables are written at one pace.  From the same place in their pages on, they would drive each other from the first
  * level of the cache, and the stores into one hold up the loads from another. */
@@ -121,10 +116,17 @@ static void drop(struct set *set, uint32_t rank)
     set->last_dropped = rank;
 }
 
-static void rest_in_window(const struct set *set, size_t step)
+/* Pages may be purged meanwhile, and then versions may have gone back. */
+static void rest_in_window(struct set *set, size_t step)
 {
-    if (unlikely(step % FIBER_LOOK_EVERY == 0) && os_now_ms() - set->read_ms < WINDOW_REST_MS)
-        fiber_rest();
+    if (likely(step % FIBER_LOOK_EVERY != 0) || !(set->may_rest ? fiber_time_is_over() : fiber_must_rest()))
+        return;
+    uint32_t purges = load_rlx(&retired_purges);
+    lock_release(&retired_window);
+    fiber_rest();
+    lock_acquire(&retired_window);
+    set->late |= load_rlx(&retired_purges) != purges;
+    set->may_rest = os_now_ms() - set->open_ms < WINDOW_REST_MS;
 }
 
 /* ---- 1: all words, before any slot ------------------------------------------------------------------ */
@@ -153,7 +155,7 @@ static void read_words(struct set *set, uint32_t held)
 /* The readings that began at set->read_ms are over, or have been repeated. */
 static void look_at_clock(struct set *set, uint32_t start_ms)
 {
-    set->late |= window.broken || os_now_ms() - set->read_ms >= certifier_window_ms;
+    set->late |= os_now_ms() - set->read_ms >= certifier_window_ms;
     set->read_ms = start_ms;
 }
 
@@ -223,6 +225,8 @@ static bool scan_slots(struct set *set)
         set_ask_ahead(set, i);
         if (unlikely(i % CLOCK_EVERY == 0) && os_now_ms() - set->read_ms >= certifier_window_ms / 2)
             repeat_words(set);
+        if (unlikely(set->late))
+            return false;
         set->first_edge[i] = (uint32_t)scan.count;
         if (set->dropped[i])
             continue;
@@ -363,30 +367,6 @@ static void decide_cells(struct set *set, bool proved)
     lock_release(&weak_lock);
 }
 
-/* In it no page of objects is purged, so that no version goes back. */
-static void open_window(void)
-{
-    lock_acquire(&retired_window);
-    window.open = true;
-    window.broken = false;
-}
-
-static void close_window(void)
-{
-    window.open = false;
-    lock_release(&retired_window);
-}
-
-/* Pages may have been purged before the child had its locks back: what was read proves nothing there. */
-void certifier_fork_child(bool cut)
-{
-    window.open = window.open && !cut;
-    if (!window.open)
-        return;
-    lock_acquire(&retired_window);
-    window.broken = true;
-}
-
 static bool certify_locked(struct set *set, uint32_t held)
 {
     set->late = false;
@@ -397,8 +377,11 @@ static bool certify_locked(struct set *set, uint32_t held)
     balance(set);
     if (set->members == 0)
         return true;
+    bool private = fiber_set_private(true);
+    rest_in_window(set, 0);
     store_rlx(&weak_certifying, 1u); /* 4 */
     epoch_wait();                    /* 5 */
+    fiber_set_private(private);
     bool room = drop_changed(set);
     take_back_edges(set);
     look_at_clock(set, set->read_ms);
@@ -411,9 +394,12 @@ bool certifier_run(struct set *set, uint32_t held)
     bool done;
     unsigned windows = 0;
     do {
-        open_window();
+        set->may_rest = windows == 0;
+        fiber_rest();
+        lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */
+        set->open_ms = os_now_ms();
         done = certify_locked(set, held);
-        close_window();
+        lock_release(&retired_window);
         carry_close(&set->carries);
         if (!done && set->late) /* what has died meanwhile goes, and its blocks are read anew */
             finder_drain(NULL);

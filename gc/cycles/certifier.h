@@ -44,7 +44,9 @@ struct set {
     size_t with_cell_count, cell_count, cell_capacity; /* of both together */
     bool finalize_due; /* one of them has a finalize to run */
     bool freeing;      /* what fork may catch half way (teardown.h) */
-    bool late;         /* two readings of a word were too far apart */
+    bool late;         /* two readings of a word were too far apart, or a version may have gone back */
+    bool may_rest;     /* in this window */
+    uint32_t open_ms;  /* since when it is open */
     uint32_t read_ms;  /* when the last readings of all words began */
     uint32_t held;     /* units of each member that the collector has */
 };
@@ -75,7 +77,5 @@ ARCA_INLINE bool set_has(const struct set *set, const void *object)
 /* Drops all that can not be proved garbage; what is left is lost to everybody else, its weak cells are cut off.
  * held: units of each member that the collector has itself.  False without memory: nothing is proved. */
 bool certifier_run(struct set *set, uint32_t held);
-
-void certifier_fork_child(bool cut); /* cut: it ran in another thread */
 
 #endif

@@ -71,6 +71,8 @@ static void dispose(struct set *set, struct outcome *outcome)
 {
     if (load_rlx(&collector.debug) & ARCA_GC_DEBUG_COLLECTABLE)
         say_members(set, "collectable");
+    bool private = fiber_set_private(true);
+    fiber_rest();
     lost = set;
     bool proved = teardown_finalize(set);
     teardown_call_back(set);
@@ -79,6 +81,7 @@ static void dispose(struct set *set, struct outcome *outcome)
     else
         outcome->failed = true;
     lost = NULL;
+    fiber_set_private(private);
 }
 
 bool collector_has_lost(const void *object)
@@ -94,7 +97,9 @@ static void collect_found(struct scope *scope, struct outcome *outcome)
         return;
     }
     outcome->found = set.size;
-    if (set.size == 0 || certifier_run(&set, 0))
+    if (set.size == 0)
+        outcome->collected = 0;
+    else if (certifier_run(&set, 0))
         dispose(&set, outcome);
     else
         outcome->failed = true;
@@ -133,6 +138,8 @@ void collector_set_limits(void)
     }
     watch_judge();
     lock_release(&limits_lock);
+    if (load_rlx(&watch_blocks) >= load_rlx(&watch_limit)) /* nothing will pass it */
+        watch_ring();
 }
 
 /* The young are what there is more than so many blocks. */
@@ -273,9 +280,10 @@ static void follow_plan(bool asked)
     plan.turns = turns;
     if (!plan_is_due(now_ms, asked))
         return;
+    uint64_t rested_us = fiber_rested_us();
     long collected = collector_collect(GENERATIONS - 1);
-    uint64_t end_ms = os_clock_ms();
-    plan.earliest_ms = end_ms + PLAN_SHARE * (end_ms - now_ms);
+    uint64_t end_ms = os_clock_ms(), rested_ms = (fiber_rested_us() - rested_us) / 1000;
+    plan.earliest_ms = end_ms + PLAN_SHARE * (end_ms - now_ms > rested_ms ? end_ms - now_ms - rested_ms : 0);
     plan.paid = collected > 0 && (size_t)collected >= load_rlx(&collector.old_total) / PLAN_WORTH;
     plan.changed = false;
     plan_after(end_ms, collected > 0 ? PLAN_FIRST_MS : 2 * plan.delay_ms);
@@ -287,8 +295,10 @@ static void collector_work(void)
 {
     bool asked = load_rlx(&watch_asked);
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
-    while (young_due())
+    while (young_due() && !keeper_is_wanted())
         collector_collect(generation_due());
+    if (young_due()) /* as soon as those who wait have had their turn */
+        watch_ring();
     if (load_rlx(&watch_wanted) && exchange_rlx(&watch_wanted, false))
         collector_collect(GENERATIONS - 1);
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
@@ -335,7 +345,6 @@ static void collector_fork_child(bool cut)
             teardown_fork_child(lost);
         lost = NULL;
     }
-    certifier_fork_child(cut);
     lock_reset(&weak_lock);
     lock_reset(&limits_lock);
     events_fork_child();

@@ -2,6 +2,7 @@
 #include "gc/cycles/events.h"
 
 #include "base/lock.h"
+#include "gc/objects/fiber.h"
 
 #include <errno.h>
 
@@ -34,8 +35,13 @@ void events_call(const struct arca_gc_event *event)
     for (unsigned i = 0; i < count; i++)
         listeners[i] = events.listeners[i];
     lock_release(&events.lock);
+    if (count == 0)
+        return;
+    bool private = fiber_set_private(true);
+    fiber_rest();
     for (unsigned i = 0; i < count; i++)
         listeners[i].callback(event, listeners[i].data);
+    fiber_set_private(private);
 }
 
 int arca_gc_add_callback(arca_gc_callback *callback, void *data)

@@ -14,9 +14,9 @@
 static struct {
     char *stack; /* NULL: there was no need for one yet */
     void (*work)(void);
-    bool begun, running;
+    bool begun, running, helped, private;
+    uint64_t part, end; /* of the one that runs */
     uint64_t rested_us;
-    uint64_t end; /* of the part that runs */
     ucontext_t caller, self;
 } fiber;
 
@@ -114,15 +114,13 @@ static bool begin(void (*work)(void))
     makecontext(&fiber.self, fiber_main, 0);
     fiber.work = work;
     fiber.begun = true;
+    fiber.private = false;
     return true;
 }
 
-bool fiber_run(void (*work)(void), uint64_t microseconds)
+static void run_part(uint64_t microseconds)
 {
-    if (!fiber.begun && !begin(work)) {
-        work();
-        return true;
-    }
+    fiber.part = microseconds;
     fiber.end = microseconds == FIBER_TO_THE_END ? FIBER_TO_THE_END : os_thread_time_us() + microseconds;
     fiber.running = true;
     pthread_sigmask(SIG_SETMASK, NULL, &fiber.self.uc_sigmask); /* of the thread that goes on, not of the one that began */
@@ -130,7 +128,24 @@ bool fiber_run(void (*work)(void), uint64_t microseconds)
     swapcontext(&fiber.caller, &fiber.self);
     tell_left();
     fiber.running = false;
+}
+
+bool fiber_run(void (*work)(void), uint64_t microseconds)
+{
+    if (fiber.begun || begin(work))
+        run_part(microseconds);
+    else
+        work();
     return !fiber.begun;
+}
+
+void fiber_help(uint64_t microseconds)
+{
+    if (!fiber_is_resting() || fiber.private)
+        return;
+    fiber.helped = true;
+    run_part(microseconds);
+    fiber.helped = false;
 }
 
 bool fiber_is_resting(void)
@@ -138,10 +153,13 @@ bool fiber_is_resting(void)
     return fiber.begun && !fiber.running;
 }
 
-void fiber_rest(void)
+bool fiber_is_hurried(void)
 {
-    if (!fiber.running || fiber.end == FIBER_TO_THE_END || os_thread_time_us() < fiber.end)
-        return;
+    return fiber.running && fiber.end == FIBER_TO_THE_END;
+}
+
+static void rest(void)
+{
     uint64_t before_us = os_now_us();
     tell_leaving();
     swapcontext(&fiber.self, &fiber.caller);
@@ -149,13 +167,40 @@ void fiber_rest(void)
     fiber.rested_us += os_now_us() - before_us;
 }
 
+bool fiber_must_rest(void)
+{
+    return fiber.running && fiber.helped && fiber.private;
+}
+
+bool fiber_time_is_over(void)
+{
+    if (!fiber.running || fiber.end == FIBER_TO_THE_END)
+        return false;
+    return fiber_must_rest() || os_thread_time_us() >= fiber.end;
+}
+
+void fiber_rest(void)
+{
+    if (fiber_time_is_over())
+        rest();
+}
+
+bool fiber_set_private(bool private)
+{
+    bool before = fiber.private;
+    fiber.private = private;
+    return before;
+}
+
 uint64_t fiber_rested_us(void)
 {
     return fiber.rested_us;
 }
 
-void fiber_forget(void)
+void fiber_fork_child(bool cut)
 {
-    fiber.begun = false;
-    fiber.running = false;
+    if (cut)
+        fiber.begun = fiber.running = false;
+    if (fiber.running && fiber.end != FIBER_TO_THE_END) /* a thread's time begins anew */
+        fiber.end = os_thread_time_us() + fiber.part;
 }

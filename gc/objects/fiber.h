@@ -17,6 +17,12 @@
  * always, where there is no memory for a stack. */
 bool fiber_run(void (*work)(void), uint64_t microseconds);
 
+/* The same with what rests, by somebody who may neither wait for others nor run the program's code: it rests before that. */
+void fiber_help(uint64_t microseconds);
+/* In the work: whether what follows is of that kind, after the next rest.  Returns whether it was before. */
+bool fiber_set_private(bool private);
+bool fiber_must_rest(void);
+
 /* There is work that was begun. */
 bool fiber_is_resting(void);
 
@@ -24,7 +30,11 @@ bool fiber_is_resting(void);
 uint64_t fiber_rested_us(void);
 
 /* In the work: where it can rest, when its time is over.  Elsewhere nothing. */
+bool fiber_time_is_over(void);
 void fiber_rest(void);
+
+/* In the work: it is to come to its end in one piece. */
+bool fiber_is_hurried(void);
 
 /* The same, often: a look at the clock is not free. */
 #define FIBER_LOOK_EVERY 512
@@ -34,7 +44,7 @@ ARCA_INLINE void fiber_rest_sometimes(size_t step)
         fiber_rest();
 }
 
-/* In the child of a fork that caught it running in another thread. */
-void fiber_forget(void);
+/* In the child of a fork.  cut: another thread was running it. */
+void fiber_fork_child(bool cut);
 
 #endif

@@ -12,6 +12,7 @@
 #include "heap/retired.h"
 #include "heap/watch.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -32,6 +33,7 @@ static const struct keeper_work *registered;
 static struct lock start_lock, work_lock;
 static uint32_t next_try_ms;
 static _Atomic uint64_t next_part_us; /* not before; 0 when nothing rests */
+static _Atomic uint32_t wanted;       /* threads that wait for work_lock; births do not get ahead of them */
 static ARCA_TLS bool working;
 
 void keeper_set_work(const struct keeper_work *work)
@@ -89,20 +91,28 @@ static void work_locked(void)
     lock_release(&work_lock);
 }
 
-static void work_part_locked(void)
+/* By births, or by deaths that help; what it rests in is looked at by the clock. */
+static void work_part_locked(bool help)
 {
+    int saved = errno;
     working = true;
-    bool done = fiber_run(do_work, PART_MICROSECONDS);
-    store_rlx(&next_part_us, done ? 0u : os_now_us() + GAP_MICROSECONDS);
+    if (help)
+        fiber_help(PART_MICROSECONDS);
+    else
+        fiber_run(do_work, PART_MICROSECONDS);
+    store_rlx(&next_part_us, fiber_is_resting() ? os_now_us() + GAP_MICROSECONDS : 0u);
     working = false;
     lock_release(&work_lock);
+    errno = saved;
 }
 
 bool keeper_exclusively(void (*job)(void *context), void *context)
 {
     if (working)
         return false;
+    add_rlx(&wanted, 1u);
     lock_acquire(&work_lock);
+    sub_rlx(&wanted, 1u);
     working = true;
     end_fiber();
     job(context);
@@ -110,6 +120,11 @@ bool keeper_exclusively(void (*job)(void *context), void *context)
     working = false;
     lock_release(&work_lock);
     return true;
+}
+
+bool keeper_is_wanted(void)
+{
+    return load_rlx(&wanted) != 0 || fiber_is_hurried();
 }
 
 /* Until the bell rings, or the time has come for what is planned.  Asleep for good, the next birth or death rings. */
@@ -172,19 +187,19 @@ static bool part_is_due(bool pressed)
     return next_us != 0 && (pressed || os_now_us() >= next_us);
 }
 
-/* False when another thread is at it. */
+/* False when another thread is at it, or wants to be. */
 static bool work_without_thread(bool pressed)
 {
     static _Atomic uint32_t seen;
     uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
     bool resting = load_rlx(&next_part_us) != 0;
-    if (resting ? !part_is_due(pressed) : bell == load_rlx(&seen))
+    if (resting ? !part_is_due(pressed) : bell == load_rlx(&seen) && !pressed)
         return true;
-    if (!lock_try(&work_lock))
+    if (load_rlx(&wanted) != 0 || !lock_try(&work_lock))
         return false;
-    if (!resting)
+    if (!fiber_is_resting())
         store_rlx(&seen, bell);
-    work_part_locked();
+    work_part_locked(false);
     return true;
 }
 
@@ -207,8 +222,8 @@ void keeper_poke_slow(void)
 
 void keeper_help(void)
 {
-    if (load_rlx(&next_part_us) != 0 && !working && !epoch_inside())
-        work_without_thread(true);
+    if (load_rlx(&next_part_us) != 0 && !working && load_rlx(&wanted) == 0 && lock_try(&work_lock))
+        work_part_locked(true);
 }
 
 /* What another thread was doing is half done for ever; what rests is whole. */
@@ -216,8 +231,8 @@ static void fork_child(void)
 {
     bool cut = !working && !lock_try(&work_lock);
     lock_reset(&start_lock);
-    if (cut)
-        fiber_forget();
+    fiber_fork_child(cut);
+    store_rlx(&wanted, 0u);
     if (!working) /* else the one who forked goes on with it */
         lock_reset(&work_lock);
     if (!fiber_is_resting())

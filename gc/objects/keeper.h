@@ -43,6 +43,9 @@ void keeper_set_work(const struct keeper_work *work);
 /* True in the thread, and in a birth that does its work. */
 bool keeper_is_working(void);
 
+/* At work: somebody waits for its end.  What begins anew had better be left for later. */
+bool keeper_is_wanted(void);
+
 /* Runs job(context) with nobody else at work, in the calling thread; false, and not run, when the caller is at work
  * already. */
 bool keeper_exclusively(void (*job)(void *context), void *context);

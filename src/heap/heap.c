@@ -436,6 +436,8 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
         bytes = trim_pools(heap, now_ms, hold_ms, &pending);
     } else if (lock_try(&retired_window)) {
         bytes = trim_pools(heap, now_ms, hold_ms, &pending);
+        if (bytes != 0)
+            bump_rlx(&retired_purges, 1u);
         lock_release(&retired_window);
     } else {
         pending = true;

@@ -7,6 +7,7 @@
 #include "heap/watch.h"
 
 struct lock retired_window;
+_Atomic uint32_t retired_purges;
 _Atomic uint32_t retired_count;
 
 static struct lock list_lock;

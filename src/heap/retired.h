@@ -13,6 +13,8 @@
 
 /* Held while header words must not be reset, that is while no page of objects may be purged. */
 extern struct lock retired_window ARCA_SHARED(retired_window);
+/* How often some were; changes under the lock. */
+extern _Atomic uint32_t retired_purges ARCA_SHARED(retired_purges);
 
 /* Spans in the list. */
 extern _Atomic uint32_t retired_count ARCA_SHARED(retired_count);

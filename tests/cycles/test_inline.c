@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "base/os.h"
+#include "gc/objects/epoch.h"
 #include "gc/objects/fiber.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
@@ -115,6 +116,56 @@ TEST(inline, deaths_end_it_too)
     CHECK_EQ(arca_gc_collect(2), MANY / 10);
 }
 
+/* ---- deaths wait for nobody ---------------------------------------------------------------------------------------- */
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool reads;
+
+static void *read_until_the_mutex_is_free(void *unused)
+{
+    epoch_enter();
+    atomic_store(&reads, true);
+    pthread_mutex_lock(&mutex);
+    pthread_mutex_unlock(&mutex);
+    epoch_leave();
+    return unused;
+}
+
+static unsigned finalized;
+
+static void count_finalize(void *object)
+{
+    (void)object;
+    finalized++;
+}
+
+/* Who releases may hold what a reader waits for, and what a finalizer wants. */
+TEST(inline, deaths_leave_grace_periods_and_finalizers_to_births)
+{
+    static arca_type type = NODE_TYPE("finalized", .finalize = count_finalize);
+    work_inline_when_asked();
+    struct node *kept = ring_new(MANY / 10), *chains[100];
+    arca_release(ring_of(&type, 10));
+    for (unsigned i = 0; i < 100; i++)
+        chains[i] = chain_new(10000);
+    begin_collection();
+    pthread_mutex_lock(&mutex);
+    pthread_t reader = start_thread(read_until_the_mutex_is_free, NULL);
+    while (!atomic_load(&reads))
+        wait_ms(1);
+    for (unsigned i = 0; i < 100; i++)
+        arca_release(chains[i]);
+    CHECK_EQ(finalized, 0);
+    CHECK(fiber_is_resting());
+    pthread_mutex_unlock(&mutex);
+    pthread_join(reader, NULL);
+    give_births_until_it_ends();
+    CHECK_EQ(finalized, 10);
+    arca_release(kept);
+    CHECK_EQ(arca_gc_collect(2), MANY / 10);
+    CHECK_EQ(nodes_alive(), 0);
+}
+
 static void end_it_in_a_child(unsigned births)
 {
     size_t alive = nodes_alive();
@@ -182,10 +233,25 @@ TEST(inline, several_threads_go_on_with_one)
     CHECK_EQ(arca_gc_collect(2), MANY);
 }
 
+/* Those that come while a full collection lasts are more than the next one's threshold when it ends. */
+TEST(inline, births_meanwhile_are_not_forgotten)
+{
+    work_inline();
+    struct node *kept = ring_new(MANY);
+    for (unsigned round = 0; round < 10; round++) {
+        ask_for_a_collection();
+        litter(STEPS(20000), 2);
+    }
+    for (size_t rings = 0; rings < STEPS(2000000) && nodes_alive() > MANY + STEPS(20000); rings++)
+        litter(1, 2);
+    CHECK(nodes_alive() <= MANY + STEPS(20000));
+    arca_release(kept);
+}
+
 /* ---- what runs on the fiber's stack ------------------------------------------------------------------------------ */
 
 static struct node *saved;
-static unsigned finalized, rests_seen;
+static unsigned rests_seen;
 
 static void rise_once(void *object)
 {

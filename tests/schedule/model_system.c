@@ -155,8 +155,34 @@ uint64_t fiber_rested_us(void)
     return 0;
 }
 
-void fiber_forget(void)
+bool fiber_time_is_over(void)
 {
+    return false;
+}
+
+bool fiber_must_rest(void)
+{
+    return false;
+}
+
+bool fiber_is_hurried(void)
+{
+    return false;
+}
+
+bool fiber_set_private(bool private)
+{
+    return private;
+}
+
+void fiber_help(uint64_t microseconds)
+{
+    (void)microseconds;
+}
+
+void fiber_fork_child(bool cut)
+{
+    (void)cut;
 }
 
 /* ---- the rest --------------------------------------------------------------------------------------------------- */
