@@ -10,7 +10,8 @@
  *
  * Every function may be called from any thread, but those that collect not inside a section of liburcu's flavour bp.
  * finalize, destroy and callbacks of collected objects run in the thread that collects: with collector=inline in any that
- * makes or releases objects, on a stack of one megabyte.
+ * makes objects, on a stack of one megabyte; a birth may then wait for sections of that flavour as well, and the start and
+ * the end of a collection may be told in different threads.
  */
 #ifndef ARCA_GC_H
 #define ARCA_GC_H
