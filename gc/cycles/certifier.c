@@ -60,8 +60,8 @@ static void enter_objects(struct set *set)
         uint32_t first = index, end = first + span_indices(span);
         for (; index < end; index += 64) {
             set->ranks[index / 64] = rank;
-            set->lost[index / 64] = scope->bits[index / 64].found;
-            for (uint64_t bits = scope->bits[index / 64].found; bits != 0; bits &= bits - 1) {
+            set->lost[index / 64] = scope->found[index / 64];
+            for (uint64_t bits = scope->found[index / 64]; bits != 0; bits &= bits - 1) {
                 set->indices[rank] = index + bits_lowest(bits);
                 set->objects[rank++] = span_block(span, index + bits_lowest(bits) - first);
             }
@@ -74,7 +74,7 @@ bool set_open(struct set *set, struct scope *scope)
 {
     *set = (struct set){ .scope = scope };
     for (uint32_t index = 0; index < scope->indices; index += 64)
-        set->size += bits_count(scope->bits[index / 64].found);
+        set->size += bits_count(scope->found[index / 64]);
     set->members = set->size;
     if (set->size == 0 || set->size >= UINT32_MAX / 4)
         return set->size == 0;
@@ -101,7 +101,7 @@ void set_close(struct set *set)
 
 static uint32_t rank_of(const struct set *set, uint32_t index)
 {
-    return set->ranks[index / 64] + bits_count(set->scope->bits[index / 64].found & (index_bit(index) - 1));
+    return set->ranks[index / 64] + bits_count(set->scope->found[index / 64] & (index_bit(index) - 1));
 }
 
 static void drop(struct set *set, uint32_t rank)
@@ -200,7 +200,7 @@ ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
     if (object == NULL)
         return;
     uint32_t index = scope_index(scope, object);
-    if (index == NO_INDEX || !(scope->bits[index / 64].found & index_bit(index))) {
+    if (index == NO_INDEX || !(scope->found[index / 64] & index_bit(index))) {
         scan->outward = true;
         return;
     }

@@ -25,7 +25,7 @@ struct finder {
     void *objects[AHEAD]; /* whose slots are to be looked at, by addresses; NULL: none */
     unsigned deep_at, deep_waiting;
     void *deep[AHEAD]; /* the same by references, the first to come first */
-    size_t set;           /* bits of scope->waiting since the pass began */
+    size_t seen_in_pass;
     size_t stacked, stack_limit;
     void *stack[STACK_OBJECTS];
 };
@@ -46,8 +46,8 @@ size_t finder_drain(struct scope *scope)
         next = limbo_next(object);
         if (index != NO_INDEX) {
             scope->units[index] = UNITS_NONE;
-            scope->bits[index / 64].found &= ~index_bit(index);
-            scope->bits[index / 64].waiting &= ~index_bit(index);
+            scope->found[index / 64] &= ~index_bit(index);
+            scope->unseen[index / 64] &= ~index_bit(index);
         }
         object_free(object);
         drained++;
@@ -108,7 +108,7 @@ static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t 
         found |= index_bit(i);
         type_visit(type, block, count_slot, finder);
     }
-    scope->bits[(first + from) / 64].found = found;
+    scope->found[(first + from) / 64] = found;
     scope->tracked += bits_count(found);
     finder->looked += to - from;
     pause_sometimes(finder);
@@ -142,22 +142,15 @@ static void count(struct finder *finder)
 
 /* ---- marking: what is kept alive from outside, and what that keeps alive ------------------------------------ */
 
-ARCA_INLINE void wait(struct finder *finder, uint32_t index)
-{
-    finder->scope->bits[index / 64].waiting |= index_bit(index);
-    finder->set++;
-}
-
 /* What has units that the scope does not account for. */
 static void mark_roots(struct finder *finder)
 {
     struct scope *scope = finder->scope;
     for (uint32_t base = 0; base < scope->indices; base += 64) {
-        struct scope_bits *bits = &scope->bits[base / 64];
-        uint64_t roots = bits->found != 0 ? bits->found & scope_with_units(scope, base) : 0;
-        bits->found ^= roots;
-        bits->waiting |= roots;
-        finder->set += bits_count(roots);
+        uint64_t found = scope->found[base / 64], roots = found != 0 ? found & scope_with_units(scope, base) : 0;
+        scope->unseen[base / 64] = found;
+        scope->found[base / 64] = found ^ roots;
+        finder->seen_in_pass += bits_count(roots);
         fiber_rest_sometimes(base / 64);
     }
 }
@@ -168,7 +161,7 @@ ARCA_COLD static void unload_stack(struct finder *finder)
     while (finder->stacked != 0) {
         uint32_t index = scope_index(finder->scope, finder->stack[--finder->stacked]);
         if (index != NO_INDEX)
-            wait(finder, index);
+            finder->scope->unseen[index / 64] |= index_bit(index);
     }
     finder->stack_limit = 0;
 }
@@ -177,27 +170,18 @@ ARCA_COLD static void unload_stack(struct finder *finder)
 ARCA_INLINE void stack_slot(arca_slot *slot, void *context)
 {
     struct finder *finder = context;
+    struct scope *scope = finder->scope;
     void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
-    uint32_t index = scope_index(finder->scope, object);
-    if (index == NO_INDEX || !(finder->scope->bits[index / 64].found & index_bit(index)))
+    uint32_t index = scope_index(scope, object);
+    if (index == NO_INDEX || !(scope->found[index / 64] & index_bit(index)))
         return;
-    finder->scope->bits[index / 64].found &= ~index_bit(index);
+    scope->found[index / 64] &= ~index_bit(index);
     if (finder->stacked == finder->stack_limit)
         unload_stack(finder);
-    if (finder->stacked < finder->stack_limit)
+    if (finder->stacked < finder->stack_limit) {
+        scope->unseen[index / 64] &= ~index_bit(index);
         finder->stack[finder->stacked++] = object;
-    else
-        wait(finder, index);
-}
-
-/* Whether something was reached before is as good as random: a branch would be mispredicted. */
-ARCA_INLINE void mark_index(struct finder *finder, uint32_t index)
-{
-    struct scope_bits *bits = &finder->scope->bits[index / 64];
-    uint64_t bit = bits->found & index_bit(index);
-    bits->found ^= bit;
-    bits->waiting |= bit;
-    finder->set += bit != 0;
+    }
 }
 
 /* By addresses. */
@@ -208,8 +192,9 @@ ARCA_INLINE void mark_slot(arca_slot *slot, void *context)
     uint32_t index = scope_index(finder->scope, object);
     if (index == NO_INDEX)
         return;
-    __builtin_prefetch(&finder->scope->bits[index / 64], 1);
-    mark_index(finder, index_ahead(finder, index));
+    __builtin_prefetch(&finder->scope->found[index / 64], 1);
+    index = index_ahead(finder, index);
+    finder->scope->found[index / 64] &= ~index_bit(index);
 }
 
 ARCA_INLINE void ask_for(const void *object)
@@ -237,13 +222,14 @@ ARCA_INLINE void mark_object_ahead(struct finder *finder, void *object)
         mark_object(finder, before);
 }
 
-/* What waits of the 64 objects of a word of the bitmap, by addresses. */
-static void mark_blocks(struct finder *finder, const struct span *span, uint32_t from, struct scope_bits *bits)
+/* What waits of 64 objects, as a word of the bitmaps has them, by addresses. */
+static void mark_blocks(struct finder *finder, const struct span *span, uint32_t from, const uint64_t *found, uint64_t *unseen)
 {
     uint64_t waiting;
-    while ((waiting = bits->waiting) != 0) {
-        bits->waiting = 0;
+    while ((waiting = *unseen & ~*found) != 0) {
+        *unseen ^= waiting;
         finder->looked += bits_count(waiting);
+        finder->seen_in_pass += bits_count(waiting);
         for (; waiting != 0; waiting &= waiting - 1)
             mark_object_ahead(finder, span_block(span, from + bits_lowest(waiting)));
     }
@@ -257,6 +243,7 @@ static void look_at_first(struct finder *finder)
     const arca_type *type = scope_look(object, &word, &finder->seen);
     finder->deep_waiting--;
     finder->looked++;
+    finder->seen_in_pass++;
     if (type != NULL)
         type_visit(type, object, stack_slot, finder);
     pause_sometimes(finder);
@@ -280,12 +267,12 @@ static void mark_stack(struct finder *finder)
 }
 
 /* The same by references, until there is more to reach than the stack holds. */
-static void mark_blocks_deep(struct finder *finder, const struct span *span, uint32_t from, struct scope_bits *bits)
+static void mark_blocks_deep(struct finder *finder, const struct span *span, uint32_t from, const uint64_t *found, uint64_t *unseen)
 {
-    while (bits->waiting != 0 && finder->stack_limit != 0) {
-        uint32_t lowest = bits_lowest(bits->waiting);
-        bits->waiting &= bits->waiting - 1;
-        look_later(finder, span_block(span, from + lowest));
+    uint64_t waiting;
+    while ((waiting = *unseen & ~*found) != 0 && finder->stack_limit != 0) {
+        *unseen &= ~(waiting & -waiting);
+        look_later(finder, span_block(span, from + bits_lowest(waiting)));
         mark_stack(finder);
     }
 }
@@ -293,29 +280,31 @@ static void mark_blocks_deep(struct finder *finder, const struct span *span, uin
 /* What waits, and what begins to before it is passed by. */
 static void mark_pass(struct finder *finder)
 {
-    struct scope_bits *bits = finder->scope->bits;
+    uint64_t *found = finder->scope->found, *unseen = finder->scope->unseen;
     for (size_t s = 0; s < finder->scope->count; s++) {
         struct span *span = finder->scope->spans[s];
         uint32_t indices = span_indices(span);
-        for (uint32_t from = 0; from < indices; from += 64, bits++) {
+        for (uint32_t from = 0; from < indices; from += 64, found++, unseen++) {
             if (finder->stack_limit != 0)
-                mark_blocks_deep(finder, span, from, bits);
-            mark_blocks(finder, span, from, bits);
+                mark_blocks_deep(finder, span, from, found, unseen);
+            mark_blocks(finder, span, from, found, unseen);
         }
         fiber_rest();
     }
     for (unsigned i = 0; i < AHEAD; i++)
         mark_object_ahead(finder, NULL);
-    for (unsigned i = 0; i < AHEAD; i++)
-        mark_index(finder, index_ahead(finder, finder->scope->indices));
+    for (unsigned i = 0; i < AHEAD; i++) {
+        uint32_t index = index_ahead(finder, finder->scope->indices);
+        finder->scope->found[index / 64] &= ~index_bit(index);
+    }
 }
 
 static void mark(struct finder *finder)
 {
     mark_roots(finder);
-    while (finder->set != 0) {
-        finder->stack_limit = finder->set < AHEAD + finder->scope->indices / PASS_SHARE ? STACK_OBJECTS : 0;
-        finder->set = 0;
+    while (finder->seen_in_pass != 0) {
+        finder->stack_limit = finder->seen_in_pass < AHEAD + finder->scope->indices / PASS_SHARE ? STACK_OBJECTS : 0;
+        finder->seen_in_pass = 0;
         mark_pass(finder);
     }
 }

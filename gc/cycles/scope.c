@@ -128,8 +128,9 @@ bool scope_open(struct scope *scope, unsigned generation)
     scope->generation = generation;
     object_walk(visit_span, scope);
     scope->units = arca_malloc((size_t)scope->indices + 1);
-    scope->bits = arca_calloc(scope->indices / 64 + 1, sizeof *scope->bits);
-    if (scope->units == NULL || scope->bits == NULL || !make_regions(scope) || !enter_spans(scope)) {
+    scope->found = arca_calloc(scope->indices / 64 + 1, sizeof *scope->found);
+    scope->unseen = arca_calloc(scope->indices / 64 + 1, sizeof *scope->unseen);
+    if (scope->units == NULL || scope->found == NULL || scope->unseen == NULL || !make_regions(scope) || !enter_spans(scope)) {
         scope_close(scope);
         return false;
     }
@@ -145,6 +146,7 @@ void scope_close(struct scope *scope)
     }
     arca_free(scope->regions);
     arca_free(scope->units);
-    arca_free(scope->bits);
+    arca_free(scope->found);
+    arca_free(scope->unseen);
     arca_free(scope->spans);
 }

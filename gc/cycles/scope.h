@@ -10,10 +10,11 @@
  *   units    of the object's count, what no slot in the scope accounts for (of a block outside the scope: less than 0
  *            by what was met): UNITS_NONE for none (carry.h)
  *   found    in the scope, and nothing outside is known to keep it alive
- *   waiting  something does, and its slots are still to be looked at
+ *   unseen   in the scope, and not looked at since it was counted: where it is not found either, something keeps it alive
+ *            and its slots are still to be looked at
  *
- * A byte and two bits: they are read and written in the order of the references, that is in none, and the fewer they
- * are, the more of them is in the caches.  Only the collector touches them.  Ages are hints: a block that is freed and
+ * A byte and a bit are read and written in the order of the references, that is in none: the fewer they are, the more of
+ * them is in the caches.  Only the collector touches them.  Ages are hints: a block that is freed and
  * born anew meanwhile may get one that is not its own, and is then looked at a collection later.
  */
 #ifndef ARCA_GC_SCOPE_H
@@ -48,10 +49,6 @@ _Static_assert(POOL_SLICES_MAX * SLICE_SIZE / BLOCK_ALIGN < (size_t)1 << (INVERS
 #define REGION_SHIFT 10 /* 64 MiB, as an arena */
 #define REGION_SLICES ((uint32_t)1 << REGION_SHIFT)
 
-struct scope_bits {
-    uint64_t found, waiting;
-};
-
 struct scope {
     struct span **spans;
     size_t count, capacity;
@@ -59,7 +56,7 @@ struct scope {
     uint32_t first_region, region_count;
     uint32_t indices;
     uint8_t *units; /* one more than there are indices: of nobody */
-    struct scope_bits *bits; /* of 64 indices each */
+    uint64_t *found, *unseen; /* of 64 indices each */
     unsigned generation;
     size_t tracked;  /* objects that were counted */
     bool incomplete; /* memory was short for some spans */

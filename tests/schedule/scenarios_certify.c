@@ -45,7 +45,7 @@ static void end(void)
 static void propose(struct scope *scope, const void *object)
 {
     uint32_t index = scope_index(scope, object);
-    scope->bits[index / 64].found |= index_bit(index);
+    scope->found[index / 64] |= index_bit(index);
 }
 
 /* What a collection does with what its finder proposes.  a is looked at first: then only the last reading of its word
