@@ -79,6 +79,7 @@ struct span {
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
     bool hardened;       /* of heap/harden.h */
+    bool guarded;        /* of these: the pages behind what it uses are nobody's */
     bool stained;        /* claimed dirty and not trimmed since: pages that it does not use may be resident */
     _Atomic uint8_t kind;
     uint8_t portion; /* of a pool: so many of its uncarved pages are faulted in at a time; 0: each as it is touched */

@@ -139,8 +139,7 @@ static void *large_try_hardened(size_t align, size_t size)
     span->hardened = true;
     store_rlx(&span->large_size, size);
     size_t data = data_bytes(span);
-    if (hardening.guard)
-        os_protect((void *)(span->start + data), span_bytes(span) - data, false);
+    span->guarded = guard_put(span->start + data, span_bytes(span) - data);
     canary_write((void *)span->start, data, size);
     return (void *)span->start;
 }
@@ -169,7 +168,7 @@ static void large_lay_aside(struct span *span)
 static void large_release(struct span *span)
 {
     for (unsigned tries = 0; span != NULL && tries < 2; tries++) {
-        if (os_protect((void *)span->start, span_bytes(span), true)) {
+        if (!span->guarded || guard_remove(span->start, span_bytes(span))) {
             large_destroy(span, os_now_ms());
             return;
         }
@@ -183,7 +182,8 @@ static void large_free_hardened(struct span *span)
     canary_check("free", (void *)span->start, data_bytes(span), load_rlx(&span->large_size));
     if (hardening.quarantine != 0) {
         large_lay_aside(span);
-        os_protect((void *)span->start, span_bytes(span), false);
+        if (span->guarded)
+            os_protect((void *)span->start, span_bytes(span), false);
         span = large_exchange(span);
     }
     large_release(span);

@@ -59,16 +59,29 @@ void process_after_fork_slow(void)
 
 #define QUARANTINE_HARDENED (256u << 10)
 
+/* A guard cuts a mapping in three; half of those that the process may have are left to others. */
+static uint32_t guards_max(void)
+{
+    char text[32];
+    uint32_t mappings = 0;
+    if (os_read_file("/proc/sys/vm/max_map_count", text, sizeof text) <= 0)
+        return 65530 / 4; /* the kernel's default */
+    for (const char *at = text; *at >= '0' && *at <= '9'; at++)
+        mappings = mappings * 10 + (uint32_t)(*at - '0');
+    return mappings / 4;
+}
+
 static void harden(void)
 {
+    if (!(options.hardened || options.guard || options.zero || options.junk || options.quarantine != 0))
+        return;
     struct hardening settings = {
-        .on = options.hardened || options.guard || options.zero || options.junk || options.quarantine != 0,
+        .on = true,
         .guard = options.hardened || options.guard,
+        .guards = guards_max(),
         .junk = options.junk,
         .quarantine = options.quarantine == 0 && options.hardened ? QUARANTINE_HARDENED : (size_t)options.quarantine,
     };
-    if (!settings.on)
-        return;
     hardening_set(settings, os_secret());
     malloc_fast_max = 0;
 }

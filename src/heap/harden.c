@@ -2,6 +2,7 @@
 #include "heap/harden.h"
 
 #include "base/log.h"
+#include "base/os.h"
 
 #include <string.h>
 
@@ -16,6 +17,26 @@ void hardening_set(struct hardening settings, uint64_t random)
 {
     canary_secret = (uintptr_t)random;
     hardening = settings;
+}
+
+static _Atomic uint32_t guards;
+
+bool guard_put(uintptr_t address, size_t bytes)
+{
+    if (!hardening.guard)
+        return false;
+    if (add_rlx(&guards, 1u) < hardening.guards && os_protect((void *)address, bytes, false))
+        return true;
+    sub_rlx(&guards, 1u);
+    return false;
+}
+
+bool guard_remove(uintptr_t address, size_t bytes)
+{
+    if (!os_protect((void *)address, bytes, true))
+        return false;
+    sub_rlx(&guards, 1u);
+    return true;
 }
 
 /* The lowest byte is the first in memory, and odd: the zero that ends a text does not pass for it. */

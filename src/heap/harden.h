@@ -14,7 +14,8 @@
 /* Written once, before the first block that heeds it. */
 struct hardening {
     bool on;
-    bool guard;        /* a page behind each span that nobody may touch */
+    bool guard;        /* a page behind each span that nobody may touch, for as many as there may be */
+    uint32_t guards;   /* so many: each costs mappings, of which a process has a limited number */
     bool junk;         /* new and freed blocks hold junk, not what was there and zeros */
     size_t quarantine; /* bytes of freed blocks that a thread keeps back */
 };
@@ -22,6 +23,11 @@ struct hardening {
 extern struct hardening hardening;
 
 void hardening_set(struct hardening settings, uint64_t random);
+
+/* Takes pages away from everybody; false where there are too many such already, or the kernel refuses. */
+bool guard_put(uintptr_t address, size_t bytes);
+/* Gives them back; false where the kernel refuses. */
+bool guard_remove(uintptr_t address, size_t bytes);
 
 #define TRAILER_BYTES sizeof(uintptr_t)
 

@@ -68,9 +68,9 @@ bool pool_starts_block(const struct span *pool, uintptr_t address)
     return offset * pool->divider < size_classes[pool->size_class].start_bound && offset < pool_extent(pool);
 }
 
-static void *guard_page(const struct span *pool)
+static uintptr_t guard_page(const struct span *pool)
 {
-    return (void *)(pool->start + span_bytes(pool) - OS_PAGE_SIZE);
+    return pool->start + span_bytes(pool) - OS_PAGE_SIZE;
 }
 
 void pool_harden(struct span *pool)
@@ -81,13 +81,12 @@ void pool_harden(struct span *pool)
     pool->capacity = (uint16_t)(room / pool->block_size);
     pool->pages = (uint16_t)((pool_extent(pool) + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE);
     store_rlx(&pool->uncarved, low_mask(pool->pages));
-    if (hardening.guard)
-        os_protect(guard_page(pool), OS_PAGE_SIZE, false);
+    pool->guarded = guard_put(guard_page(pool), OS_PAGE_SIZE);
 }
 
 bool pool_soften(struct span *pool)
 {
-    return !hardening.guard || os_protect(guard_page(pool), OS_PAGE_SIZE, true);
+    return !pool->guarded || guard_remove(guard_page(pool), OS_PAGE_SIZE);
 }
 
 /* The block that is carved first.  Pools start at multiples of 64 KiB: if all began with their first blocks, the

@@ -14,7 +14,8 @@
 
 static void harden(bool junk)
 {
-    hardening_set((struct hardening){ .on = true, .guard = true, .junk = junk, .quarantine = 64 << 10 }, 0x0123456789abcdef);
+    hardening_set((struct hardening){ .on = true, .guard = true, .guards = 1000, .junk = junk, .quarantine = 64 << 10 },
+                  0x0123456789abcdef);
     malloc_fast_max = 0;
 }
 
@@ -235,6 +236,44 @@ TEST(harden, blocks_that_another_thread_frees_go_home)
         pthread_join(thread, NULL);
     }
     arca_heap_check();
+}
+
+/* ---- guards ------------------------------------------------------------------------------------------------------ */
+
+static unsigned forbidden_mappings(void)
+{
+    char line[512];
+    unsigned count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    REQUIRE(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        count += strstr(line, " ---p ") != NULL;
+    fclose(maps);
+    return count;
+}
+
+static unsigned guards_of(unsigned blocks, size_t size)
+{
+    static void *kept[1000];
+    unsigned before = forbidden_mappings();
+    for (unsigned i = 0; i < blocks; i++)
+        kept[i] = checked(arca_malloc(size));
+    unsigned guards = forbidden_mappings() - before;
+    for (unsigned i = 0; i < blocks; i++)
+        arca_free(kept[i]);
+    arca_trim(0);
+    return guards;
+}
+
+TEST(harden, guards_are_not_more_than_there_may_be)
+{
+    hardening_set((struct hardening){ .on = true, .guard = true, .guards = 20 }, 1);
+    malloc_fast_max = 0;
+    for (unsigned round = 0; round < 3; round++) { /* those that are freed are counted off */
+        CHECK_EQ(guards_of(100, 100000), 20);
+        unsigned of_pools = guards_of(1000, 5000);
+        CHECK(of_pools > 10 && of_pools <= 20);
+    }
 }
 
 /* ---- crimes ------------------------------------------------------------------------------------------------------ */
