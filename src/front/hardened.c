@@ -7,7 +7,6 @@
 #include "front/process.h"
 #include "front/supply.h"
 #include "front/thread.h"
-#include "heap/quarantine.h"
 
 #include <errno.h>
 
@@ -58,16 +57,22 @@ static void shuffle_bin(struct bin *bin, uint64_t *random)
     }
 }
 
+/* The size to ask of a class: more than the least block, so that the bin of that stays empty, and the fast path finds
+ * nothing for malloc(0). */
+static size_t small_bytes(size_t size)
+{
+    return size <= BLOCK_ALIGN - TRAILER_BYTES ? BLOCK_ALIGN + 1 : size + TRAILER_BYTES;
+}
+
 static struct block *small_try_hardened(unsigned class)
 {
     struct visit visit = visit_begin();
     struct heap *heap = visit.heap;
     if (unlikely(heap == NULL))
         return NULL;
-    if (unlikely(heap->quarantine == NULL))
-        heap->quarantine = quarantine_create();
-    if (heap->quarantine != NULL)
-        shuffle_bin(&heap->bins[class], &heap->quarantine->random);
+    if (unlikely(heap->quarantine.blocks == NULL))
+        quarantine_open(&heap->quarantine);
+    shuffle_bin(&heap->bins[class], &heap->quarantine.random);
     struct block *block = supply_block(heap, class);
     visit_end(visit);
     return block;
@@ -77,41 +82,70 @@ static void *small_finish(struct block *block, size_t size)
 {
     const struct span *pool = page_map_find((uintptr_t)block);
     fresh_fill(block, size);
-    if (pool->hardened) /* not of a pool from before the options were read */
+    if (likely(pool->hardened)) /* not of a pool from before the options were read */
         trailer_write(block, pool->block_size, size);
     return block;
 }
 
-static void release_block(struct heap *heap, struct span *pool, struct block *block)
+/* What the thread's own bin has: as lean as it can be. */
+void *hardened_malloc(size_t size)
 {
-    struct heap *owner = load_rlx(&pool->heap);
-    block->link = 0;
-    if (owner == heap)
-        heap_put(heap, pool, block);
-    else if (!heap_borrow(heap, pool, block))
-        heap_send(heap, owner, block, pool->block_size);
+    if (likely(size <= SMALL_MAX - TRAILER_BYTES)) {
+        struct heap *heap = door_enter(&thread_door); /* the sentinel's bins are empty */
+        struct bin *bin = bin_at(heap, bin_offset_of(small_bytes(size)));
+        if (likely(bin->head != 0))
+            shuffle_bin(bin, &heap->quarantine.random);
+        struct block *block = bin_take(bin);
+        door_leave(&thread_door);
+        if (likely(block != NULL))
+            return small_finish(block, size);
+    }
+    return hardened_alloc(1, size);
+}
+
+/* Blocks leave the quarantine for one that comes. */
+static void keep_back(struct heap *heap, struct span *pool, struct block *block)
+{
+    struct quarantine *quarantine = &heap->quarantine;
+    if (unlikely(hardening.quarantine == 0 || quarantine->blocks == NULL)) {
+        heap_take_back(heap, pool, block);
+        return;
+    }
+    while (!quarantine_is_empty(quarantine) && quarantine_is_full(quarantine, pool->block_size)) {
+        struct span *old_pool;
+        struct block *old = quarantine_leave(quarantine, &old_pool);
+        heap_take_back(heap, old_pool, old);
+    }
+    quarantine_add(quarantine, block, pool->block_size);
+}
+
+ARCA_NOINLINE static void keep_back_slow(struct span *pool, struct block *block)
+{
+    struct visit visit = visit_begin();
+    if (unlikely(visit.heap == NULL)) {
+        heap_push_remote(load_rlx(&pool->heap), block, pool->block_size);
+        return;
+    }
+    keep_back(visit.heap, pool, block);
+    visit_end(visit);
 }
 
 static void small_free_hardened(struct span *pool, struct block *block)
 {
     trailer_read("free", block, pool->block_size);
     freed_fill(block, pool->block_size);
-    struct visit visit = visit_begin();
-    struct heap *heap = visit.heap;
-    if (unlikely(heap == NULL)) {
-        heap_push_remote(load_rlx(&pool->heap), block, pool->block_size);
-        return;
-    }
-    struct quarantine *quarantine = hardening.quarantine != 0 ? heap->quarantine : NULL;
-    if (quarantine == NULL) {
-        release_block(heap, pool, block);
+    struct heap *heap = door_enter(&thread_door);
+    if (likely(heap != &heap_sentinel)) {
+        uint32_t slow_ops = load_rlx(&heap->slow_ops);
+        keep_back(heap, pool, block);
+        bool slow = load_rlx(&heap->slow_ops) != slow_ops;
+        door_leave(&thread_door);
+        if (unlikely(slow))
+            background_poke();
     } else {
-        struct span *old_pool;
-        for (struct block *old; (old = quarantine_leave(quarantine, pool->block_size, &old_pool)) != NULL;)
-            release_block(heap, old_pool, old);
-        quarantine_add(quarantine, block, pool->block_size);
+        door_leave(&thread_door);
+        keep_back_slow(pool, block);
     }
-    visit_end(visit);
 }
 
 /* ---- large blocks ---------------------------------------------------------------------------------- */
@@ -192,22 +226,19 @@ static void large_free_hardened(struct span *span)
 
 /* ---- both -------------------------------------------------------------------------------------------- */
 
-/* The size to ask of a class, or 0: more than the least block, so that the bin of that stays empty, and the fast path
- * finds nothing for malloc(0). */
+/* 0 where no class has such blocks. */
 static size_t small_size(size_t align, size_t size)
 {
-    size_t bytes = size + TRAILER_BYTES;
     if (size > SMALL_MAX - TRAILER_BYTES)
         return 0;
-    if (bytes <= BLOCK_ALIGN)
-        bytes = BLOCK_ALIGN + 1;
-    return align <= BLOCK_ALIGN ? bytes : supply_aligned_size(align, bytes);
+    return align <= BLOCK_ALIGN ? small_bytes(size) : supply_aligned_size(align, small_bytes(size));
 }
 
 void *hardened_alloc(size_t align, size_t size)
 {
     void *block = NULL;
     size_t small = small_size(align, size);
+    process_start();
     process_after_fork();
     for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX && align <= PTRDIFF_MAX / 2 + 1; attempt++) {
         if (attempt != 0)
@@ -228,6 +259,18 @@ void hardened_free(struct span *span, void *block)
         large_free_hardened(span);
     else
         small_free_hardened(span, block);
+}
+
+/* A small block with nothing wrong about it: the same, without a second look at anything. */
+bool hardened_free_fast(void *address)
+{
+    struct span *pool = page_map_find((uintptr_t)address);
+    if (unlikely(pool == NULL) || unlikely(load_rlx(&pool->kind) != SPAN_POOL) || unlikely(!pool->hardened) ||
+        unlikely(!pool_is_carved_block(pool, (uintptr_t)address)) || unlikely(block_is_marked(address)))
+        return false;
+    process_after_fork();
+    small_free_hardened(pool, address);
+    return true;
 }
 
 size_t hardened_size(const char *function, const struct span *span, const void *block)

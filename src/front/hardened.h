@@ -10,6 +10,10 @@
 #include "arenas/span.h"
 #include "heap/harden.h"
 
+void *hardened_malloc(size_t size);
+/* True when the block is one of a pool, and is freed now.  False: it may be anything else, or misuse. */
+bool hardened_free_fast(void *block);
+
 /* Aligned to align, a power of two; NULL with ENOMEM. */
 void *hardened_alloc(size_t align, size_t size);
 /* A block at the start of a hardened span or of a block of one, that is not marked; the door is left. */

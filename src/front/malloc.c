@@ -43,12 +43,6 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
     log_abort("%s(): %p: %s", function, address, strcmp(function, "free") == 0 ? "double free" : "freed before");
 }
 
-/* The same as pool_is_block(), of hardened pools too. */
-static bool pool_is_carved_block(const struct span *pool, uintptr_t address)
-{
-    return pool_starts_block(pool, address) && !(load_rlx(&pool->uncarved) >> (address - pool->start) / OS_PAGE_SIZE & 1);
-}
-
 /* The span of a live block; aborts for anything else that can be told apart without a walk. */
 static struct span *checked_span(const char *function, const void *address)
 {
@@ -183,7 +177,7 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool drawn)
 {
     bool zeroed;
     process_start();
-    if (unlikely(hardening.on))
+    if (unlikely(hardening.on)) /* since now */
         return hardened_alloc(1, size);
     if (size > SMALL_MAX)
         return large_alloc(size, 1, &zeroed, ARCA_FRAME());
@@ -208,9 +202,11 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool drawn)
  * is counted here and then goes its way. */
 void *malloc_slow(size_t size)
 {
+    if (unlikely(hardening.on))
+        return hardened_malloc(size);
     if (likely(size > SMALL_MAX || size <= malloc_fast_max))
         return malloc_any(size, false);
-    if (unlikely(hardening.on) || unlikely(!profile_passes(size)))
+    if (unlikely(!profile_passes(size)))
         return malloc_any(size, true);
     void *block = small_pop(size);
     return likely(block != NULL) ? block : malloc_any(size, false);
@@ -313,10 +309,8 @@ static bool free_far(void *address)
     return leaf != &page_map_first && leaf != NULL && free_small(leaf, address);
 }
 
-void free_slow(void *address)
+ARCA_NOINLINE static void free_any(void *address)
 {
-    if (address == NULL || free_far(address) || large_put(address))
-        return;
     int saved = errno;
     process_after_fork();
     struct span *span = checked_span("free", address);
@@ -330,6 +324,13 @@ void free_slow(void *address)
     large_free(span);
     background_poke();
     errno = saved;
+}
+
+void free_slow(void *address)
+{
+    if (address == NULL || (unlikely(hardening.on) && hardened_free_fast(address)) || free_far(address) || large_put(address))
+        return;
+    free_any(address);
 }
 
 void arca_free(void *block)

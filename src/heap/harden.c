@@ -132,16 +132,36 @@ void freed_fill(struct block *block, size_t bytes)
     block->mark = block_mark(block);
 }
 
+/* Two words at a time; blocks are aligned to that, and multiples of it. */
+typedef uint64_t pair __attribute__((vector_size(16), may_alias));
+
+_Static_assert(sizeof(struct block) == sizeof(pair), "the rest of a block is pairs");
+
+static bool is_zero(const pair *at, const pair *end)
+{
+    pair set = { 0, 0 };
+    for (; end - at >= 4; at += 4)
+        set |= at[0] | at[1] | at[2] | at[3];
+    for (; at < end; at++)
+        set |= *at;
+    return (set[0] | set[1]) == 0;
+}
+
+static bool is_filled(const pair *at, const pair *end, uint64_t word)
+{
+    const pair fill = { word, word };
+    pair different = { 0, 0 };
+    for (; at < end; at++)
+        different |= *at ^ fill;
+    return (different[0] | different[1]) == 0;
+}
+
 void freed_check(const struct block *block, size_t bytes)
 {
     uintptr_t fill = canary_word(fill_byte());
-    uintptr_t different = block->mark ^ block_mark(block), more = block->link ^ fill;
-    for (size_t at = sizeof *block; at < bytes; at += 2 * sizeof fill) { /* blocks are multiples of 16 */
-        different |= word_at(block, at) ^ fill;
-        more |= word_at(block, at + sizeof fill) ^ fill;
-    }
-    different |= more;
-    if (unlikely(different != 0))
+    const pair *rest = (const pair *)(block + 1), *end = (const pair *)((uintptr_t)block + bytes);
+    if (unlikely(block->mark != block_mark(block) || block->link != fill ||
+                 !(fill == 0 ? is_zero(rest, end) : is_filled(rest, end, fill))))
         log_abort("free(): %p: written to after it was freed", (const void *)block);
 }
 

@@ -418,6 +418,20 @@ static size_t trim_pools(struct heap *heap, uint32_t now_ms, uint32_t hold_ms, b
     return bytes + purge_batch(&batch);
 }
 
+/* What was freed is kept back for as long as its thread frees more.  False: something is left. */
+static bool flush_quarantine(struct heap *heap)
+{
+    struct quarantine *quarantine = &heap->quarantine;
+    bool busy = quarantine->added != quarantine->seen_added;
+    quarantine->seen_added = quarantine->added;
+    while (!busy && !quarantine_is_empty(quarantine) && !lock_is_wanted(&heap->lock)) {
+        struct span *pool;
+        struct block *block = quarantine_leave(quarantine, &pool);
+        heap_take_back(heap, pool, block);
+    }
+    return quarantine_is_empty(quarantine);
+}
+
 size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms)
 {
     judge_idle(heap, now_ms);
@@ -426,11 +440,13 @@ size_t heap_sweep_locked(struct heap *heap, uint32_t now_ms, uint32_t since_ms, 
         flush_bins(heap); /* as of its last slow operation: the hold began then, not now */
     if (has_remote(heap)) /* these came after the last visit */
         heap->now_ms = since_ms;
-    if (heap->idle)
+    if (heap->idle) {
+        pending |= !flush_quarantine(heap);
         pending |= !heap_flush_all(heap);
-    else /* a thread that never refills does not look at what others return */
+    } else { /* a thread that never refills does not look at what others return */
         while (has_remote(heap) && !lock_is_wanted(&heap->lock))
             take_remote(heap, NULL);
+    }
     size_t bytes = 0;
     if (!heap->objects) {
         bytes = trim_pools(heap, now_ms, hold_ms, &pending);

@@ -31,6 +31,7 @@
 #include "base/lock.h"
 #include "heap/block.h"
 #include "heap/pool.h"
+#include "heap/quarantine.h"
 #include "heap/remote.h"
 #include "heap/size_class.h"
 #include "heap/span_cache.h"
@@ -73,11 +74,11 @@ struct heap {
     struct span_cache spares;
     struct span *growing;         /* the large block behind which slices are held, or were (growth.h) */
     struct parcel parcels[PARCELS];
+    struct quarantine quarantine; /* of hardened blocks */
 
     /* What others read who free a block of ours, and what hardly ever changes. */
     uint32_t index ARCA_ALIGNED(ARCA_CACHE_LINE); /* among all heaps */
     bool explicit_heap;           /* made by arca_heap_create(): its blocks die with it */
-    struct quarantine *quarantine; /* hardened: made with its first block */
     bool objects;                 /* of libarcagc: header words survive, emptied pools are retired first */
     struct lock lock;
     _Atomic uint8_t state;
@@ -226,6 +227,15 @@ ARCA_INLINE bool heap_send(struct heap *heap, struct heap *destination, struct b
     if (unlikely(left | heap->objects))
         heap_sent(heap, left);
     return left;
+}
+/* A marked block of a heap that is not explicit, to its bin or to its heap. */
+ARCA_INLINE void heap_take_back(struct heap *heap, struct span *pool, struct block *block)
+{
+    struct heap *owner = load_rlx(&pool->heap);
+    if (likely(owner == heap))
+        heap_put(heap, pool, block);
+    else if (!heap_borrow(heap, pool, block))
+        heap_send(heap, owner, block, pool->block_size);
 }
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
 bool heap_flush_all(struct heap *heap);

@@ -36,6 +36,12 @@ ARCA_INLINE struct block *pool_block(const struct span *pool, uint32_t index)
 /* True at the start of one of its blocks, which may be on an uncarved page. */
 bool pool_starts_block(const struct span *pool, uintptr_t address);
 
+/* The same, of a page that has been carved: what was trimmed since has lost its mark. */
+ARCA_INLINE bool pool_is_carved_block(const struct span *pool, uintptr_t address)
+{
+    return pool_starts_block(pool, address) && !(load_rlx(&pool->uncarved) >> (address - pool->start) / OS_PAGE_SIZE & 1);
+}
+
 /* Before it is published: its last page becomes one that nobody may touch, if that is wanted, and free_fast() finds no block in it. */
 void pool_harden(struct span *pool);
 /* Before it goes to its arena; false where the kernel refuses, and it must not. */

@@ -6,30 +6,31 @@
 #include "base/os.h"
 #include "heap/harden.h"
 
-struct quarantine *quarantine_create(void)
+bool quarantine_open(struct quarantine *quarantine)
 {
-    struct quarantine *quarantine = meta_create(sizeof *quarantine);
-    if (quarantine != NULL)
+    if (quarantine->random == 0)
         quarantine->random = (os_random() ^ (uintptr_t)quarantine * 0x9e3779b97f4a7c15u) | 1;
-    return quarantine;
+    if (quarantine->blocks == NULL)
+        quarantine->blocks = meta_create(QUARANTINE_BLOCKS * sizeof *quarantine->blocks);
+    return quarantine->blocks != NULL;
 }
 
 void quarantine_add(struct quarantine *quarantine, struct block *block, size_t bytes)
 {
-    assert(quarantine->count < QUARANTINE_BLOCKS);
-    quarantine->blocks[(quarantine->first + quarantine->count++) % QUARANTINE_BLOCKS] = block;
+    assert(quarantine->added - quarantine->left < QUARANTINE_BLOCKS);
+    quarantine->blocks[quarantine->added++ % QUARANTINE_BLOCKS] = block;
     quarantine->bytes += bytes;
 }
 
-struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes, struct span **pool)
+bool quarantine_is_full(const struct quarantine *quarantine, size_t bytes)
 {
-    bool full = quarantine->count == QUARANTINE_BLOCKS || quarantine->bytes + bytes > hardening.quarantine;
-    if (quarantine->count == 0 || !full)
-        return NULL;
-    struct block *block = quarantine->blocks[quarantine->first];
+    return quarantine->added - quarantine->left == QUARANTINE_BLOCKS || quarantine->bytes + bytes > hardening.quarantine;
+}
+
+struct block *quarantine_leave(struct quarantine *quarantine, struct span **pool)
+{
+    struct block *block = quarantine->blocks[quarantine->left++ % QUARANTINE_BLOCKS];
     *pool = page_map_find((uintptr_t)block);
-    quarantine->first = (quarantine->first + 1) % QUARANTINE_BLOCKS;
-    quarantine->count--;
     quarantine->bytes -= (*pool)->block_size;
     freed_check(block, (*pool)->block_size);
     return block;

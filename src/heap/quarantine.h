@@ -12,20 +12,29 @@
 #include "arenas/span.h"
 #include "heap/block.h"
 
-#define QUARANTINE_BLOCKS 1024
+#define QUARANTINE_BLOCKS 1024u
 
 struct quarantine {
-    uint64_t random; /* for the places of blocks of its heap */
+    struct block **blocks; /* NULL before the first */
+    uint64_t random; /* for the places of blocks of its heap; 0 before */
     size_t bytes;
-    uint32_t first, count;
-    struct block *blocks[QUARANTINE_BLOCKS];
+    uint32_t left, added; /* ever; what is in between is here */
+    uint32_t seen_added;  /* sweeper: at its last visit */
 };
 
-/* NULL without memory. */
-struct quarantine *quarantine_create(void);
+/* Makes it ready; false without memory. */
+bool quarantine_open(struct quarantine *quarantine);
 
+ARCA_INLINE bool quarantine_is_empty(const struct quarantine *quarantine)
+{
+    return quarantine->left == quarantine->added;
+}
+
+/* Of an open one, with room. */
 void quarantine_add(struct quarantine *quarantine, struct block *block, size_t bytes);
-/* The oldest block, and its pool, when bytes more would be too much, else NULL; it has left then. */
-struct block *quarantine_leave(struct quarantine *quarantine, size_t bytes, struct span **pool);
+/* True when bytes more would be too much. */
+bool quarantine_is_full(const struct quarantine *quarantine, size_t bytes);
+/* The oldest block of one that is not empty, and its pool. */
+struct block *quarantine_leave(struct quarantine *quarantine, struct span **pool);
 
 #endif

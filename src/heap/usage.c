@@ -146,6 +146,7 @@ void usage_heap(struct usage *usage, const struct heap *heap)
             usage->cached += heap->parcels[i].bytes;
     }
     usage->cached += within(load_rlx(&heap->remote.bytes), most);
+    usage->cached += heap->quarantine.bytes < most ? heap->quarantine.bytes : most;
 }
 
 void usage_end(struct usage *usage)

@@ -4,9 +4,9 @@
 
 #include "arca/arca.h"
 #include "arenas/page_map.h"
+#include "base/os.h"
 #include "front/door.h"
 #include "heap/harden.h"
-#include "heap/quarantine.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -201,7 +201,46 @@ TEST(harden, what_the_quarantine_holds_is_bounded)
         arca_free(checked(arca_malloc(1000)));
     struct arca_stats stats = { .size = sizeof stats };
     arca_stats_get(&stats);
-    CHECK(stats.live <= (size_t)256 << 10); /* the bin and the quarantine */
+    CHECK(stats.live + stats.cached <= (size_t)256 << 10); /* the bin and the quarantine */
+}
+
+static pthread_barrier_t quiet, over;
+
+static void *fill_the_quarantine_and_sleep(void *unused)
+{
+    for (unsigned i = 0; i < 200; i++)
+        arca_free(checked(arca_malloc(1000)));
+    pthread_barrier_wait(&quiet);
+    pthread_barrier_wait(&over);
+    return unused;
+}
+
+static size_t cached_bytes(void)
+{
+    struct arca_stats sums = { .size = sizeof sums };
+    REQUIRE(arca_stats_get(&sums) == 0);
+    return sums.cached;
+}
+
+/* The time limit is the test's. */
+TEST(harden, the_quarantine_of_a_thread_that_sleeps_is_given_back)
+{
+    pthread_t thread;
+    harden(false);
+    arca_free(checked(arca_malloc(1000)));
+    size_t before = cached_bytes();
+    pthread_barrier_init(&quiet, NULL, 2);
+    pthread_barrier_init(&over, NULL, 2);
+    REQUIRE(pthread_create(&thread, NULL, fill_the_quarantine_and_sleep, NULL) == 0);
+    pthread_barrier_wait(&quiet);
+    CHECK(cached_bytes() > before + 50000);
+    while (cached_bytes() > before + 5000) {
+        arca_trim(0);
+        os_pause(20000);
+    }
+    pthread_barrier_wait(&over);
+    pthread_join(thread, NULL);
+    arca_heap_check();
 }
 
 TEST(harden, blocks_follow_each_other_in_no_order)
