@@ -92,7 +92,7 @@ void *hardened_malloc(size_t size)
 {
     if (likely(size <= SMALL_MAX - TRAILER_BYTES)) {
         struct heap *heap = door_enter(&thread_door); /* the sentinel's bins are empty */
-        struct bin *bin = bin_at(heap, bin_offset_of(small_bytes(size)));
+        struct bin *bin = bin_at(heap, bin_place_of(small_bytes(size)));
         if (likely(bin->head != 0))
             shuffle_bin(bin, &heap->quarantine.random);
         struct block *block = bin_take(bin);
