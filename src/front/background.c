@@ -188,9 +188,10 @@ static void answer_alarm(size_t incoming)
 void background_poke_slow(size_t incoming)
 {
     uint32_t state = load_rlx(&background_state);
-    if (!load_rlx(&allowed) || options.purge == OPTION_NEVER)
+    bool never = options.purge == OPTION_NEVER;
+    if (!load_rlx(&allowed) || (never && serve == NULL)) /* who serves is started again in a child all the same */
         return;
-    if (load_rlx(&arenas.alarm))
+    if (!never && load_rlx(&arenas.alarm))
         answer_alarm(incoming);
     switch (state) {
     case BACKGROUND_OFF:

@@ -219,6 +219,19 @@ static uint64_t cgroup_limit(const char *mount, char *path, const char *limit_fi
     }
 }
 
+/* A line of version 1, "4:cpu,memory:/path", of a hierarchy that has the controller. */
+static bool is_of_memory(const char *line)
+{
+    const char *at = strchr(line, ':');
+    while (at != NULL && *at != '\0' && (at == strchr(line, ':') || *at == ',')) {
+        size_t length = strcspn(++at, ",:");
+        if (length == 6 && strncmp(at, "memory", 6) == 0)
+            return true;
+        at += length;
+    }
+    return false;
+}
+
 static void examine_cgroup(struct patient *patient)
 {
     char text[4096], a[16], b[16], *state = NULL;
@@ -231,7 +244,7 @@ static void examine_cgroup(struct patient *patient)
             continue;
         if (strncmp(line, "0::", 3) == 0)
             limit = cgroup_limit("/sys/fs/cgroup", path + 1, "memory.max", "memory.current", &use);
-        else if (strstr(line, ":memory:") != NULL)
+        else if (is_of_memory(line))
             limit = cgroup_limit("/sys/fs/cgroup/memory", path + 1, "memory.limit_in_bytes", "memory.usage_in_bytes", &use);
     }
     if (limit == 0) {

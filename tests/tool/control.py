@@ -114,11 +114,12 @@ def stays(directory):
         listens(path)
         eventually(lambda: path.exists() and speaks(path, b"trim\n").startswith("ok"), "after all descriptors were closed")
     body = "import os\nchild = os.fork()\nif child == 0:\n    kept = [bytes(2000) for _ in range(20_000)]\n    time.sleep(600)\nopen('%s/child', 'w').write(str(child))" % directory
-    with python(body, ARCA_CONF=f"control={directory}/%p") as process:
-        child = int((directory / "child").read_text())
-        listens(directory / str(child))
-        eventually(lambda: row(tool("trim", child)[0], "live")[1] > 20 << 20, "the child")
-        check(row(tool("trim", process.pid)[0], "live")[1] < 20 << 20, "the parent")
+    for more in ("", ",purge=never"):
+        with python(body, ARCA_CONF=f"control={directory}/%p{more}") as process:
+            child = int((directory / "child").read_text())
+            listens(directory / str(child))
+            eventually(lambda: row(tool("trim", child)[0], "live")[1] > 20 << 20, "the child")
+            check(row(tool("trim", process.pid)[0], "live")[1] < 20 << 20, "the parent")
 
 
 def stale_and_taken(directory):
