@@ -126,6 +126,15 @@ void sites_reset_peak(struct sites *sites)
     lock_release(&sites->lock);
 }
 
+void sites_reset_total(struct sites *sites)
+{
+    lock_acquire(&sites->lock);
+    for (uint32_t i = 1; i <= load_rlx(&sites->count); i++)
+        site_at(sites, i)->tallies.total = site_at(sites, i)->tallies.live;
+    sites->tallies.total = sites->tallies.live;
+    lock_release(&sites->lock);
+}
+
 uint32_t sites_copy(struct sites *sites, struct tallies *out, uint32_t capacity, struct tallies *all)
 {
     lock_acquire(&sites->lock);

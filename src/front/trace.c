@@ -163,6 +163,7 @@ void arca_trace_stop(void)
     table.lost = 0;
     lock_release(&table.lock);
     sites_reset_peak(&traces);
+    sites_reset_total(&traces);
 }
 
 bool arca_trace_is_on(void)

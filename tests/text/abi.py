@@ -29,6 +29,7 @@ def write(build):
 def compare(build):
     for name in LIBRARIES:
         if not (build / f"{name}.so").exists():
+            print(f"[SKIP] {name} is not built: apt-get install liburcu-dev")
             continue
         done = subprocess.run(
             ["abidiff", "--no-added-syms", *RULES, RECORDED / f"{name}.abi", build / f"{name}.so"], stdout=subprocess.PIPE,

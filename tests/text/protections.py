@@ -34,4 +34,6 @@ def check_library(library):
 for library in ("libarca.so", "libarcagc.so"):
     if (build_dir() / library).exists():
         check_library(build_dir() / library)
+    else:
+        print(f"[SKIP] {library} is not built: apt-get install liburcu-dev")
 finish()

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from tool import BUILD, ROOT, check, complaint, compiled, environment, program, python, skip, tool
+from tool import BUILD, ROOT, check, complaint, compiled, environment, need, program, python, skip, tool
 
 
 
@@ -73,9 +73,9 @@ def refusals():
     check("there is no process 4194303" in complaint("stat", 4194303), "no such process")
     with program(["/usr/bin/python3", "-c", "import time; print('ready', flush=True); time.sleep(600)"], preload=False) as plain:
         check("does not use Arca" in complaint("stat", plain.pid), "a process without Arca")
-    if os.geteuid() == 0 and shutil.which("setpriv"):
+    if os.geteuid() == 0:
         with python("") as ours:
-            done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", BUILD / "arca", "stat", str(ours.pid)], capture_output=True, text=True)
+            done = subprocess.run([need("setpriv", "util-linux"), "--reuid", "65534", "--clear-groups", BUILD / "arca", "stat", str(ours.pid)], capture_output=True, text=True)
             if "Permission denied" not in done.stderr:  # the tool itself may lie where nobody may look
                 check(done.returncode == 1 and done.stderr == f"arca: process {ours.pid} belongs to another user\n", f"of another user: {done}")
 

@@ -55,6 +55,20 @@ TEST(site, what_is_gone_stays_in_the_total)
     check_sums();
 }
 
+TEST(site, a_total_that_is_reset_is_what_lives)
+{
+    uint32_t number = add(1, 100), other = add(2, 70);
+    add(1, 30);
+    sites_remove(&table, number, 100);
+    sites_remove(&table, other, 70);
+    sites_reset_total(&table);
+    sites_reset_peak(&table);
+    CHECK_EQ(now(number)->total.bytes, 30);
+    CHECK_EQ(now(other)->total.blocks, 0);
+    CHECK_EQ(all.total.blocks, 1);
+    check_sums();
+}
+
 TEST(site, the_peak_has_every_site_s_share)
 {
     uint32_t one = add(1, 100), two = add(2, 50); /* the peak: 100 + 50 */
