@@ -279,25 +279,28 @@ TEST(harden, blocks_that_another_thread_frees_go_home)
 
 /* ---- guards ------------------------------------------------------------------------------------------------------ */
 
-static unsigned forbidden_mappings(void)
+/* Of different spans. */
+static unsigned guarded_spans(void *const blocks[], unsigned count)
 {
-    char line[512];
-    unsigned count = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    REQUIRE(maps != NULL);
-    while (fgets(line, sizeof line, maps) != NULL)
-        count += strstr(line, " ---p ") != NULL;
-    fclose(maps);
-    return count;
+    static const struct span *seen[1000];
+    unsigned guards = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct span *span = page_map_find((uintptr_t)blocks[i]);
+        unsigned k = 0;
+        while (k < guards && seen[k] != span)
+            k++;
+        if (k == guards && span->guarded)
+            seen[guards++] = span;
+    }
+    return guards;
 }
 
 static unsigned guards_of(unsigned blocks, size_t size)
 {
     static void *kept[1000];
-    unsigned before = forbidden_mappings();
     for (unsigned i = 0; i < blocks; i++)
         kept[i] = checked(arca_malloc(size));
-    unsigned guards = forbidden_mappings() - before;
+    unsigned guards = guarded_spans(kept, blocks);
     for (unsigned i = 0; i < blocks; i++)
         arca_free(kept[i]);
     arca_trim(0);
