@@ -3,6 +3,7 @@
 
 #include "base/os.h"
 #include "base/poison.h"
+#include "heap/watch.h"
 
 #include <signal.h>
 #include <ucontext.h>
@@ -42,6 +43,7 @@ void __sanitizer_finish_switch_fiber(void *saved, const void **old_bottom, size_
 
 #if defined(TELL_THREADS) || defined(POISON_ON)
 static struct {
+    bool forked; /* when there were objects already */
     void *caller, *self;
     const void *caller_bottom;
     size_t caller_bytes;
@@ -87,6 +89,16 @@ static void tell_left(void)
 #endif
 }
 
+/* To ThreadSanitizer a fiber is a thread, of which there may be no new one in the child of a process that had some. */
+static bool can_tell(void)
+{
+#ifdef TELL_THREADS
+    return !told.forked;
+#else
+    return true;
+#endif
+}
+
 /* ---- the fiber ---------------------------------------------------------------------------------------------------- */
 
 static void fiber_main(void)
@@ -100,6 +112,8 @@ static void fiber_main(void)
 
 static bool begin(void (*work)(void))
 {
+    if (!can_tell())
+        return false;
     if (fiber.stack == NULL) {
         char *mapping = os_map(GUARD_BYTES + STACK_BYTES, GUARD_BYTES);
         if (mapping == NULL)
@@ -199,6 +213,9 @@ uint64_t fiber_rested_us(void)
 
 void fiber_fork_child(bool cut)
 {
+#ifdef TELL_THREADS
+    told.forked |= load_rlx(&watch_blocks) != 0;
+#endif
     if (cut)
         fiber.begun = fiber.running = false;
     if (fiber.running && fiber.end != FIBER_TO_THE_END) /* a thread's time begins anew */
