@@ -3,7 +3,6 @@
 
 #include "base/os.h"
 #include "base/poison.h"
-#include "heap/watch.h"
 
 #include <signal.h>
 #include <ucontext.h>
@@ -43,7 +42,7 @@ void __sanitizer_finish_switch_fiber(void *saved, const void **old_bottom, size_
 
 #if defined(TELL_THREADS) || defined(POISON_ON)
 static struct {
-    bool forked; /* when there were objects already */
+    bool used, forked; /* forked after it was used */
     void *caller, *self;
     const void *caller_bottom;
     size_t caller_bytes;
@@ -93,6 +92,7 @@ static void tell_left(void)
 static bool can_tell(void)
 {
 #ifdef TELL_THREADS
+    told.used = true;
     return !told.forked;
 #else
     return true;
@@ -214,7 +214,7 @@ uint64_t fiber_rested_us(void)
 void fiber_fork_child(bool cut)
 {
 #ifdef TELL_THREADS
-    told.forked |= load_rlx(&watch_blocks) != 0;
+    told.forked |= told.used;
 #endif
     if (cut)
         fiber.begun = fiber.running = false;
