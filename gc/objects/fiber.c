@@ -211,13 +211,15 @@ uint64_t fiber_rested_us(void)
     return fiber.rested_us;
 }
 
-void fiber_fork_child(bool cut)
+bool fiber_fork_child(bool cut)
 {
 #ifdef TELL_THREADS
     told.forked |= told.used;
+    cut |= fiber_is_resting();
 #endif
     if (cut)
         fiber.begun = fiber.running = false;
     if (fiber.running && fiber.end != FIBER_TO_THE_END) /* a thread's time begins anew */
         fiber.end = os_thread_time_us() + fiber.part;
+    return cut;
 }

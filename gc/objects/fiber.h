@@ -44,7 +44,7 @@ ARCA_INLINE void fiber_rest_sometimes(size_t step)
         fiber_rest();
 }
 
-/* In the child of a fork.  cut: another thread was running it. */
-void fiber_fork_child(bool cut);
+/* In the child of a fork.  cut: another thread was running it.  True when what was begun is lost. */
+bool fiber_fork_child(bool cut);
 
 #endif

@@ -231,7 +231,7 @@ static void fork_child(void)
 {
     bool cut = !working && !lock_try(&work_lock);
     lock_reset(&start_lock);
-    fiber_fork_child(cut);
+    cut = fiber_fork_child(cut);
     store_rlx(&wanted, 0u);
     if (!working) /* else the one who forked goes on with it */
         lock_reset(&work_lock);

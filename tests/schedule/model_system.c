@@ -180,9 +180,9 @@ void fiber_help(uint64_t microseconds)
     (void)microseconds;
 }
 
-void fiber_fork_child(bool cut)
+bool fiber_fork_child(bool cut)
 {
-    (void)cut;
+    return cut;
 }
 
 /* ---- the rest --------------------------------------------------------------------------------------------------- */
