@@ -7,13 +7,16 @@
 
 #include <string.h>
 
-/* Where the next strip lies; false at the end of the arena. */
+/* Where the next strip lies; false at the end of the arena.  A record without slices is being given others: nothing
+ * else of it may be read. */
 static bool next_strip(struct arena *arena, const struct usage_place *place, struct os_range *range)
 {
     lock_acquire(&arenas.lock);
     uint32_t left = arena->slices > place->slice ? arena->slices - place->slice : 0;
-    range->address = (void *)(arena->base + ((uintptr_t)place->slice << SLICE_SHIFT));
-    range->bytes = (size_t)(left < USAGE_SLICES ? left : USAGE_SLICES) << SLICE_SHIFT;
+    if (left != 0) {
+        range->address = (void *)(arena->base + ((uintptr_t)place->slice << SLICE_SHIFT));
+        range->bytes = (size_t)(left < USAGE_SLICES ? left : USAGE_SLICES) << SLICE_SHIFT;
+    }
     lock_release(&arenas.lock);
     return left != 0;
 }
@@ -24,8 +27,8 @@ static bool add_strip(struct usage *usage, struct arena *arena, struct usage_pla
 {
     lock_acquire(&arenas.lock);
     size_t end = ((size_t)place->slice << SLICE_SHIFT) + range->bytes;
-    bool same = (uintptr_t)range->address == arena->base + ((uintptr_t)place->slice << SLICE_SHIFT) &&
-                end <= (size_t)arena->slices << SLICE_SHIFT;
+    bool same = end <= (size_t)arena->slices << SLICE_SHIFT &&
+                (uintptr_t)range->address == arena->base + ((uintptr_t)place->slice << SLICE_SHIFT);
     if (same)
         usage_slices(usage, arena, place, resident);
     lock_release(&arenas.lock);

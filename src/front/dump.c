@@ -55,12 +55,9 @@ static void copy_span(struct dumped_arena *out, const struct span *span)
         .kind = kind, .size_class = span->size_class, .objects = kind == SPAN_OBJECT || (pool && span->objects) };
 }
 
-/* False for a record without memory. */
-static bool copy_arena(struct dumped_arena *out, const struct arena *arena)
+static void copy_arena_locked(struct dumped_arena *out, const struct arena *arena)
 {
-    lock_acquire(&arenas.lock);
     out->base = arena->base;
-    out->slices = arena->slices;
     out->free_slices = arena->free_slices;
     out->dirty_slices = arena->dirty_slices;
     out->spans = 0;
@@ -68,6 +65,15 @@ static bool copy_arena(struct dumped_arena *out, const struct arena *arena)
         copy_span(out, &arena->spans[i]);
         i += arena->huge ? arena->slices : load_rlx(&arena->spans[i].kind) == SPAN_FREE ? 1 : arena->spans[i].slices;
     }
+}
+
+/* False for a record without memory, which somebody may be giving some. */
+static bool copy_arena(struct dumped_arena *out, const struct arena *arena)
+{
+    lock_acquire(&arenas.lock);
+    out->slices = arena->slices;
+    if (out->slices != 0)
+        copy_arena_locked(out, arena);
     lock_release(&arenas.lock);
     return out->slices != 0;
 }
