@@ -291,11 +291,34 @@ static void follow_plan(bool asked)
         plan.turns = load_rlx(&watch_turns);
 }
 
+/* After a collection the young are attended to, while something happens to objects: but so many times, and then the
+ * next ones may ring. */
+#define ATTEND_MS 2
+#define ATTEND_LOOKS 50
+
+static struct {
+    uint32_t turns, looks;
+} attention;
+
+static bool attend(void)
+{
+    uint32_t turns = load_rlx(&watch_turns);
+    if (attention.looks != 0 && turns != attention.turns) {
+        attention.turns = turns;
+        attention.looks--;
+        store_rlx(&watch_attended, true);
+        return true;
+    }
+    attention.looks = 0;
+    watch_unattend();
+    return false;
+}
+
 static void collector_work(void)
 {
     bool asked = load_rlx(&watch_asked);
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
-    while (young_due() && !keeper_is_wanted())
+    for (; young_due() && !keeper_is_wanted(); attention.looks = ATTEND_LOOKS)
         collector_collect(generation_due());
     if (young_due()) /* as soon as those who wait have had their turn */
         watch_ring();
@@ -308,9 +331,14 @@ static void collector_work(void)
         watch_answer();
 }
 
+/* With nothing planned the next birth or death rings, if that would be planned for. */
 static uint32_t collector_pause_ms(void)
 {
-    if (plan.delay_ms > PLAN_LAST_MS || !may_plan())
+    bool planned = plan.delay_ms <= PLAN_LAST_MS && may_plan();
+    store_rlx(&watch_asleep, !planned && may_plan());
+    if (attend())
+        return ATTEND_MS;
+    if (!planned)
         return OS_FOREVER;
     uint64_t now_ms = os_clock_ms();
     return plan.at_ms > now_ms ? (uint32_t)(plan.at_ms - now_ms) : 1;
@@ -347,6 +375,7 @@ static void collector_fork_child(bool cut)
     }
     lock_reset(&weak_lock);
     lock_reset(&limits_lock);
+    store_rlx(&watch_attended, false);
     events_fork_child();
     count_from(INT64_MAX);
 }

@@ -127,12 +127,10 @@ bool keeper_is_wanted(void)
     return load_rlx(&wanted) != 0 || fiber_is_hurried();
 }
 
-/* Until the bell rings, or the time has come for what is planned.  Asleep for good, the next birth or death rings. */
+/* Until the bell rings, or the time has come for what is planned. */
 static void sleep_until_wanted(uint32_t bell)
 {
-    uint32_t pause_ms = registered != NULL ? registered->pause_ms() : OS_FOREVER;
-    store_rlx(&watch_asleep, pause_ms == OS_FOREVER);
-    os_wait(&watch_bell, bell, pause_ms);
+    os_wait(&watch_bell, bell, registered != NULL ? registered->pause_ms() : OS_FOREVER);
 }
 
 static void *keeper_main(void *unused)

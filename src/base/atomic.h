@@ -37,6 +37,7 @@
 #define load_seq(p) atomic_load_explicit((p), memory_order_seq_cst)
 #define store_seq(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 #define fence_seq() atomic_thread_fence(memory_order_seq_cst)
+#define add_seq(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define sub_seq(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_seq_cst)
 
 /* A value with one writer and racing readers (statistics): a plain add, no locked instruction. */

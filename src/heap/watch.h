@@ -13,7 +13,7 @@ extern _Atomic uint32_t watch_bell ARCA_SHARED(watch_bell);
 
 /* Blocks for objects that are in use, or in bins: what waits for its heap was taken off when it was sent. */
 extern _Atomic int64_t watch_blocks ARCA_SHARED(watch_blocks);
-/* Rings when watch_blocks passes watch_limit; births are called to wait while it is beyond watch_full. */
+/* Rings when watch_blocks passes watch_limit, unless it is attended; births are called to wait while it is beyond watch_full. */
 extern _Atomic int64_t watch_limit ARCA_SHARED(watch_limit);
 extern _Atomic int64_t watch_full ARCA_SHARED(watch_full);
 
@@ -24,6 +24,12 @@ extern _Atomic uint32_t watch_call ARCA_SHARED(watch_call);
 
 /* Looks at watch_full again, after it was changed. */
 void watch_judge(void) ARCA_SHARED(watch_judge);
+
+/* The thread looks at the limit by itself, soon: to wake it takes a birth tens of microseconds, where processors are
+ * virtual. */
+extern _Atomic bool watch_attended ARCA_SHARED(watch_attended);
+/* No longer: rings when the limit was passed meanwhile. */
+void watch_unattend(void) ARCA_SHARED(watch_unattend);
 
 /* Changes with each batch of births or deaths. */
 extern _Atomic uint32_t watch_turns ARCA_SHARED(watch_turns);

@@ -1,4 +1,4 @@
-/* The collector's plan in a process that has been idle for weeks. */
+/* The collector's plan in a process that has been idle for weeks, and what does not wait for a plan. */
 #include "harness.h"
 
 #include "arca/gc.h"
@@ -11,13 +11,18 @@
 #define DAY_S ((time_t)24 * 3600)
 
 static _Atomic time_t forward_s;
+static struct timespec stopped_at; /* not 0: there it stands */
 
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
     int status = __real_clock_gettime(clock, now);
-    if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE)
+    if (clock != CLOCK_MONOTONIC && clock != CLOCK_MONOTONIC_COARSE)
+        return status;
+    if (stopped_at.tv_sec != 0)
+        *now = stopped_at;
+    else
         now->tv_sec += load_rlx(&forward_s);
     return status;
 }
@@ -54,4 +59,30 @@ TEST(gc_clock, collections_are_planned_after_a_month_of_idleness)
     store_rlx(&forward_s, 35 * DAY_S);
     uint64_t before = load_rlx(&watch_figures.generations[2].collected);
     await_collected(before + 2);
+}
+
+static uint64_t young_collections(void)
+{
+    return load_rlx(&watch_figures.generations[0].collections);
+}
+
+/* The thread stops attending at any moment: whatever is born around it is looked at.  No plan falls due meanwhile; the
+ * time limit is the test's. */
+TEST(gc_clock, no_birth_slips_through_when_the_attention_ends)
+{
+    static const unsigned thresholds[] = { 700, 1000000, 1000000 };
+    uint64_t random = harness_seed();
+    clock_gettime(CLOCK_MONOTONIC, &stopped_at);
+    arca_gc_set_threshold(thresholds);
+    for (unsigned round = 0; round < 300; round++) {
+        uint64_t before = young_collections();
+        for (unsigned i = 0; i < 3000; i++) {
+            struct node *node = arca_new(&node_type);
+            REQUIRE(node != NULL);
+            arca_slot_put(&node->next, node); /* a cycle, with the only unit */
+        }
+        while (young_collections() == before)
+            os_pause(200);
+        os_pause((uint32_t)(harness_random(&random) % 5000));
+    }
 }

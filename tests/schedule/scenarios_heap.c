@@ -199,6 +199,49 @@ static void check_returned(void)
 SCENARIO(retired, every_span_is_taken_once_and_the_taker_wakes, .setup = begin_retired,
          .body = { retire_two, retire_one, take_three }, .check = check_returned, .preemptions = 2);
 
+/* ---- watch ----------------------------------------------------------------------------------------------------------- */
+
+#define WATCH_LIMIT 100
+
+static unsigned looks;
+
+static void begin_watch(void)
+{
+    model_begin();
+    store_rlx(&watch_blocks, 0);
+    store_rlx(&watch_limit, WATCH_LIMIT);
+    store_rlx(&watch_attended, true);
+    looks = 0;
+}
+
+static void pass_the_limit(void)
+{
+    watch_add(WATCH_LIMIT - 1);
+    watch_add(2);
+}
+
+/* As keeper.c's thread does: it stops attending, and sleeps until somebody rings. */
+static void attend_no_longer(void)
+{
+    uint32_t bell = load_acq(&watch_bell);
+    if (load_rlx(&watch_blocks) < WATCH_LIMIT) {
+        watch_unattend();
+        while (load_acq(&watch_bell) == bell)
+            os_wait(&watch_bell, bell, OS_FOREVER);
+    }
+    looks += load_rlx(&watch_blocks) >= WATCH_LIMIT;
+}
+
+static void check_looked(void)
+{
+    EXPECT(looks == 1);
+    store_rlx(&watch_limit, INT64_MAX);
+    store_rlx(&watch_blocks, 0);
+}
+
+SCENARIO(watch, whoever_passes_the_limit_is_seen_or_rings, .setup = begin_watch, .body = { pass_the_limit, attend_no_longer },
+         .check = check_looked, .preemptions = 3);
+
 /* ---- door ---------------------------------------------------------------------------------------------------------- */
 
 static struct heap_door door;
