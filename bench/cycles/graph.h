@@ -12,6 +12,7 @@
  *              In hub, all second slots refer to one and the same object.
  *              off.* on.*: without and with collections; speed: millions of operations a second with them; alive:
  *              times OBJECTS that there are after a last collection (up to 1.5: old members that anchors refer to)
+ *              idle.*, of churn: of operations that do nothing
  * other        the operations of churn; on.*: while another thread does nothing but full collections; off.*: while
  *              another thread is busy without any
  * pairs, ring, random
@@ -40,6 +41,7 @@
 
 #define MOST_UNCOLLECTED 5000000 /* operations: what they leave must fit into memory */
 #define BATCH 512
+#define IDLE_NS 200
 #define COLLECTIONS 3
 
 static uint64_t dice = 1;
@@ -169,6 +171,21 @@ static void operate_timed(const char *when, double seconds, int64_t most)
     stalls_print(&stalls, when);
 }
 
+/* Operations that touch no memory and last as long as others do: what the machine makes of anybody's. */
+static void operate_idle(double seconds)
+{
+    static struct stalls stalls;
+    stalls_begin(&stalls);
+    int64_t now = stalls_clock(CLOCK_MONOTONIC), end = now + (int64_t)(seconds * 1e9);
+    while (now < end) {
+        while (stalls_clock(CLOCK_MONOTONIC) - now < IDLE_NS)
+            ;
+        now = stalls_add(&stalls, now);
+    }
+    stalls_end(&stalls);
+    stalls_print(&stalls, "idle");
+}
+
 /* Millions a second of the time in which the thread had a processor or slept. */
 static void operate_fast(double seconds)
 {
@@ -202,6 +219,7 @@ static void change(size_t count, double seconds, bool with_hub)
 static void churn(size_t count, double seconds)
 {
     change(count, seconds, false);
+    operate_idle(seconds);
 }
 
 static void hub(size_t count, double seconds)
