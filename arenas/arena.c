@@ -193,6 +193,7 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     span->start = arena->base + ((uintptr_t)index << SLICE_SHIFT);
     span->slices = slices;
     span->start_bound = 0;
+    span->hardened_bound = 0;
     span->hardened = false;
     store_rlx(&span->holder, 0u); /* whoever thinks that he holds what it was is wrong now */
     store_rlx(&span->kind, (uint8_t)kind);
@@ -238,6 +239,7 @@ static struct span *fill_huge_span(struct arena *arena, enum span_kind kind)
     span->start = arena->base;
     span->slices = arena->slices;
     span->start_bound = 0;
+    span->hardened_bound = 0;
     span->hardened = false;
     store_rlx(&span->holder, 0u);
     store_rlx(&span->kind, (uint8_t)kind);

@@ -54,7 +54,10 @@ struct span {
     uint8_t size_class;
     uint8_t bucket; /* list of its heap in which it stands: fullness, or BUCKET_NONE */
     uint16_t capacity;
-    _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
+    union {
+        _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
+        uint64_t hardened_bound; /* of a hardened pool, its start_bound; that itself is 0.  0 elsewhere */
+    };
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     bool objects;        /* of libarcagc: the first word of its blocks, free or not, is a header word */
     bool exclusive;      /* of objects or of an explicit heap: its blocks go into bins of that heap only */

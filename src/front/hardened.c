@@ -40,25 +40,7 @@ static void visit_end(struct visit visit)
 
 /* ---- small blocks ---------------------------------------------------------------------------------- */
 
-static uint64_t shuffle_random(uint64_t *state)
-{
-    *state ^= *state << 13;
-    *state ^= *state >> 7;
-    return *state ^= *state << 17;
-}
-
-/* Its first two blocks change places, or do not: only where its two chains are of one length. */
-static void shuffle_bin(struct bin *bin, uint64_t *random)
-{
-    if (bin_count(bin) % 2 == 0 && shuffle_random(random) >> 63) {
-        uintptr_t head = bin->head;
-        bin->head = bin->second;
-        bin->second = head;
-    }
-}
-
-/* The size to ask of a class: more than the least block, so that the bin of that stays empty, and the fast path finds
- * nothing for malloc(0). */
+/* The size to ask of a class: more than the least block, which has no room for a trailer. */
 static size_t small_bytes(size_t size)
 {
     return size <= BLOCK_ALIGN - TRAILER_BYTES ? BLOCK_ALIGN + 1 : size + TRAILER_BYTES;
@@ -72,18 +54,17 @@ static struct block *small_try_hardened(unsigned class)
         return NULL;
     if (unlikely(heap->quarantine.blocks == NULL))
         quarantine_open(&heap->quarantine);
-    shuffle_bin(&heap->bins[class], &heap->quarantine.random);
     struct block *block = supply_block(heap, class);
     visit_end(visit);
     return block;
 }
 
-static void *small_finish(struct block *block, size_t size)
+/* Of a pool from before the options were read, too: nobody looks at the trailer there. */
+static void *small_finish(struct block *block, size_t bytes, size_t size)
 {
-    const struct span *pool = page_map_find((uintptr_t)block);
+    block->link = 0; /* it led somewhere */
+    trailer_write_fresh(block, bytes, size);
     fresh_fill(block, size);
-    if (likely(pool->hardened)) /* not of a pool from before the options were read */
-        trailer_write(block, pool->block_size, size);
     return block;
 }
 
@@ -92,60 +73,93 @@ void *hardened_malloc(size_t size)
 {
     if (likely(size <= SMALL_MAX - TRAILER_BYTES)) {
         struct heap *heap = door_enter(&thread_door); /* the sentinel's bins are empty */
-        struct bin *bin = bin_at(heap, bin_place_of(small_bytes(size)));
-        if (likely(bin->head != 0))
-            shuffle_bin(bin, &heap->quarantine.random);
-        struct block *block = bin_take(bin);
+        unsigned place = bin_place_of(small_bytes(size));
+        struct block *block = bin_take(bin_at(heap, place));
         door_leave(&thread_door);
         if (likely(block != NULL))
-            return small_finish(block, size);
+            return small_finish(block, size_classes[place / BIN_BYTES].block_size, size);
     }
     return hardened_alloc(1, size);
 }
 
-/* Blocks leave the quarantine for one that comes. */
-static void keep_back(struct heap *heap, struct span *pool, struct block *block)
+/* Of a quarantine one part of so many leaves at once: then each block waits for its bytes while the next is looked at. */
+#define PORTIONS 32
+
+/* A checked block to a bin with room, of whose first two it becomes either: where its two chains get to be of one length. */
+static void bin_push_shuffled(struct bin *bin, struct block *block, uint64_t random)
 {
-    struct quarantine *quarantine = &heap->quarantine;
-    if (unlikely(hardening.quarantine == 0 || quarantine->blocks == NULL)) {
-        heap_take_back(heap, pool, block);
-        return;
-    }
-    while (!quarantine_is_empty(quarantine) && quarantine_is_full(quarantine, pool->block_size)) {
-        struct span *old_pool;
-        struct block *old = quarantine_leave(quarantine, &old_pool);
-        heap_take_back(heap, old_pool, old);
-    }
-    quarantine_add(quarantine, block, pool->block_size);
+    uintptr_t mark = block_mark(block), head = bin->head;
+    block->link = bin->second;
+    bin->room--;
+    uint64_t change = random >> 63 & ~bin_count(bin);
+    uintptr_t difference = (head ^ mark) & -(change & 1);
+    bin->head = mark ^ difference;
+    bin->second = head ^ difference;
 }
 
-ARCA_NOINLINE static void keep_back_slow(struct span *pool, struct block *block)
+/* For one block more.  False where none is kept back. */
+static bool let_leave(struct heap *heap, size_t bytes)
 {
+    struct quarantine *quarantine = &heap->quarantine;
+    size_t portion = quarantine->limit / PORTIONS, most = quarantine->limit - portion;
+    uint64_t random = quarantine->random;
+    if (quarantine->limit == 0)
+        return false;
+    most -= bytes < most ? bytes : most;
+    while (quarantine_blocks(quarantine) > QUARANTINE_BLOCKS - QUARANTINE_BLOCKS / PORTIONS || quarantine->bytes > most) {
+        uintptr_t class;
+        struct block *block = quarantine_leave(quarantine, &class);
+        struct bin *bin = &heap->bins[class];
+        random = random * 6364136223846793005u + 1442695040888963407u;
+        if (likely(bin->room > 0))
+            bin_push_shuffled(bin, block, random);
+        else
+            heap_take_back(heap, class, block);
+    }
+    quarantine->random = random;
+    return true;
+}
+
+/* What the thread's own quarantine has no room for. */
+ARCA_NOINLINE static void small_free_slow(const struct span *pool, struct block *block)
+{
+    int saved = errno;
+    process_after_fork();
     struct visit visit = visit_begin();
     if (unlikely(visit.heap == NULL)) {
         heap_push_remote(load_rlx(&pool->heap), block, pool->block_size);
-        return;
+    } else {
+        if (likely(let_leave(visit.heap, pool->block_size)))
+            quarantine_add(&visit.heap->quarantine, block, pool->size_class, pool->block_size);
+        else
+            heap_take_back(visit.heap, pool->size_class, block);
+        visit_end(visit);
     }
-    keep_back(visit.heap, pool, block);
-    visit_end(visit);
+    errno = saved;
 }
 
-static void small_free_hardened(struct span *pool, struct block *block)
+/* A small block with nothing wrong about it, by one line of its span. */
+bool hardened_free_fast(void *address)
 {
-    trailer_read("free", block, pool->block_size);
-    freed_fill(block, pool->block_size);
-    struct heap *heap = door_enter(&thread_door);
-    if (likely(heap != &heap_sentinel)) {
-        uint32_t slow_ops = load_rlx(&heap->slow_ops);
-        keep_back(heap, pool, block);
-        bool slow = load_rlx(&heap->slow_ops) != slow_ops;
-        door_leave(&thread_door);
-        if (unlikely(slow))
-            background_poke();
-    } else {
-        door_leave(&thread_door);
-        keep_back_slow(pool, block);
-    }
+    struct span *pool = page_map_find((uintptr_t)address);
+    struct block *block = address;
+    if (unlikely(pool == NULL))
+        return false;
+    uintptr_t offset = (uintptr_t)address - pool->start;
+    if (unlikely(offset * pool->divider >= pool->hardened_bound) ||
+        unlikely(load_rlx(&pool->uncarved) >> offset / OS_PAGE_SIZE % 64 & 1) || unlikely(block_is_marked(block)))
+        return false;
+    size_t bytes = pool->block_size;
+    trailer_read("free", block, bytes);
+    freed_fill(block, bytes);
+    struct heap *heap = door_enter(&thread_door); /* the sentinel's quarantine has no room */
+    bool full = quarantine_is_full(&heap->quarantine, bytes);
+    if (likely(!full))
+        quarantine_add(&heap->quarantine, block, pool->size_class, bytes);
+    door_leave(&thread_door);
+    if (unlikely(full))
+        small_free_slow(pool, block);
+    return true;
 }
 
 /* ---- large blocks ---------------------------------------------------------------------------------- */
@@ -211,19 +225,6 @@ static void large_release(struct span *span)
     }
 }
 
-static void large_free_hardened(struct span *span)
-{
-    canary_check("free", (void *)span->start, data_bytes(span), load_rlx(&span->large_size));
-    if (hardening.quarantine != 0) {
-        large_lay_aside(span);
-        if (span->guarded)
-            os_protect((void *)span->start, span_bytes(span), false);
-        span = large_exchange(span);
-    }
-    large_release(span);
-    background_poke();
-}
-
 /* ---- both -------------------------------------------------------------------------------------------- */
 
 /* 0 where no class has such blocks. */
@@ -248,29 +249,22 @@ void *hardened_alloc(size_t align, size_t size)
     if (block == NULL)
         errno = ENOMEM;
     else if (small != 0)
-        return small_finish(block, size);
+        return small_finish(block, size_classes[size_class_of(small)].block_size, size);
     background_poke();
     return block;
 }
 
-void hardened_free(struct span *span, void *block)
+void hardened_free_large(struct span *span)
 {
-    if (load_rlx(&span->kind) == SPAN_LARGE)
-        large_free_hardened(span);
-    else
-        small_free_hardened(span, block);
-}
-
-/* A small block with nothing wrong about it: the same, without a second look at anything. */
-bool hardened_free_fast(void *address)
-{
-    struct span *pool = page_map_find((uintptr_t)address);
-    if (unlikely(pool == NULL) || unlikely(load_rlx(&pool->kind) != SPAN_POOL) || unlikely(!pool->hardened) ||
-        unlikely(!pool_is_carved_block(pool, (uintptr_t)address)) || unlikely(block_is_marked(address)))
-        return false;
-    process_after_fork();
-    small_free_hardened(pool, address);
-    return true;
+    canary_check("free", (void *)span->start, data_bytes(span), load_rlx(&span->large_size));
+    if (hardening.quarantine != 0) {
+        large_lay_aside(span);
+        if (span->guarded)
+            os_protect((void *)span->start, span_bytes(span), false);
+        span = large_exchange(span);
+    }
+    large_release(span);
+    background_poke();
 }
 
 size_t hardened_size(const char *function, const struct span *span, const void *block)

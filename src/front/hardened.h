@@ -11,13 +11,13 @@
 #include "heap/harden.h"
 
 void *hardened_malloc(size_t size);
-/* True when the block is one of a pool, and is freed now.  False: it may be anything else, or misuse. */
+/* True when it is a block of a hardened pool, and is freed now.  False: it may be anything else, or misuse. */
 bool hardened_free_fast(void *block);
 
 /* Aligned to align, a power of two; NULL with ENOMEM. */
 void *hardened_alloc(size_t align, size_t size);
-/* A block at the start of a hardened span or of a block of one, that is not marked; the door is left. */
-void hardened_free(struct span *span, void *block);
+/* A hardened large block; the door is left. */
+void hardened_free_large(struct span *span);
 
 /* The size that was asked for; aborts when the block was overrun. */
 size_t hardened_size(const char *function, const struct span *span, const void *block);

@@ -309,28 +309,33 @@ static bool free_far(void *address)
     return leaf != &page_map_first && leaf != NULL && free_small(leaf, address);
 }
 
+/* Large blocks, and misuse. */
 ARCA_NOINLINE static void free_any(void *address)
 {
     int saved = errno;
     process_after_fork();
     struct span *span = checked_span("free", address);
-    if (unlikely(span->hardened)) {
-        hardened_free(span, address);
-        errno = saved;
-        return;
-    }
     if (load_rlx(&span->kind) != SPAN_LARGE) /* a block of a pool, and yet not on the fast path: it is marked */
         bad_pointer("free", address);
-    large_free(span);
-    background_poke();
+    if (unlikely(span->hardened)) {
+        hardened_free_large(span);
+    } else {
+        large_free(span);
+        background_poke();
+    }
     errno = saved;
 }
 
-void free_slow(void *address)
+ARCA_NOINLINE static void free_other(void *address)
 {
-    if (address == NULL || (unlikely(hardening.on) && hardened_free_fast(address)) || free_far(address) || large_put(address))
-        return;
-    free_any(address);
+    if (!free_far(address) && !large_put(address))
+        free_any(address);
+}
+
+ARCA_NOINLINE void free_slow(void *address)
+{
+    if (address != NULL && (likely(!hardening.on) || !hardened_free_fast(address)))
+        free_other(address);
 }
 
 void arca_free(void *block)

@@ -279,6 +279,16 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block)
         heap_flush(heap, pool->size_class);
 }
 
+void heap_take_back_slow(struct heap *heap, struct block *block)
+{
+    struct span *pool = page_map_find((uintptr_t)block);
+    struct heap *owner = load_rlx(&pool->heap);
+    if (owner == heap)
+        heap_put(heap, pool, block);
+    else
+        heap_send(heap, owner, block, pool->block_size);
+}
+
 void heap_put_run(struct heap *heap, struct block *first)
 {
     heap_note_slow_op(heap);
@@ -425,9 +435,9 @@ static bool flush_quarantine(struct heap *heap)
     bool busy = quarantine->added != quarantine->seen_added;
     quarantine->seen_added = quarantine->added;
     while (!busy && !quarantine_is_empty(quarantine) && !lock_is_wanted(&heap->lock)) {
-        struct span *pool;
-        struct block *block = quarantine_leave(quarantine, &pool);
-        heap_take_back(heap, pool, block);
+        uintptr_t class;
+        struct block *block = quarantine_leave(quarantine, &class);
+        heap_take_back(heap, class, block);
     }
     return quarantine_is_empty(quarantine);
 }

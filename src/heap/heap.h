@@ -205,10 +205,6 @@ ARCA_INLINE bool bin_borrow(struct bin *bin, struct block *block)
     bin_push(bin, block);
     return true;
 }
-ARCA_INLINE bool heap_borrow(struct heap *heap, const struct span *pool, struct block *block)
-{
-    return bin_borrow(&heap->bins[pool->size_class], block);
-}
 ARCA_INLINE struct parcel *heap_parcel(struct heap *heap, const struct heap *destination)
 {
     return &heap->parcels[destination->index % PARCELS];
@@ -228,14 +224,15 @@ ARCA_INLINE bool heap_send(struct heap *heap, struct heap *destination, struct b
         heap_sent(heap, left);
     return left;
 }
-/* A marked block of a heap that is not explicit, to its bin or to its heap. */
-ARCA_INLINE void heap_take_back(struct heap *heap, struct span *pool, struct block *block)
+/* The same of a full bin. */
+void heap_take_back_slow(struct heap *heap, struct block *block);
+/* A marked block of any heap, of malloc's, to its bin or to its heap. */
+ARCA_INLINE void heap_take_back(struct heap *heap, uintptr_t class, struct block *block)
 {
-    struct heap *owner = load_rlx(&pool->heap);
-    if (likely(owner == heap))
-        heap_put(heap, pool, block);
-    else if (!heap_borrow(heap, pool, block))
-        heap_send(heap, owner, block, pool->block_size);
+    if (likely(heap->bins[class].room > 0))
+        bin_push(&heap->bins[class], block);
+    else
+        heap_take_back_slow(heap, block);
 }
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
 bool heap_flush_all(struct heap *heap);

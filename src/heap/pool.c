@@ -79,6 +79,7 @@ void pool_harden(struct span *pool)
     pool->hardened = true;
     pool->start_bound = 0;
     pool->capacity = (uint16_t)(room / pool->block_size);
+    pool->hardened_bound = (uint32_t)(pool->block_size * pool->divider) * (pool->capacity - 1u) + 1;
     pool->pages = (uint16_t)((pool_extent(pool) + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE);
     store_rlx(&pool->uncarved, low_mask(pool->pages));
     pool->guarded = guard_put(guard_page(pool), OS_PAGE_SIZE);

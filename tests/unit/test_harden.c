@@ -47,27 +47,81 @@ TEST(harden, figures_are_taken_while_pools_are_made)
 
 /* ---- trailers ------------------------------------------------------------------------------------------------ */
 
-static _Alignas(16) char room[64];
-static struct block *const block_in_room = (struct block *)room;
+#define ROOM 64
+static _Alignas(16) char hall[2048], *const room = hall + 512;
+static struct block *const block_in_room = (struct block *)(hall + 512);
 
+/* The places in which the hall differs from what it was full of. */
+static void expect_changed(size_t from, size_t to)
+{
+    for (size_t i = 0; i < sizeof hall; i++)
+        CHECK((i >= 512 + from && i < 512 + to) || hall[i] == 'a');
+}
+
+/* Of sizes with each kind of tail, and with more behind their owner's bytes than it holds. */
 TEST(harden, a_trailer_knows_every_size_and_spares_the_owner_s_bytes)
 {
-    for (size_t bytes = 32; bytes <= sizeof room; bytes += 16) {
+    for (size_t bytes = 32; bytes <= 512; bytes += 16) {
         for (size_t size = 0; size <= bytes - TRAILER_BYTES; size++) {
-            memset(room, 'a', sizeof room);
+            memset(hall, 'a', sizeof hall);
             trailer_write(block_in_room, bytes, size);
             CHECK_EQ(trailer_read("test", block_in_room, bytes), size);
-            for (size_t i = 0; i < sizeof room; i++)
-                CHECK((i >= size && i < bytes) || room[i] == 'a');
+            expect_changed(size, bytes);
         }
+    }
+}
+
+TEST(harden, the_trailer_of_a_fresh_block_says_the_same_and_leaves_zeros_before_it)
+{
+    static char words[512];
+    for (size_t bytes = 32; bytes <= 512; bytes += 16) {
+        for (size_t size = 0; size <= bytes - TRAILER_BYTES; size++) {
+            trailer_write(block_in_room, bytes, size);
+            memcpy(words, room, bytes);
+            memset(hall, 'a', sizeof hall);
+            trailer_write_fresh(block_in_room, bytes, size);
+            CHECK_EQ(memcmp(room + size, words + size, bytes - size), 0);
+            for (size_t i = 0; i < size; i++)
+                CHECK(room[i] == 'a' || room[i] == 0);
+            expect_changed(0, bytes);
+        }
+    }
+}
+
+/* What is compared before the trailer: each byte of the canary, and no other. */
+TEST(harden, each_byte_of_a_tail_is_looked_at_and_none_of_the_owner_s)
+{
+    for (size_t bytes = 32; bytes <= 512; bytes += 16) {
+        for (size_t size = 0, end = bytes - TRAILER_BYTES; size <= end; size++) {
+            size_t count = end - size;
+            uintptr_t canary = canary_of(block_in_room);
+            trailer_write(block_in_room, bytes, size);
+            for (size_t i = 0; i < end; i++) {
+                room[i] ^= 4;
+                CHECK_EQ(canary_difference(block_in_room, bytes, count, canary) != 0, i >= size);
+                if (tail_holds(bytes, count))
+                    CHECK_EQ(tail_difference(block_in_room, bytes, count, canary) != 0, i >= size);
+                room[i] ^= 4;
+            }
+        }
+    }
+}
+
+TEST(harden, no_byte_of_a_canary_is_a_zero)
+{
+    harden(false);
+    for (size_t i = 0; i < 10000; i++) {
+        uintptr_t canary = canary_of(hall + 16 * i);
+        for (unsigned byte = 0; byte < sizeof canary; byte++)
+            CHECK((canary >> 8 * byte & 0xff) != 0);
     }
 }
 
 static void overrun(size_t size, size_t at)
 {
-    trailer_write(block_in_room, sizeof room, size);
+    trailer_write(block_in_room, ROOM, size);
     room[at] = 0;
-    trailer_read("test", block_in_room, sizeof room);
+    trailer_read("test", block_in_room, ROOM);
 }
 
 TEST_ABORTS(harden, a_zero_just_behind_a_block_is_seen, "written to behind its end")
@@ -85,13 +139,21 @@ TEST_ABORTS(harden, a_zero_in_the_last_byte_of_the_canary_is_seen, "written to b
     overrun(33, 55);
 }
 
+/* Its size is none. */
+TEST_ABORTS(harden, a_trailer_that_was_written_to_is_seen, "written to behind its end")
+{
+    trailer_write(block_in_room, ROOM, 40);
+    room[ROOM - 1]++;
+    trailer_read("test", block_in_room, ROOM);
+}
+
 TEST(harden, bytes_of_the_owner_are_his)
 {
     for (size_t size = 1; size <= 56; size++) {
-        trailer_write(block_in_room, sizeof room, size);
+        trailer_write(block_in_room, ROOM, size);
         for (size_t i = 0; i < size; i++)
             room[i] = (char)(room[i] + 1);
-        CHECK_EQ(trailer_read("test", block_in_room, sizeof room), size);
+        CHECK_EQ(trailer_read("test", block_in_room, ROOM), size);
     }
 }
 
@@ -99,23 +161,52 @@ TEST(harden, bytes_of_the_owner_are_his)
 
 TEST(harden, a_freed_block_is_left_alone)
 {
-    freed_fill(block_in_room, sizeof room);
-    freed_check(block_in_room, sizeof room);
+    freed_fill(block_in_room, ROOM);
+    freed_check(block_in_room, ROOM);
     CHECK(block_is_marked(block_in_room));
+}
+
+static void expect_each_byte_is_watched(bool junk)
+{
+    harden(junk);
+    for (size_t bytes = 32; bytes <= 1280; bytes += 16) {
+        memset(hall, 'a', sizeof hall);
+        freed_fill(block_in_room, bytes);
+        expect_changed(0, bytes);
+        for (size_t i = 0; i < bytes; i++) {
+            room[i] ^= 4;
+            CHECK(freed_difference(block_in_room, bytes) != 0);
+            room[i] ^= 4;
+        }
+        CHECK_EQ(freed_difference(block_in_room, bytes), 0);
+        memset(hall, 'b', 512);
+        memset(room + bytes, 'b', sizeof hall - 512 - bytes);
+        CHECK_EQ(freed_difference(block_in_room, bytes), 0);
+    }
+}
+
+TEST(harden, each_byte_of_a_freed_block_is_watched)
+{
+    expect_each_byte_is_watched(false);
+}
+
+TEST(harden, each_byte_of_a_freed_block_is_watched_with_junk_in_it)
+{
+    expect_each_byte_is_watched(true);
 }
 
 TEST_ABORTS(harden, a_write_to_the_last_byte_of_a_freed_block_is_seen, "written to after it was freed")
 {
-    freed_fill(block_in_room, sizeof room);
-    room[sizeof room - 1]++;
-    freed_check(block_in_room, sizeof room);
+    freed_fill(block_in_room, ROOM);
+    room[ROOM - 1]++;
+    freed_check(block_in_room, ROOM);
 }
 
 TEST_ABORTS(harden, a_write_to_its_second_word_is_seen, "written to after it was freed")
 {
-    freed_fill(block_in_room, sizeof room);
+    freed_fill(block_in_room, ROOM);
     room[8]++;
-    freed_check(block_in_room, sizeof room);
+    freed_check(block_in_room, ROOM);
 }
 
 /* ---- what malloc promises -------------------------------------------------------------------------------------- */
@@ -202,6 +293,66 @@ TEST(harden, what_the_quarantine_holds_is_bounded)
     struct arca_stats stats = { .size = sizeof stats };
     arca_stats_get(&stats);
     CHECK(stats.live + stats.cached <= (size_t)256 << 10); /* the bin and the quarantine */
+}
+
+/* So little leaves at once. */
+TEST(harden, what_was_freed_last_is_still_held_when_others_leave)
+{
+    static char *blocks[2000];
+    harden(false);
+    for (unsigned i = 0; i < 2000; i++)
+        blocks[i] = checked(arca_malloc(100));
+    for (unsigned i = 0; i < 2000; i++)
+        arca_free(blocks[i]);
+    for (unsigned i = 0; i < 2000; i++) {
+        char *block = checked(arca_malloc(100));
+        for (unsigned k = 2000 - (64 << 10) * 15 / 16 / 112; k < 2000; k++)
+            CHECK(block != blocks[k]);
+    }
+}
+
+/* Where they have left the quarantine; and no block is lost or there twice. */
+TEST(harden, blocks_come_back_in_no_order)
+{
+    enum { BLOCKS = 3000 };
+    static char *blocks[BLOCKS];
+    harden(false);
+    unsigned later = 0, known = 0, last = 0;
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = checked(arca_malloc(40));
+    for (unsigned i = 0; i < BLOCKS; i++)
+        arca_free(blocks[i]);
+    for (unsigned i = 0; i < 250; i++) {
+        char *block = checked(arca_malloc(40));
+        unsigned k = 0;
+        while (k < BLOCKS && blocks[k] != block)
+            k++;
+        known += k < BLOCKS;
+        later += k > last;
+        last = k;
+    }
+    CHECK(known > 200);
+    CHECK(later > 50 && later < 200);
+    arca_heap_check();
+}
+
+TEST(harden, a_large_block_in_the_place_of_a_pool_has_no_bound)
+{
+    static void *blocks[5000];
+    harden(false);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 5000; i++)
+            blocks[i] = checked(arca_malloc(round == 0 ? 500 : 50000));
+        for (unsigned i = 0; i < 5000; i++) {
+            const struct span *span = page_map_find((uintptr_t)blocks[i]);
+            CHECK_EQ(span->hardened_bound != 0, round == 0);
+        }
+        for (unsigned i = 0; i < 5000; i++)
+            arca_free(blocks[i]);
+        for (unsigned i = 0; i < 200; i++)
+            arca_free(checked(arca_malloc(2000)));
+        arca_trim(0);
+    }
 }
 
 static pthread_barrier_t quiet, over;

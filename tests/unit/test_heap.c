@@ -375,10 +375,9 @@ TEST(heap, a_borrowed_block_is_reused_and_goes_home_with_the_flush)
     struct heap_door door, other_door;
     struct heap *owner = attach(&door), *heap = attach(&other_door);
     struct block *block = take(owner);
-    struct span *pool = page_map_find((uintptr_t)block);
     for (unsigned i = 0; i < 2; i++) {
         block->mark = block_mark(block);
-        REQUIRE(heap_borrow(heap, pool, block));
+        REQUIRE(bin_borrow(&heap->bins[class_of_test()], block));
         CHECK_EQ(bin_count(&heap->bins[class_of_test()]), 1);
         heap_check(heap);
         if (i == 0)
@@ -403,7 +402,7 @@ TEST(heap, nothing_is_borrowed_beyond_the_limit_of_a_bin)
     for (uint32_t i = 0; i <= limit; i++) {
         struct block *block = take(owner);
         block->mark = block_mark(block);
-        bool borrowed = heap_borrow(heap, page_map_find((uintptr_t)block), block);
+        bool borrowed = bin_borrow(bin, block);
         CHECK_EQ(borrowed, i < limit);
     }
     CHECK_EQ(bin_count(bin), limit);
