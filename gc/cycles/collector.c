@@ -293,8 +293,8 @@ static void follow_plan(bool asked)
 
 /* After a collection the young are attended to, while something happens to objects: but so many times, and then the
  * next ones may ring. */
-#define ATTEND_MS 2
-#define ATTEND_LOOKS 50
+#define ATTEND_MS 5
+#define ATTEND_LOOKS 20
 
 static struct {
     uint32_t turns, looks;

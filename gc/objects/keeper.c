@@ -82,13 +82,16 @@ static void end_fiber(void)
     store_rlx(&next_part_us, 0u);
 }
 
-static void work_locked(void)
+/* Returns how long the thread may sleep after it. */
+static uint32_t work_locked(void)
 {
     working = true;
     end_fiber();
     do_work();
+    uint32_t pause_ms = registered != NULL ? registered->pause_ms() : OS_FOREVER;
     working = false;
     lock_release(&work_lock);
+    return pause_ms;
 }
 
 /* By births, or by deaths that help; what it rests in is looked at by the clock. */
@@ -127,12 +130,6 @@ bool keeper_is_wanted(void)
     return load_rlx(&wanted) != 0 || fiber_is_hurried();
 }
 
-/* Until the bell rings, or the time has come for what is planned. */
-static void sleep_until_wanted(uint32_t bell)
-{
-    os_wait(&watch_bell, bell, registered != NULL ? registered->pause_ms() : OS_FOREVER);
-}
-
 static void *keeper_main(void *unused)
 {
     static _Atomic uint32_t never;
@@ -140,11 +137,11 @@ static void *keeper_main(void *unused)
     for (;;) {
         uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
         lock_acquire(&work_lock);
-        work_locked();
+        uint32_t pause_ms = work_locked();
         if (load_rlx(&retired_count) != 0)
             os_wait(&never, 0, GATHER_MS);
         else
-            sleep_until_wanted(bell);
+            os_wait(&watch_bell, bell, pause_ms);
     }
     return unused;
 }

@@ -35,7 +35,7 @@ void keeper_help(void);
 struct keeper_work {
     void (*work)(void);      /* after each ring of the bell, in the thread or in a birth */
     void (*wait)(void);      /* in a birth, with WATCH_CALL_WAIT */
-    uint32_t (*pause_ms)(void); /* after it, in the thread, when nothing rings; OS_FOREVER: nothing is planned */
+    uint32_t (*pause_ms)(void); /* after it, in the thread, until it is due again if nothing rings; OS_FOREVER: never */
     void (*fork_child)(bool cut); /* cut: another thread was at work */
 };
 void keeper_set_work(const struct keeper_work *work);
