@@ -9,11 +9,45 @@ extern ARCA_TLS struct heap_door thread_door;
 /* To the heap of the thread's objects; only libarcagc opens it. */
 extern ARCA_TLS struct heap_door object_door;
 
-/* Larger requests leave the fast path: SMALL_MAX, or 0 where every block is to be looked at (malloc_slow).  Set before
- * the second thread exists. */
+/* Larger requests are not served unseen: SMALL_MAX, or 0 where every request is to be looked at.  Set before the
+ * second thread exists. */
 extern size_t malloc_fast_max;
 
-/* For blocks that the fast path does not have; the door is left. */
+/*
+ * The credit of a thread: bytes that its requests may come to before malloc_slow() is to look at one although
+ * malloc_fast_max is 0.  A heap profile gives out the bytes to the next sample; who looks at every request gives none.
+ */
+#define CREDIT_MAX SIZE_TABLE_MAX
+
+/* The count that overflows with a byte more than the credit has. */
+#define ASKED_FOR(credit) (~(size_t)(credit))
+
+ARCA_INLINE size_t credit_left(void)
+{
+    return ASKED_FOR(thread_door.asked);
+}
+
+ARCA_INLINE void credit_set(size_t bytes)
+{
+    thread_door.asked = ASKED_FOR(bytes);
+}
+
+ARCA_INLINE void credit_pay_back(size_t bytes)
+{
+    fence_compiler(); /* or the count would be kept in a register for this, and stored apart where it need not be */
+    thread_door.asked -= bytes;
+}
+
+/* False when it is less, and what it was.  One instruction counts, and its carry tells. */
+ARCA_INLINE bool credit_pay(size_t bytes)
+{
+    if (likely(!__builtin_add_overflow(thread_door.asked, bytes, &thread_door.asked)))
+        return true;
+    credit_pay_back(bytes);
+    return false;
+}
+
+/* For requests that malloc_warm() does not serve; the door is left. */
 void *malloc_slow(size_t size);
 /* For blocks that the fast path does not know; the door is left. */
 void free_slow(void *block);
@@ -29,7 +63,7 @@ ARCA_INLINE bool pool_is_block(const struct span *pool, uintptr_t address)
     return offset * pool->divider < pool->start_bound && !(load_rlx(&pool->uncarved) >> (offset / OS_PAGE_SIZE) % 64 & 1);
 }
 
-/* NULL when the bin is empty; size <= malloc_fast_max. */
+/* NULL when the bin is empty, or there is none; size <= SIZE_TABLE_MAX. */
 ARCA_INLINE void *small_pop(size_t size)
 {
     struct heap *heap = door_enter(&thread_door);
@@ -38,14 +72,21 @@ ARCA_INLINE void *small_pop(size_t size)
     return block;
 }
 
+/* NULL, with nothing paid, for malloc_slow(). */
+ARCA_INLINE void *malloc_warm(size_t size)
+{
+    if (unlikely(size > malloc_fast_max) && !credit_pay(size))
+        return NULL;
+    void *block = small_pop(size);
+    if (unlikely(block == NULL) && size > malloc_fast_max)
+        credit_pay_back(size);
+    return block;
+}
+
 ARCA_INLINE void *malloc_fast(size_t size)
 {
-    if (likely(size <= malloc_fast_max)) {
-        void *block = small_pop(size);
-        if (likely(block != NULL))
-            return block;
-    }
-    return malloc_slow(size);
+    void *block = malloc_warm(size);
+    return likely(block != NULL) ? block : malloc_slow(size);
 }
 
 /* A block of a pool whose address is in the leaf's region, or in another where it has a namesake: the start bound

@@ -153,12 +153,10 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, 
     return block;
 }
 
-/* A sample, when the request is to be one and there is memory; else NULL. */
+/* A sample, when there is memory; else NULL. */
 static void *sampled_alloc(size_t size, const void *frame)
 {
     bool zeroed;
-    if (!profile_draw(size))
-        return NULL;
     process_after_fork();
     size_t usable = size_classes[size_class_of(size)].block_size; /* as any block of this size has */
     void *block = large_take(usable);
@@ -172,8 +170,8 @@ static void *sampled_alloc(size_t size, const void *frame)
     return block;
 }
 
-/* What no bin has.  drawn: the bytes to the next sample were used up. */
-ARCA_NOINLINE static void *malloc_any(size_t size, bool drawn)
+/* What no bin has.  due: it is to be a sample. */
+ARCA_NOINLINE static void *malloc_any(size_t size, bool due)
 {
     bool zeroed;
     process_start();
@@ -181,7 +179,7 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool drawn)
         return hardened_alloc(1, size);
     if (size > SMALL_MAX)
         return large_alloc(size, 1, &zeroed, ARCA_FRAME());
-    if (unlikely(drawn)) {
+    if (unlikely(due)) {
         void *sampled = sampled_alloc(size, ARCA_FRAME());
         if (sampled != NULL)
             return sampled;
@@ -198,15 +196,14 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool drawn)
     return block;
 }
 
-/* Without a frame: it is left before malloc_any() is entered.  Where the fast path is closed, what it would have served
- * is counted here and then goes its way. */
+/* Without a frame: it is left before malloc_any() is entered. */
 void *malloc_slow(size_t size)
 {
     if (unlikely(hardening.on))
         return hardened_malloc(size);
     if (likely(size > SMALL_MAX || size <= malloc_fast_max))
         return malloc_any(size, false);
-    if (unlikely(!profile_passes(size)))
+    if (unlikely(profile_is_due(size)))
         return malloc_any(size, true);
     void *block = small_pop(size);
     return likely(block != NULL) ? block : malloc_any(size, false);
@@ -368,12 +365,8 @@ void *arca_calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    if (likely(bytes <= malloc_fast_max)) {
-        void *block = small_pop(bytes);
-        if (likely(block != NULL))
-            return memset(block, 0, bytes);
-    }
-    return calloc_slow(bytes);
+    void *block = malloc_warm(bytes);
+    return likely(block != NULL) ? memset(block, 0, bytes) : calloc_slow(bytes);
 }
 
 static void *aligned_alloc_any(size_t align, size_t size)
@@ -428,8 +421,8 @@ ARCA_NOINLINE static int posix_memalign_slow(void **block, size_t alignment, siz
 
 int arca_posix_memalign(void **block, size_t alignment, size_t size)
 {
-    if (likely(size <= alignment && alignment <= malloc_fast_max && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
-        void *warm = small_pop(alignment); /* a power of two is a class of its own */
+    if (likely(size <= alignment && bits_is_pow2(alignment)) && alignment >= sizeof(void *)) {
+        void *warm = malloc_warm(alignment); /* a power of two is a class of its own */
         if (likely(warm != NULL)) {
             *block = warm;
             return 0;

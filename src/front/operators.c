@@ -66,23 +66,18 @@ ARCA_NOINLINE static void *new_nothrow_any(const char *name, size_t size, const 
     return likely(block != NULL) ? block : nothrow_slow(name, size, 0, tag);
 }
 
-ARCA_INLINE void *warm_block(size_t size)
-{
-    return likely(size <= malloc_fast_max) ? small_pop(size) : NULL;
-}
-
 #define NEW(name)                                            \
     EXPORT void *name(size_t size);                          \
     EXPORT void *name(size_t size)                           \
     {                                                        \
-        void *block = warm_block(size);                      \
+        void *block = malloc_warm(size);                      \
         return likely(block != NULL) ? block : new_any(size); \
     }
 #define NEW_NOTHROW(name)                                                             \
     EXPORT void *name(size_t size, const void *tag);                                  \
     EXPORT void *name(size_t size, const void *tag)                                   \
     {                                                                                 \
-        void *block = warm_block(size);                                               \
+        void *block = malloc_warm(size);                                               \
         return likely(block != NULL) ? block : new_nothrow_any(#name, size, tag);     \
     }
 #define NEW_ALIGNED(name)                                                \

@@ -5,8 +5,9 @@
 #include "base/os.h"
 #include "base/unwind.h"
 #include "front/door.h"
+#include "heap/harden.h"
 
-ARCA_TLS int64_t profile_left;
+static ARCA_TLS uint64_t left_beyond;  /* the credit: bytes to the thread's next sample */
 static ARCA_TLS uint64_t random_state; /* 0: the thread has not drawn yet */
 
 /* splitmix64 */
@@ -28,11 +29,11 @@ static double log_of(uint64_t parts)
     return 2 * s * series - (64 - width) * 0.693147180559945;
 }
 
-/* Exponential, with the mean of the option: the gaps of a Poisson process. */
-static int64_t draw_gap(void)
+/* Exponential, with the mean of the option: the gaps of a Poisson process.  The byte behind a gap is sampled. */
+static uint64_t draw_gap(void)
 {
     double gap = -log_of((random_next() >> 1) | 1) * (double)options.profile;
-    return gap < (double)(INT64_MAX / 2) ? (int64_t)gap + 1 : INT64_MAX / 2;
+    return gap < (double)(INT64_MAX / 2) ? (uint64_t)gap : INT64_MAX / 2;
 }
 
 /* A place of its own in the generator's cycle. */
@@ -42,20 +43,22 @@ static uint64_t seed(void)
     return os_random() + add_rlx(&threads, (uint64_t)1) * 0xd1342543de82ef95u;
 }
 
-bool profile_draw(size_t bytes)
+uint64_t profile_left(void)
 {
-    if (options.profile == 0) { /* the fast path is closed for another reason */
-        profile_left = INT64_MAX;
-        return false;
-    }
-    if (random_state == 0) {
-        random_state = seed();
-        profile_left = draw_gap() - (int64_t)bytes;
-        if (profile_left > 0)
-            return false;
-    }
-    profile_left = draw_gap();
-    return true;
+    if (random_state != 0)
+        return credit_left() + left_beyond;
+    random_state = seed();
+    return draw_gap();
+}
+
+bool profile_is_due(size_t bytes)
+{
+    uint64_t before = profile_left();
+    bool due = bytes > before;
+    uint64_t after = due ? draw_gap() : before - bytes;
+    credit_set(hardening.on ? 0 : after < CREDIT_MAX ? after : CREDIT_MAX);
+    left_beyond = after - credit_left();
+    return due;
 }
 
 static void sample_span(struct span *span, size_t bytes, const void *frame)

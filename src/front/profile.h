@@ -2,7 +2,8 @@
  * The sampling heap profile: each byte that is asked for is the start of a sample with the same probability, one in
  * options.profile, so that large blocks are seen more often than small ones, and the whole is estimated without bias.
  *
- * Switched on by its option only: then malloc_fast_max is 0, and every request passes by profile_is_due().
+ * Switched on by its option only: then malloc_fast_max is 0, and the bytes to a thread's next sample are what it has credit
+ * for: small requests pay on the fast path, and only the one that finds too little, and large ones, pass by here.
  */
 #ifndef ARCA_FRONT_PROFILE_H
 #define ARCA_FRONT_PROFILE_H
@@ -12,23 +13,10 @@
 #include "arenas/site.h"
 #include "base/options.h"
 
-/* Bytes to the thread's next sample; whatever it holds before the thread's first. */
-extern ARCA_TLS int64_t profile_left;
-
-/* Whether the request that has used them up is to be sampled: not when they had not been drawn yet. */
-bool profile_draw(size_t bytes);
-
-/* Counts a request; false when the bytes to the next sample are used up, and profile_draw() is to be asked. */
-ARCA_INLINE bool profile_passes(size_t bytes)
-{
-    return (profile_left -= (int64_t)bytes) > 0;
-}
-
-/* Counts a request; true when it is to be sampled. */
-ARCA_INLINE bool profile_is_due(size_t bytes)
-{
-    return unlikely(!profile_passes(bytes)) && profile_draw(bytes);
-}
+/* Counts a request that has not paid, and renews the credit; true when it is to be sampled. */
+bool profile_is_due(size_t bytes);
+/* Bytes to the thread's next sample. */
+uint64_t profile_left(void);
 
 /* A large block, just allocated, that was due.  frame: of the function that the program called. */
 void profile_take(void *block, size_t bytes, const void *frame);

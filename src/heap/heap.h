@@ -57,12 +57,14 @@ struct heap_door {
     _Atomic uint32_t busy;
     _Atomic(struct heap *) heap; /* own, or the sentinel */
     struct heap *own;            /* NULL before the first and after the last use */
+    size_t asked;                /* its thread: counts bytes of requests, and overflows when one is to be looked at */
 };
 
 struct heap {
     uint32_t sent;                /* blocks of objects to other heaps, not yet counted off */
     uint32_t grown_bytes;         /* by which bins have grown beyond their first limits */
-    struct bin bins[SIZE_CLASSES]; /* not in the first place: that is what the page map calls none */
+    struct bin bins[SIZE_CLASSES]; /* not in the first place: that is what is called none, and a bin there is empty, since
+                                    * these counts are no links */
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */

@@ -11,7 +11,7 @@
 /* Four lists by fullness. */
 #define BUCKET_BITS 2
 
-uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
+uint16_t size_class_table[SIZE_TABLE_MAX / BLOCK_ALIGN + 1];
 struct size_class size_classes[SIZE_CLASSES];
 
 static uint32_t next_block_size(uint32_t size)

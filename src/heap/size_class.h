@@ -22,7 +22,8 @@ struct size_class {
     uint8_t bucket_shift; /* used >> bucket_shift is the fullness bucket */
 };
 
-/* The place of a class' bin: bytes from the start of a heap on; 0 is none. */
+/* The place of a class' bin: bytes from the start of a heap on; 0 is none, where a heap has
+ * what is always an empty bin. */
 #define BIN_BYTES 24u
 #define HEAP_BINS 8u
 ARCA_INLINE unsigned bin_place(unsigned class)
@@ -32,18 +33,20 @@ ARCA_INLINE unsigned bin_place(unsigned class)
 
 _Static_assert(HEAP_BINS < BIN_BYTES, "the class of a place is a quotient");
 
-/* By (size + 15) / 16: the place of the bin of a request.  Filled by size_class_init(). */
-extern uint16_t size_class_table[SMALL_MAX / BLOCK_ALIGN + 1];
+/* By (size + 15) / 16: the place of the bin of a request; beyond SMALL_MAX none.  Filled by size_class_init(). */
+#define SIZE_TABLE_MAX ((size_t)1 << 18)
+extern uint16_t size_class_table[SIZE_TABLE_MAX / BLOCK_ALIGN + 1];
 extern struct size_class size_classes[SIZE_CLASSES];
 
 void size_class_init(size_t cache_bytes);
 
-/* size <= SMALL_MAX; 0 counts as 1. */
+/* size <= SIZE_TABLE_MAX; 0 counts as 1. */
 ARCA_INLINE unsigned bin_place_of(size_t size)
 {
     return size_class_table[(size + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
 }
 
+/* size <= SMALL_MAX */
 ARCA_INLINE unsigned size_class_of(size_t size)
 {
     return bin_place_of(size) / BIN_BYTES;

@@ -6,6 +6,7 @@
 #include "front/door.h"
 #include "front/process.h"
 #include "front/profile.h"
+#include "heap/harden.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -189,9 +190,78 @@ TEST(profile, samples_stand_for_all_bytes)
     }
 }
 
+/* Both ways to count, beside each other: what small requests pay, and what large ones are counted by. */
+TEST(profile, small_and_large_requests_of_one_thread_have_one_gap)
+{
+    enum { RATE = 100000, TIMES = 60000 };
+    profile_on(RATE);
+    for (unsigned i = 0; i < TIMES; i++) {
+        arca_free(arca_malloc(100));
+        arca_free(arca_malloc(20000));
+        arca_free(arca_malloc(70000));
+        arca_free(arca_calloc(1, 3000));
+    }
+    uint32_t count = sites_copy(&samples, copied, SITES_MAX, &all);
+    double truth = 93100.0 * TIMES, off = samples_stand_for(copied, count, RATE) / truth - 1;
+    CHECK(off * off * truth < 36.0 * RATE);
+}
+
+TEST(profile, requests_pay_what_they_ask_for_and_nothing_when_they_are_not_served)
+{
+    profile_on((uint64_t)1 << 40);
+    arca_free(arca_malloc(100));
+    credit_set(CREDIT_MAX);
+    uint64_t before = profile_left();
+    arca_free(arca_malloc(100)); /* from the bin */
+    CHECK_EQ(profile_left(), before - 100);
+    CHECK_EQ(credit_left(), CREDIT_MAX - 100);
+    arca_free(arca_malloc(5008)); /* the bin is empty */
+    CHECK_EQ(profile_left(), before - 5108);
+    arca_free(arca_malloc(100000)); /* within the credit, and of no class */
+    CHECK_EQ(profile_left(), before - 105108);
+    CHECK(arca_malloc(SIZE_MAX) == NULL && arca_malloc(SIZE_MAX - CREDIT_MAX) == NULL && arca_malloc(PTRDIFF_MAX) == NULL);
+    CHECK_EQ(profile_left(), before - 105108);
+}
+
+TEST(profile, a_heap_whose_bins_have_grown_has_no_bin_for_large_requests)
+{
+    static void *blocks[5000];
+    profile_on((uint64_t)1 << 40);
+    for (unsigned round = 0; round < 4; round++) {
+        for (unsigned i = 0; i < 5000; i++)
+            blocks[i] = arca_malloc(64);
+        for (unsigned i = 0; i < 5000; i++)
+            arca_free(blocks[i]);
+    }
+    CHECK(thread_door.own->grown_bytes != 0);
+    for (size_t size = SMALL_MAX - 100; size < CREDIT_MAX + 100; size += 4001) {
+        char *block = arca_malloc(size);
+        REQUIRE(block != NULL);
+        CHECK(arca_malloc_usable_size(block) >= size);
+        memset(block, 1, size);
+        arca_free(block);
+    }
+    arca_heap_check();
+}
+
+TEST(profile, who_looks_at_every_request_gives_no_credit)
+{
+    profile_on(EVERY_BLOCK);
+    options.profile = 1 << 20;
+    hardening_set((struct hardening){ .on = true }, 1);
+    arca_heap *heap = arca_heap_create();
+    for (unsigned i = 0; i < 100; i++)
+        CHECK(arca_heap_malloc(heap, 1000) != NULL);
+    CHECK_EQ(credit_left(), 0);
+    char *block = arca_malloc(100);
+    CHECK(page_map_find((uintptr_t)block)->hardened);
+    arca_free(block);
+    arca_heap_destroy(heap);
+}
+
 static void *draw_first_gap(void *gap)
 {
-    *(int64_t *)gap = profile_draw(0) ? 0 : profile_left;
+    *(int64_t *)gap = profile_is_due(0) ? 0 : (int64_t)profile_left();
     return NULL;
 }
 

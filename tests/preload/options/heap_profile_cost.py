@@ -1,0 +1,61 @@
+"""The option profile at 512k by instructions: two a request, and at most 2 % of a program that works with its memory."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from preload import check, environment, need, need_library, scratch
+
+PAIRS = """
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    for (long left = strtol(argv[1], NULL, 10); left > 0; left--) {
+        void *volatile block = malloc(64);
+        free(block);
+    }
+    return argc != 2;
+}
+"""
+
+JSON = """
+import json
+users = [{"id": i, "name": f"user{i}", "tags": ["a", "b", str(i)], "score": i * 1.5} for i in range(3000)]
+for _ in range(3):
+    users = json.loads(json.dumps(users))
+"""
+
+
+def count(profile, *command):
+    """The instructions of a program, which valgrind leaves its malloc."""
+    env = environment(ARCA_PROFILE=profile, PYTHONHASHSEED="0", PYTHONMALLOC="malloc")
+    done = subprocess.run([need("valgrind", "valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null", *map(str, command)],
+                          env=env, capture_output=True, text=True)
+    collected = re.search(r"Collected : (\d+)", done.stderr)
+    check(done.returncode == 0 and collected, f"callgrind: {done.stderr[-300:]}")
+    return int(collected[1])
+
+
+def count_pair(profile, program):
+    return (count(profile, program, 200000) - count(profile, program, 100000)) / 100000
+
+
+def main():
+    need_library()
+    compiler = need("cc", "gcc")
+    python = need("/usr/bin/python3", "python3")
+    with scratch() as directory:
+        source, program = directory / "pairs.c", directory / "pairs"
+        source.write_text(PAIRS)
+        subprocess.run([compiler, "-O2", "-fno-builtin", "-o", program, source], check=True)
+        more = count_pair("512k", program) - count_pair("0", program)
+        check(0 < more <= 3, f"a malloc of 64 bytes takes {more:.2f} instructions more with profile=512k")
+        script = directory / "script.py"
+        script.write_text(JSON)
+        without, with_profile = count("0", python, script), count("512k", python, script)
+        check(with_profile <= 1.02 * without, f"JSON takes {with_profile} instructions with profile=512k, {without} without")
+
+
+main()
