@@ -1,6 +1,8 @@
 /* Boxes: a pointer of the program's with its destructor. */
 #include <arca/containers.h>
 
+#include "gc/objects/debug.h"
+
 struct arca_box {
     arca_object object;
     void *data;
@@ -33,6 +35,7 @@ arca_box *arca_box_new(void *data, void (*destroy)(void *data))
 
 void *arca_box_data(const arca_box *box)
 {
+    debug_check_object("arca_box_data", box, &box_type);
     return box != NULL ? box->data : NULL;
 }
 

@@ -2,6 +2,7 @@
 #include <arca/containers.h>
 
 #include "base/compiler.h"
+#include "gc/objects/debug.h"
 
 #define SHARED_LEAST (-5)
 #define SHARED_MOST 256
@@ -39,6 +40,7 @@ arca_int *arca_int_new(int64_t value)
 
 int64_t arca_int_value(const arca_int *integer)
 {
+    debug_check_object("arca_int_value", integer, &int_type);
     return integer != NULL ? integer->value : 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/lock.h"
 #include "gc/containers/list.h"
+#include "gc/objects/debug.h"
 
 #include <errno.h>
 
@@ -217,26 +218,34 @@ static void *list_take(arca_list *list, const size_t *index)
 
 int arca_list_append(arca_list *list, void *item)
 {
+    debug_check_object("arca_list_append", list, &list_type);
+    debug_check_object("arca_list_append", item, NULL);
     return list_add(list, NULL, item);
 }
 
 int arca_list_insert(arca_list *list, size_t index, void *item)
 {
+    debug_check_object("arca_list_insert", list, &list_type);
+    debug_check_object("arca_list_insert", item, NULL);
     return list_add(list, &index, item);
 }
 
 void *arca_list_remove(arca_list *list, size_t index)
 {
+    debug_check_object("arca_list_remove", list, &list_type);
     return list_take(list, &index);
 }
 
 void *arca_list_pop(arca_list *list)
 {
+    debug_check_object("arca_list_pop", list, &list_type);
     return list_take(list, NULL);
 }
 
 int arca_list_set(arca_list *list, size_t index, void *item)
 {
+    debug_check_object("arca_list_set", list, &list_type);
+    debug_check_object("arca_list_set", item, NULL);
     struct list_change change;
     if (list == NULL || item == NULL) {
         errno = EINVAL;
@@ -252,6 +261,7 @@ int arca_list_set(arca_list *list, size_t index, void *item)
 
 void arca_list_clear(arca_list *list)
 {
+    debug_check_object("arca_list_clear", list, &list_type);
     if (list == NULL)
         return;
     lock_acquire(&list->lock);
@@ -274,6 +284,7 @@ bool arca_is_list(const void *object)
 
 size_t arca_list_length(const arca_list *list)
 {
+    debug_check_object("arca_list_length", list, &list_type);
     return list != NULL ? load_rlx(&list->length) : 0;
 }
 
@@ -288,6 +299,7 @@ ARCA_NOINLINE static void *get_with_lock(arca_list *list, size_t index)
 
 void *arca_list_get(arca_list *list, size_t index)
 {
+    debug_check_object("arca_list_get", list, &list_type);
     if (list == NULL || index >= load_acq(&list->length)) /* P:list length acquire: with list_set_length */
         return NULL;
     struct list_items *items = arca_slot_load(&list->items);
@@ -308,6 +320,7 @@ void *arca_list_get(arca_list *list, size_t index)
 
 arca_list_iterator arca_list_iterate(arca_list *list)
 {
+    debug_check_object("arca_list_iterate", list, &list_type);
     arca_list_iterator iterator = { NULL, 0, 0 };
     if (list == NULL)
         return iterator;

@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "gc/containers/map.h"
 #include "gc/containers/table.h"
+#include "gc/objects/debug.h"
 
 #include <errno.h>
 
@@ -95,6 +96,9 @@ static void map_end(arca_map *map, struct map_change *change, size_t length)
 
 int arca_map_set(arca_map *map, void *key, void *value)
 {
+    debug_check_object("arca_map_set", map, &map_type);
+    debug_check_object("arca_map_set", key, NULL);
+    debug_check_object("arca_map_set", value, NULL);
     struct map_change change;
     void *old = NULL;
     if (map == NULL || key == NULL || value == NULL) {
@@ -116,6 +120,8 @@ int arca_map_set(arca_map *map, void *key, void *value)
 /* Strings and integers stay as keys: a reader may be comparing with them, and they hold on to nothing. */
 void *arca_map_remove(arca_map *map, const void *key)
 {
+    debug_check_object("arca_map_remove", map, &map_type);
+    debug_check_object("arca_map_remove", key, NULL);
     struct map_change change;
     if (map == NULL || key == NULL)
         return NULL;
@@ -131,6 +137,7 @@ void *arca_map_remove(arca_map *map, const void *key)
 
 void arca_map_clear(arca_map *map)
 {
+    debug_check_object("arca_map_clear", map, &map_type);
     if (map == NULL)
         return;
     lock_acquire(&map->lock);
@@ -152,11 +159,14 @@ bool arca_is_map(const void *object)
 
 size_t arca_map_length(const arca_map *map)
 {
+    debug_check_object("arca_map_length", map, &map_type);
     return map != NULL ? load_rlx(&map->length) : 0;
 }
 
 void *arca_map_get(arca_map *map, const void *key)
 {
+    debug_check_object("arca_map_get", map, &map_type);
+    debug_check_object("arca_map_get", key, NULL);
     struct map_table *table = map != NULL && key != NULL ? arca_slot_load(&map->table) : NULL;
     if (table == NULL)
         return NULL;
@@ -169,6 +179,8 @@ void *arca_map_get(arca_map *map, const void *key)
 
 bool arca_map_contains(arca_map *map, const void *key)
 {
+    debug_check_object("arca_map_contains", map, &map_type);
+    debug_check_object("arca_map_contains", key, NULL);
     struct map_table *table = map != NULL && key != NULL ? arca_slot_load(&map->table) : NULL;
     if (table == NULL)
         return false;
@@ -183,6 +195,7 @@ bool arca_map_contains(arca_map *map, const void *key)
 
 arca_map_iterator arca_map_iterate(arca_map *map)
 {
+    debug_check_object("arca_map_iterate", map, &map_type);
     arca_map_iterator iterator = { NULL, NULL, NULL, 0, 0 };
     if (map == NULL)
         return iterator;

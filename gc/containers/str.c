@@ -5,6 +5,7 @@
 #include "base/compiler.h"
 #include "gc/containers/hash.h"
 #include "gc/containers/intern.h"
+#include "gc/objects/debug.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,6 +60,7 @@ arca_str *arca_str_new(const char *bytes, size_t length)
 
 const char *arca_str_bytes(const arca_str *string)
 {
+    debug_check_object("arca_str_bytes", string, &str_type);
     if (string == NULL)
         return "";
     return string->interned ? node_of(string)->bytes : (const char *)(string + 1);
@@ -66,6 +68,7 @@ const char *arca_str_bytes(const arca_str *string)
 
 size_t arca_str_length(const arca_str *string)
 {
+    debug_check_object("arca_str_length", string, &str_type);
     if (string == NULL)
         return 0;
     return string->var.count - 1 - (string->interned ? sizeof(struct intern_node) : 0);
@@ -73,6 +76,7 @@ size_t arca_str_length(const arca_str *string)
 
 uint32_t arca_str_hash(const arca_str *string)
 {
+    debug_check_object("arca_str_hash", string, &str_type);
     if (string == NULL)
         return 0;
     uint32_t hash = load_rlx(&string->hash);
@@ -85,6 +89,8 @@ uint32_t arca_str_hash(const arca_str *string)
 
 bool arca_str_equal(const arca_str *a, const arca_str *b)
 {
+    debug_check_object("arca_str_equal", a, &str_type);
+    debug_check_object("arca_str_equal", b, &str_type);
     if (a == b || a == NULL || b == NULL)
         return a == b;
     size_t length = arca_str_length(a);

@@ -14,7 +14,30 @@ static struct {
     unsigned next;
 } late;
 
-/* Where only traverse knows them, any place may be one. */
+/* Where only traverse knows them all are looked at, but not in an object that is larger than this. */
+#define TRAVERSED_BYTES (16u << 10)
+
+struct search {
+    const arca_slot *slot;
+    bool found;
+};
+
+static void see_slot(arca_slot *slot, void *context)
+{
+    struct search *search = context;
+    search->found |= slot == search->slot;
+}
+
+static bool slot_is_traversed(const void *object, const arca_type *type, size_t offset)
+{
+    struct search search = { (const arca_slot *)((const char *)object + offset), false };
+    size_t count = type->item_size != 0 ? ((const arca_var_object *)object)->count : 0;
+    if (type_size(type, count) > TRAVERSED_BYTES)
+        return true;
+    type->traverse((void *)object, see_slot, &search);
+    return search.found;
+}
+
 static bool slot_is_declared(const void *object, const arca_type *type, size_t offset)
 {
     for (size_t i = 0; i < type->slot_count; i++) {
@@ -24,7 +47,7 @@ static bool slot_is_declared(const void *object, const arca_type *type, size_t o
     if ((type->flags & ARCA_TYPE_ITEM_SLOTS) && offset >= type->size)
         return (offset - type->size) % sizeof(arca_slot) == 0 &&
                (offset - type->size) / sizeof(arca_slot) < ((const arca_var_object *)object)->count;
-    return type->traverse != NULL;
+    return type->traverse != NULL && slot_is_traversed(object, type, offset);
 }
 
 void debug_check_slot_slow(const char *function, const arca_slot *slot)
@@ -38,6 +61,24 @@ void debug_check_slot_slow(const char *function, const arca_slot *slot)
     if (!slot_is_declared(object, type, (size_t)((const char *)slot - object)))
         log_abort("%s(): %p: not a slot of the object %p, which is of type '%s'", function, (const void *)slot,
                   (const void *)object, type->name);
+}
+
+/* One in static storage is not found, but its address and its header tell. */
+static bool object_is_static(const void *object)
+{
+    return !object_is_counted(object) && object_find((uintptr_t)object) == NULL && (load_rlx(word_of(object)) & WORD_IMMORTAL);
+}
+
+void debug_check_object_slow(const char *function, const void *object, const arca_type *type)
+{
+    if (object == NULL)
+        return;
+    if (!object_is_static(object) && object_find((uintptr_t)object) != object)
+        log_abort("%s(): %p: not an object", function, object);
+    if (word_is_dead(load_rlx(word_of(object))))
+        log_abort("%s(): %p: the object is dead", function, object);
+    if (type != NULL && type_of(object) != type)
+        log_abort("%s(): %p: of type '%s', not '%s'", function, object, type_of(object)->name, type->name);
 }
 
 void debug_free_late(void *object)

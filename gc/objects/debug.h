@@ -1,6 +1,7 @@
 /*
- * What debug=refs adds: slots are looked up before they are written, dead objects are reused late so that their
- * header still says that they are dead, and the objects that are left at exit are listed by type.
+ * What debug=refs adds: slots are looked up before they are written, and so are objects that are given to a function;
+ * dead objects are reused late so that their header still says that they are dead, and the objects that are left at
+ * exit are listed by type.
  */
 #ifndef ARCA_GC_DEBUG_H
 #define ARCA_GC_DEBUG_H
@@ -20,6 +21,15 @@ ARCA_INLINE void debug_check_slot(const char *function, const arca_slot *slot)
 {
     if (unlikely(debug_is_on()))
         debug_check_slot_slow(function, slot);
+}
+
+void debug_check_object_slow(const char *function, const void *object, const arca_type *type);
+
+/* Aborts with a line for what is no living object, or, where a type is named, one of another.  NULL passes. */
+ARCA_INLINE void debug_check_object(const char *function, const void *object, const arca_type *type)
+{
+    if (unlikely(debug_is_on()))
+        debug_check_object_slow(function, object, type);
 }
 
 /* Frees the block of a dead object after some thousands of others. */

@@ -38,6 +38,7 @@ void *arca_slot_load(arca_slot *slot)
 void arca_slot_store(arca_slot *slot, void *object)
 {
     debug_check_slot("arca_slot_store", slot);
+    debug_check_object("arca_slot_store", object, NULL);
     arca_retain(object);
     arca_release(exchange_acqrel(slot_word(slot), object)); /* P:slot release: the object, to arca_slot_load */
 }
@@ -50,6 +51,7 @@ void *arca_slot_take(arca_slot *slot)
 void *arca_slot_exchange(arca_slot *slot, void *owned)
 {
     debug_check_slot("arca_slot_exchange", slot);
+    debug_check_object("arca_slot_exchange", owned, NULL);
     void *old = exchange_acqrel(slot_word(slot), owned); /* P:slot release: as in arca_slot_store */
     if (old != NULL)
         word_touch(old);
@@ -59,6 +61,7 @@ void *arca_slot_exchange(arca_slot *slot, void *owned)
 void arca_slot_put(arca_slot *slot, void *owned)
 {
     debug_check_slot("arca_slot_put", slot);
+    debug_check_object("arca_slot_put", owned, NULL);
     if (unlikely(debug_is_on()) && load_rlx(slot_word(slot)) != NULL)
         log_abort("arca_slot_put(): %p: the slot is not empty", (void *)slot);
     store_rel(slot_word(slot), owned); /* P:slot release: as in arca_slot_store */
@@ -78,7 +81,7 @@ void arca_slot_clear(arca_slot *slot)
 
 void arca_edit_begin(void *object)
 {
-    (void)object;
+    debug_check_object("arca_edit_begin", object, NULL);
     epoch_enter();
 }
 

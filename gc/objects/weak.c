@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "gc/objects/cell.h"
+#include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 
 _Atomic uint32_t weak_certifying;
@@ -45,6 +46,7 @@ arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data
 {
     if (object == NULL)
         return NULL;
+    debug_check_object("arca_weak_bind", object, NULL);
     if (unlikely(word_is_dead(load_rlx(word_of(object)))))
         log_abort("arca_weak_bind(): %p: the object is dead", object);
     struct arca_weak *weak = arca_new(&weak_type);
@@ -64,6 +66,7 @@ arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data
 
 void *arca_weak_upgrade(arca_weak *weak)
 {
+    debug_check_object("arca_weak_upgrade", weak, &weak_type);
     if (weak == NULL || load_rlx(&weak->severed))
         return NULL;
     struct cell *cell = weak->cell;
@@ -88,6 +91,7 @@ void *arca_weak_upgrade(arca_weak *weak)
 
 void arca_weak_sever(arca_weak *weak)
 {
+    debug_check_object("arca_weak_sever", weak, &weak_type);
     if (weak == NULL)
         return;
     store_rlx(&weak->severed, true);

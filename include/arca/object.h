@@ -75,7 +75,8 @@ typedef struct arca_type {
     size_t item_size; /* bytes of an item of the variable part, which begins at size; 0: none */
     /* Instead of offsets, for layouts that they can not tell: calls visit once for each slot of the object.  Runs
      * while other threads use the object, and while it dies: it may read what never changes in the object's own memory,
-     * and nothing else.  Slots are cleared through it, too. */
+     * and nothing else.  Slots are cleared through it, too, and with debug=refs it tells what is one: what it reads is set
+     * before a slot is used. */
     void (*traverse)(void *object, arca_visit *visit, void *context);
     /* Once, before the object dies of either cause, with all its slots as they were.  It may resurrect the object by
      * retaining it. */

@@ -2,6 +2,8 @@
 #include "../unit/capture.h"
 #include "nodes.h"
 
+#include <arca/containers.h>
+
 #include "base/options.h"
 
 #include <stdlib.h>
@@ -56,6 +58,145 @@ TEST_ABORTS(debug, an_item_behind_the_last_one_is_named, ": not a slot of the ob
     arca_slot *items = (arca_slot *)((arca_var_object *)arca_new_var(&type, 4) + 1);
     arca_slot_store(&items[3], NULL);
     arca_slot_store(&items[4], NULL);
+}
+
+/* ---- slots that only traverse knows ------------------------------------------------------------------------ */
+
+struct pair_row {
+    arca_var_object var; /* count bytes: 24 a row */
+    struct {
+        arca_slot key, value;
+        uint64_t stamp;
+    } rows[];
+};
+
+static void rows_traverse(void *object, arca_visit *visit, void *context)
+{
+    struct pair_row *table = object;
+    for (size_t i = 0; i < table->var.count / sizeof table->rows[0]; i++) {
+        visit(&table->rows[i].key, context);
+        visit(&table->rows[i].value, context);
+    }
+}
+
+static arca_type rows_type = {
+    .name = "rows", .size = sizeof(struct pair_row), .item_size = 1, .traverse = rows_traverse
+};
+
+static struct pair_row *rows_new(size_t rows)
+{
+    struct pair_row *table = arca_new_var(&rows_type, rows * sizeof table->rows[0]);
+    REQUIRE(table != NULL);
+    return table;
+}
+
+TEST_ABORTS(debug, a_place_that_traverse_does_not_visit_is_named, ", which is of type 'rows'\n")
+{
+    debug_refs();
+    struct pair_row *table = rows_new(4);
+    for (unsigned i = 0; i < 4; i++) {
+        arca_slot_put(&table->rows[i].key, node_new());
+        arca_slot_store(&table->rows[i].value, table->rows[i].key.arca_target);
+    }
+    arca_slot_store((arca_slot *)&table->rows[3].stamp, NULL);
+}
+
+TEST_ABORTS(debug, the_header_is_no_slot, ": not a slot of the object ")
+{
+    debug_refs();
+    arca_slot_store((arca_slot *)rows_new(4), NULL);
+}
+
+TEST(debug, large_objects_are_not_traversed_for_each_of_their_slots)
+{
+    debug_refs();
+    struct pair_row *table = rows_new(100000);
+    for (unsigned i = 0; i < 100000; i++)
+        arca_slot_put(&table->rows[i].key, arca_int_new(i));
+    arca_release(table);
+}
+
+/* ---- objects that are none, dead, or of another type ---------------------------------------------------- */
+
+TEST_ABORTS(debug, a_map_that_is_taken_for_a_list_is_named, ": of type 'arca_map', not 'arca_list'\n")
+{
+    debug_refs();
+    (void)arca_list_append((arca_list *)arca_map_new(), arca_int_new(1));
+}
+
+TEST_ABORTS(debug, a_shared_integer_that_is_taken_for_a_string_is_named, ": of type 'arca_int', not 'arca_str'\n")
+{
+    debug_refs();
+    (void)arca_str_length((arca_str *)arca_int_new(7));
+}
+
+TEST_ABORTS(debug, a_node_that_is_taken_for_a_weak_reference_is_named, "arca: arca_weak_upgrade(): ")
+{
+    debug_refs();
+    arca_release(arca_weak_upgrade((arca_weak *)node_new()));
+}
+
+TEST_ABORTS(debug, a_dead_list_is_named, ": the object is dead\n")
+{
+    debug_refs();
+    arca_list *list = arca_list_new();
+    arca_release(list);
+    (void)arca_list_length(list);
+}
+
+TEST_ABORTS(debug, a_dead_object_that_is_put_into_a_slot_is_named, "arca: arca_slot_put(): ")
+{
+    debug_refs();
+    struct node *owner = node_new(), *node = node_new();
+    arca_release(node);
+    arca_slot_put(&owner->left, node);
+}
+
+TEST_ABORTS(debug, a_dead_item_is_named, "arca: arca_list_append(): ")
+{
+    debug_refs();
+    struct node *node = node_new();
+    arca_release(node);
+    (void)arca_list_append(arca_list_new(), node);
+}
+
+TEST_ABORTS(debug, a_block_of_malloc_that_is_put_into_a_slot_is_named, ": not an object\n")
+{
+    debug_refs();
+    struct node *owner = node_new();
+    arca_slot_put(&owner->left, arca_calloc(1, 64));
+}
+
+TEST_ABORTS(debug, the_inside_of_an_object_is_not_an_object, ": not an object\n")
+{
+    debug_refs();
+    struct node *owner = node_new();
+    arca_slot_put(&owner->left, (char *)node_new() + 16);
+}
+
+TEST(debug, containers_work)
+{
+    debug_refs();
+    for (unsigned round = 0; round < 3; round++) {
+        arca_map *map = arca_map_new();
+        arca_list *list = arca_list_new();
+        for (int i = 0; i < 3000; i++) {
+            arca_auto arca_int *number = arca_int_new(i);
+            arca_auto arca_str *text = arca_str_intern((char *)&i, sizeof i);
+            CHECK(arca_map_set(map, text, number) == 0 && arca_map_set(map, number, list) == 0);
+            CHECK(arca_list_append(list, text) == 0 && arca_list_insert(list, 0, number) == 0);
+            if (i % 3 == 0)
+                arca_release(arca_map_remove(map, number));
+        }
+        arca_auto arca_list *copy = arca_deep_copy(list);
+        CHECK_EQ(arca_list_length(copy), 6000);
+        arca_auto arca_box *box = arca_box_new(list, NULL);
+        CHECK(arca_box_data(box) == list);
+        arca_list_clear(list); /* it holds the map by nothing, and the map holds it */
+        arca_release(map);
+        arca_release(list);
+    }
+    arca_heap_check();
 }
 
 TEST_ABORTS(debug, put_into_a_full_slot_is_named, ": the slot is not empty\n")

@@ -56,7 +56,7 @@ MUTANTS = [
     row("gc/objects/slot.c", "an edit does not touch", "slot/an_edit_shows_in_its_owners_word",
         "word_touch(object);\n    epoch_leave();", "epoch_leave();"),
     row("gc/objects/slot.c", "an edit has no section", "slot/an_edit_shows_in_its_owners_word",
-        "    (void)object;\n    epoch_enter();", "    (void)object;", "    epoch_leave();\n}\n", "}\n"),
+        "object, NULL);\n    epoch_enter();", "object, NULL);", "    epoch_leave();\n}\n", "}\n"),
     row("gc/objects/slot.c", "a swap puts before it takes", "slot/a_swap_shows_in_the_words",
         "*second = arca_slot_take(b);\n    arca_slot_put(a, second);",
         "*second = arca_slot_borrow(b);\n    arca_slot_put(a, second);"),
@@ -168,7 +168,7 @@ MUTANTS = [
     row("gc/objects/slot.c", "an edit does not touch, in a ring", "certify/a_unit_that_is_moved_by_an_edit",
         "word_touch(object);\n    epoch_leave();", "epoch_leave();"),
     row("gc/objects/slot.c", "an edit has no section, in a ring", "certify/a_unit_that_is_moved_by_an_edit",
-        "    (void)object;\n    epoch_enter();", "    (void)object;", "    epoch_leave();\n}\n", "}\n"),
+        "object, NULL);\n    epoch_enter();", "object, NULL);", "    epoch_leave();\n}\n", "}\n"),
     row("gc/cycles/certifier.c", "no second reading", "certify/a_unit_that_moves_is_not_counted_twice "
         "certify/a_unit_that_is_moved_by_an_edit",
         "if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
