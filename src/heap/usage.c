@@ -17,7 +17,7 @@ static size_t count_pages(const unsigned char *resident, size_t pages)
     for (; i + 8 <= pages; i += 8) {
         uint64_t word;
         memcpy(&word, resident + i, sizeof word);
-        count += (size_t)__builtin_popcountll(word & UINT64_C(0x0101010101010101));
+        count += (size_t)((word & UINT64_C(0x0101010101010101)) * UINT64_C(0x0101010101010101) >> 56); /* the sum of its bytes */
     }
     for (; i < pages; i++)
         count += resident[i] & 1;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -89,7 +90,7 @@ static bool read_pagemap(struct process *process, uintptr_t address, size_t page
                   done < 0 ? strerror(errno) : "it has ended");
 }
 
-bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident)
+static bool read_states(struct process *process, uintptr_t address, size_t pages, unsigned char *states)
 {
     uint64_t entries[PAGEMAP_AT_A_TIME];
     for (size_t at = 0; at < pages; at += PAGEMAP_AT_A_TIME) {
@@ -97,27 +98,67 @@ bool process_resident(struct process *process, uintptr_t address, size_t pages, 
         if (!read_pagemap(process, address + at * OS_PAGE_SIZE, part, entries))
             return false;
         for (size_t i = 0; i < part; i++)
-            resident[at + i] = (entries[i] & PAGEMAP_PRESENT) != 0;
+            states[at + i] = (unsigned char)((entries[i] & PAGEMAP_PRESENT ? PAGE_PRESENT : 0) |
+                                             (entries[i] & PAGEMAP_SWAPPED ? PAGE_SWAPPED : 0));
     }
     return true;
 }
 
+/* Of Linux 6.7 and later: runs of pages of the same kinds.  An entry a page takes the kernel five times as long. */
+struct scan_run {
+    uint64_t start, end, kinds;
+};
+struct scan {
+    uint64_t size, flags, start, end, walk_end, runs, run_count, max_pages, inverted, all_of, any_of, return_of;
+};
+#define SCAN_PAGES _IOWR('f', 16, struct scan)
+#define SCAN_PRESENT ((uint64_t)1 << 3)
+#define SCAN_SWAPPED ((uint64_t)1 << 4)
+#define SCAN_RUNS 128
+
+/* False where the kernel can not, and where it has not. */
+static bool scan_states(struct process *process, uintptr_t address, size_t pages, unsigned char *states)
+{
+    struct scan_run runs[SCAN_RUNS];
+    uint64_t end = address + pages * OS_PAGE_SIZE;
+    memset(states, 0, pages);
+    for (uint64_t at = address; at < end;) {
+        struct scan scan = { .size = sizeof scan, .start = at, .end = end, .runs = (uintptr_t)runs, .run_count = SCAN_RUNS,
+                             .any_of = SCAN_PRESENT | SCAN_SWAPPED, .return_of = SCAN_PRESENT | SCAN_SWAPPED };
+        int count = ioctl(process->pagemap, SCAN_PAGES, &scan);
+        if (count < 0 || scan.walk_end <= at)
+            return false;
+        for (int i = 0; i < count; i++)
+            memset(states + (runs[i].start - address) / OS_PAGE_SIZE,
+                   (runs[i].kinds & SCAN_PRESENT ? PAGE_PRESENT : 0) | (runs[i].kinds & SCAN_SWAPPED ? PAGE_SWAPPED : 0),
+                   (runs[i].end - runs[i].start) / OS_PAGE_SIZE);
+        at = scan.walk_end;
+    }
+    return true;
+}
+
+bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *states)
+{
+    return scan_states(process, address, pages, states) || read_states(process, address, pages, states);
+}
+
 bool process_read_sparse(struct process *process, const void *address, void *to, size_t bytes)
 {
-    uint64_t entries[PAGEMAP_AT_A_TIME];
+    unsigned char states[PAGEMAP_AT_A_TIME];
     uintptr_t from = (uintptr_t)address, end = from + bytes;
     memset(to, 0, bytes);
     for (uintptr_t page = from & -OS_PAGE_SIZE; page < end; page += PAGEMAP_AT_A_TIME * OS_PAGE_SIZE) {
         size_t pages = (end - page + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE;
         pages = pages < PAGEMAP_AT_A_TIME ? pages : PAGEMAP_AT_A_TIME;
-        if (!read_pagemap(process, page, pages, entries))
+        if (!process_resident(process, page, pages, states))
             return false;
-        for (size_t i = 0; i < pages; i++) {
-            uintptr_t first = page + i * OS_PAGE_SIZE, last = first + OS_PAGE_SIZE;
+        for (size_t i = 0, run; i < pages; i += run) {
+            for (run = 1; i + run < pages && (states[i + run] != 0) == (states[i] != 0); run++)
+                ;
+            uintptr_t first = page + i * OS_PAGE_SIZE, last = first + run * OS_PAGE_SIZE;
             first = first < from ? from : first;
             last = last > end ? end : last;
-            if ((entries[i] & (PAGEMAP_PRESENT | PAGEMAP_SWAPPED)) != 0 &&
-                !process_read(process, (void *)first, (char *)to + (first - from), last - first))
+            if (states[i] != 0 && !process_read(process, (const void *)first, (char *)to + (first - from), last - first))
                 return false;
         }
     }

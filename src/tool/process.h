@@ -1,6 +1,6 @@
 /*
  * Another process, looked at without its help: its memory through process_vm_readv(), what of it is resident through
- * /proc/PID/pagemap.
+ * /proc/PID/pagemap, in one go where the kernel can.
  *
  * Nothing that is read can be trusted: it changes meanwhile, and the process may mean ill.  Every walk is bounded by a
  * time, every value by what it is used for.
@@ -27,8 +27,10 @@ void process_close(struct process *process);
 bool process_read(struct process *process, const void *address, void *to, size_t bytes);
 /* The same, but pages without memory read as zeros and get none by it. */
 bool process_read_sparse(struct process *process, const void *address, void *to, size_t bytes);
-/* A byte a page: 1 where it is resident. */
-bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident);
+/* A byte a page: bits of what it is. */
+#define PAGE_PRESENT 1
+#define PAGE_SWAPPED 2
+bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *states);
 
 /* A walk starts: it has so long. */
 #define WALK_MS 5000

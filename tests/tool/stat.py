@@ -47,6 +47,20 @@ def inside_and_outside_agree():
             check(near if name in ("resident", "meta", "slack") else value == outside[name], f"{name}: inside {value}, outside {outside[name]}")
 
 
+def older_kernels_tell_the_same():
+    """Linux 6.7 can tell runs of resident pages; before, there is an entry for each page."""
+    launcher = compiled("old_kernel.c", "old-kernel")
+    body = "kept = [bytes(i % 3000) for i in range(50_000)]\ngone = [bytes(70_000) for i in range(300)]\ndel gone[::2]\ntime.sleep(1.5)"
+    with python(body) as process:
+        new = json.loads(tool("stat", process.pid, "--json")[0])
+        done = subprocess.run([launcher, BUILD / "arca", "stat", str(process.pid), "--json"], capture_output=True, text=True)
+        if done.returncode == 77:
+            skip("no seccomp filter can be set")
+        old = json.loads(done.stdout)
+        for name in ("resident", "live", "slack", "meta", "pinned", "mapped"):
+            check(abs(new[name] - old[name]) <= 0.001 * new[name], f"{name}: {new[name]} by the scan, {old[name]} by entries")
+
+
 def linked_in_is_found():
     """Where the library is part of the program only the program's own symbol table tells."""
     binary = compiled("inside.c", "inside-static", BUILD / "libarca.a", "-pthread")
@@ -94,6 +108,7 @@ def lies():
 
 forms_agree()
 inside_and_outside_agree()
+older_kernels_tell_the_same()
 linked_in_is_found()
 replaced_library_is_found()
 refusals()
