@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """arca doctor: what it finds, and what it advises."""
 import re
+import subprocess
 
-from tool import check, complaint, compiled, free_port, need, program, python, scratch, server, tool
+from tool import BUILD, check, complaint, compiled, free_port, need, program, python, scratch, server, skip, tool
 
 PINNED = ("import ctypes\nmalloc = ctypes.CDLL(None).malloc\nfree = ctypes.CDLL(None).free\nmalloc.restype = ctypes.c_void_p\n"
           "free.argtypes = [ctypes.c_void_p]\n"
@@ -61,8 +62,40 @@ def other_mallocs():
             has(text, r"^ ok +\S*libjemalloc\S* has a malloc too, which comes after Arca's$", "a library that redis is linked with")
 
 
+V1 = {"memory/web/one/memory.limit_in_bytes": 9223372036854771712, "memory/web/memory.limit_in_bytes": 100 << 20,
+      "memory/web/memory.usage_in_bytes": 95 << 20, "memory/web/one/memory.usage_in_bytes": 1 << 20}
+V2 = {"web/memory.max": "max", "memory.max": 200 << 20, "memory.current": 20 << 20}
+
+
+def in_groups(process, lines, files):
+    """What doctor says of a process whose control groups are these: mounted over the true ones, for the tool alone."""
+    with scratch() as directory:
+        (directory / "cgroup").write_text("".join(f"{line}\n" for line in lines))
+        script = [f"mount --bind {directory}/cgroup /proc/{process.pid}/cgroup", "mount -t tmpfs none /sys/fs/cgroup", "cd /sys/fs/cgroup"]
+        script += [f"mkdir -p $(dirname {name}); echo {value} > {name}" for name, value in files.items()]
+        mounted = subprocess.run([need("unshare", "util-linux"), "-m", "sh", "-ec", "; ".join(script)], capture_output=True, text=True)
+        if mounted.returncode != 0:
+            skip(f"control groups can not be mounted here: {mounted.stderr.strip()}")
+        done = subprocess.run(["unshare", "-m", "sh", "-ec", "; ".join([*script, f"exec {BUILD}/arca doctor {process.pid}"])],
+                              capture_output=True, text=True)
+        check(done.returncode == 0, f"doctor: {done.stderr}")
+        return done.stdout
+
+
+def limits():
+    """Of both versions; in the first, controllers may share a hierarchy."""
+    with python("") as process:
+        of_both = r"^ look +its cgroup uses 95\.0 MiB of 100\.0 MiB\n +-> limit=80%cgroup"
+        has(in_groups(process, ["4:cpu,memory:/web/one", "1:name=systemd:/init"], V1), of_both, "cpu,memory")
+        has(in_groups(process, ["5:cpuset:/other", "3:memory,pids:/web/one", "0::/"], V1), of_both, "memory,pids")
+        has(in_groups(process, ["2:memory:/web/one"], V1), of_both, "memory")
+        has(in_groups(process, ["2:cpu,memory2,xmemory:/web/one"], V1), r"^ ok +no cgroup limits its memory$", "names that are longer")
+        has(in_groups(process, ["0::/web"], V2), r"^ ok +its cgroup uses 20\.0 MiB of 200\.0 MiB$", "version 2, a limit above")
+
+
 healthy()
 pinned()
 settings_that_keep()
 other_mallocs()
 check("no process" in complaint("doctor", status=2), "doctor without a process")
+limits()
