@@ -5,12 +5,11 @@ Usage: abi.py [BUILD_DIR]            compares
        abi.py --write BUILD_DIR      records, after a change that is meant (and, where programs break, a new soname)
 """
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from report import check, finish
+from report import check, finish, have, skip
 from tree import ROOT, build_dir
 
 RECORDED = ROOT / "tests" / "abi"
@@ -29,7 +28,7 @@ def write(build):
 def compare(build):
     for name in LIBRARIES:
         if not (build / f"{name}.so").exists():
-            print(f"[SKIP] {name} is not built: apt-get install liburcu-dev")
+            skip(f"{name} is not built: apt-get install liburcu-dev")
             continue
         done = subprocess.run(
             ["abidiff", "--no-added-syms", *RULES, RECORDED / f"{name}.abi", build / f"{name}.so"], stdout=subprocess.PIPE,
@@ -41,9 +40,6 @@ def compare(build):
 if sys.argv[1:2] == ["--write"]:
     write(Path(sys.argv[2]))
     sys.exit()
-if shutil.which("abidiff") is None:
-    print("abi.py:1: SKIPPED: abidiff is not installed: apt-get install abigail-tools")
-    print("0 passed, 0 failed")
-    sys.exit()
-compare(build_dir())
+if have("abidiff", "abigail-tools"):
+    compare(build_dir())
 finish()

@@ -4,13 +4,12 @@
 Usage: manual.py [BUILD_DIR]
 """
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from report import check, finish
+from report import check, finish, have
 from tree import ROOT
 
 MANUAL = ROOT / "docs" / "man"
@@ -51,9 +50,7 @@ def check_form(scratch):
 
 check_names()
 check_options()
-if shutil.which("scdoc") and shutil.which("man"):
+if have("scdoc", "scdoc") and have("man", "man-db"):
     with tempfile.TemporaryDirectory() as folder:
         check_form(Path(folder))
-else:
-    print("manual.py:1: SKIPPED: scdoc or man is not installed: apt-get install scdoc man-db")
 finish()

@@ -5,12 +5,11 @@ So can the Debian packages that `cpack` makes, unpacked into an empty folder.
 Usage: package.py [BUILD_DIR]
 """
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from report import check, finish
+from report import check, finish, have
 from tree import build_dir
 
 PROGRAM = r"""
@@ -148,9 +147,7 @@ with tempfile.TemporaryDirectory() as scratch:
     scratch = Path(scratch)
     run("cmake", "--install", build_dir(), "--prefix", scratch / "prefix")
     check_prefix(scratch / "prefix", scratch / "installed")
-    if shutil.which("dpkg-shlibdeps"):
+    if have("dpkg-shlibdeps", "dpkg-dev"):
         (scratch / "packages").mkdir()
         check_packages(scratch / "packages")
-    else:
-        print("package.py:1: SKIPPED: dpkg-shlibdeps is not installed: apt-get install dpkg-dev")
 finish()

@@ -7,7 +7,7 @@ Usage: protections.py [BUILD_DIR]
 import re
 import subprocess
 
-from report import check, finish
+from report import check, finish, have, skip
 from tree import build_dir
 
 
@@ -31,9 +31,9 @@ def check_library(library):
         check(not ("W" in flags and "E" in flags), f"{name}: a segment {kind} is writable and executable")
 
 
-for library in ("libarca.so", "libarcagc.so"):
+for library in ("libarca.so", "libarcagc.so") if have("readelf", "binutils") else ():
     if (build_dir() / library).exists():
         check_library(build_dir() / library)
     else:
-        print(f"[SKIP] {library} is not built: apt-get install liburcu-dev")
+        skip(f"{library} is not built: apt-get install liburcu-dev")
 finish()
