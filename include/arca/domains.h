@@ -86,11 +86,13 @@ ARCA_API void arca_trace_stop(void);
 ARCA_API bool arca_trace_is_on(void);
 
 struct arca_trace_figures {
+    size_t size; /* of this struct, set by the caller: later versions append */
     uint64_t blocks, bytes;           /* that live */
     uint64_t peak_blocks, peak_bytes; /* when bytes were most */
     uint64_t lost;                    /* blocks that could not be remembered */
 };
-ARCA_API void arca_trace_get(struct arca_trace_figures *figures);
+/* Fills in what figures->size covers; -1 with EINVAL for a size that is too small. */
+ARCA_API int arca_trace_get(struct arca_trace_figures *figures);
 /* The peak is what lives now. */
 ARCA_API void arca_trace_reset_peak(void);
 
@@ -105,6 +107,7 @@ struct arca_trace_site {
 /* What lives at one moment, the sites with the most bytes first. */
 struct arca_trace_snapshot {
     size_t count;
+    size_t site_size; /* bytes from one site to the next: later versions append */
     struct arca_trace_site *sites; /* in the snapshot's own block */
 };
 

@@ -7,6 +7,7 @@
 #include "base/os.h"
 #include "front/profile.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,14 +174,21 @@ bool arca_trace_is_on(void)
 
 /* ---- looking ---------------------------------------------------------------------------------------------------- */
 
-void arca_trace_get(struct arca_trace_figures *figures)
+int arca_trace_get(struct arca_trace_figures *out)
 {
     struct tallies all;
+    if (out->size < sizeof out->size) {
+        errno = EINVAL;
+        return -1;
+    }
     sites_copy(&traces, NULL, 0, &all);
-    *figures = (struct arca_trace_figures){ all.live.blocks, all.live.bytes, all.peak.blocks, all.peak.bytes, 0 };
     lock_acquire(&table.lock);
-    figures->lost = table.lost + traces.lost;
+    struct arca_trace_figures figures = {
+        .size = out->size < sizeof figures ? out->size : sizeof figures, .blocks = all.live.blocks, .bytes = all.live.bytes,
+        .peak_blocks = all.peak.blocks, .peak_bytes = all.peak.bytes, .lost = table.lost + traces.lost };
     lock_release(&table.lock);
+    memcpy(out, &figures, figures.size);
+    return 0;
 }
 
 void arca_trace_reset_peak(void)
@@ -205,7 +213,7 @@ static struct arca_trace_snapshot *snapshot_create(size_t sites)
 {
     struct arca_trace_snapshot *snapshot = arca_malloc(sizeof *snapshot + sites * sizeof *snapshot->sites);
     if (snapshot != NULL)
-        *snapshot = (struct arca_trace_snapshot){ 0, (struct arca_trace_site *)(snapshot + 1) };
+        *snapshot = (struct arca_trace_snapshot){ 0, sizeof *snapshot->sites, (struct arca_trace_site *)(snapshot + 1) };
     return snapshot;
 }
 

@@ -227,8 +227,8 @@ TEST(domains, threads_share_what_is_kept_back)
         REQUIRE(pthread_create(&threads[i], NULL, many_blocks, NULL) == 0);
     for (unsigned i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    struct arca_trace_figures figures;
-    arca_trace_get(&figures);
+    struct arca_trace_figures figures = { .size = sizeof figures };
+    CHECK_EQ(arca_trace_get(&figures), 0);
     CHECK_EQ(figures.blocks, 0);
     CHECK_EQ(figures.bytes, 0);
 }
@@ -315,9 +315,33 @@ TEST_ABORTS(domains, what_is_nowhere_is_found, "0x10000: not a block of a domain
 
 static struct arca_trace_figures figures_now(void)
 {
-    struct arca_trace_figures figures;
-    arca_trace_get(&figures);
+    struct arca_trace_figures figures = { .size = sizeof figures };
+    CHECK_EQ(arca_trace_get(&figures), 0);
     return figures;
+}
+
+TEST(trace, figures_and_sites_say_how_large_they_are)
+{
+    struct arca_trace_figures figures = { .size = offsetof(struct arca_trace_figures, peak_blocks), .peak_blocks = 77, .lost = 78 };
+    arca_trace_start();
+    void *block = arca_domain_malloc(ARCA_DOMAIN_RAW, 200);
+    CHECK_EQ(arca_trace_get(&figures), 0); /* of an older program */
+    CHECK_EQ(figures.bytes, 200);
+    CHECK_EQ(figures.peak_blocks, 77);
+    struct {
+        struct arca_trace_figures figures;
+        uint64_t more;
+    } later = { .figures = { .size = sizeof later }, .more = 79 };
+    CHECK_EQ(arca_trace_get(&later.figures), 0);
+    CHECK_EQ(later.figures.size, sizeof figures);
+    CHECK_EQ(later.figures.peak_bytes, 200);
+    CHECK_EQ(later.more, 79);
+    figures.size = 0;
+    CHECK(arca_trace_get(&figures) == -1 && errno == EINVAL);
+    struct arca_trace_snapshot *snapshot = arca_trace_snapshot();
+    CHECK_EQ(snapshot->site_size, sizeof(struct arca_trace_site));
+    arca_free(snapshot);
+    arca_domain_free(ARCA_DOMAIN_RAW, block);
 }
 
 TEST(trace, only_what_comes_while_it_is_on_is_counted)
