@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every header compiles alone; the public ones in C and C++, pedantically, with both compilers."""
+"""Every header compiles alone; the public ones in C and C++, pedantically, with both compilers.  What a slot is for does
+not compile by plain assignment."""
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,6 +35,35 @@ def jobs():
             yield compiler, "c", INTERNAL, header
 
 
+# Statements about two objects and a reference, and whether they compile.
+STATEMENTS = {
+    "arca_slot_store(&a->friend, b);": True,
+    "object = arca_slot_load(&a->friend);": True,
+    "object = arca_slot_borrow(&a->friend);": True,
+    "a->friend = b;": False,
+    "a->friend = object;": False,
+    "object = a->friend;": False,
+    "b = a->friend;": False,
+    "if (a->friend == b) object = b;": False,
+    "if (a->friend) object = b;": False,
+    "arca_slot_store(a->friend, b);": False,
+    "arca_slot_store(a, b);": False,
+}
+SLOT_USER = """#include <arca/object.h>
+struct person {{ arca_object object; arca_slot friend; }};
+void use(struct person *a, struct person *b, void *object);
+void use(struct person *a, struct person *b, void *object) {{ {0} (void)a; (void)b; (void)object; }}
+"""
+
+
+def check_statements():
+    for statement, wanted in STATEMENTS.items():
+        for compiler in ("gcc", "clang"):
+            run = subprocess.run([compiler, "-x", "c", *PUBLIC, "-std=c11", "-"], input=SLOT_USER.format(statement), capture_output=True, text=True)
+            check((run.returncode == 0) == wanted, f"{compiler}: `{statement}` {'does not compile: ' + run.stderr if wanted else 'compiles'}")
+
+
+check_statements()
 with ThreadPoolExecutor(2) as pool:
     for good, message in pool.map(compile_alone, jobs()):
         check(good, message)
