@@ -198,6 +198,30 @@ bool process_file(const struct process *process, const char *name, char *buf, si
     return true;
 }
 
+/* "5581c0a00000-5581c0a21000 r-xp 00001000 08:01 123   /path"; by hand, since a scrape reads those of all processes. */
+static bool read_mapping(char *line, struct mapping *mapping)
+{
+    char *at;
+    mapping->start = strtoul(line, &at, 16);
+    if (*at++ != '-')
+        return false;
+    mapping->end = strtoul(at, &at, 16);
+    if (strlen(at) < sizeof " rwxp " - 1)
+        return false;
+    memcpy(mapping->flags, at + 1, 4);
+    mapping->flags[4] = '\0';
+    mapping->offset = strtoul(at + 6, &at, 16);
+    for (unsigned words = 0; words < 2; words++) { /* device, inode */
+        at += strspn(at, " ");
+        at += strcspn(at, " ");
+    }
+    at += strspn(at, " ");
+    size_t length = strnlen(at, sizeof mapping->path - 1);
+    memcpy(mapping->path, at, length);
+    mapping->path[length] = '\0';
+    return true;
+}
+
 bool process_mappings(struct process *process, mapping_visit *visit, void *context)
 {
     char path[64], *line = NULL;
@@ -207,18 +231,9 @@ bool process_mappings(struct process *process, mapping_visit *visit, void *conte
     if (file == NULL)
         return refuse(process, "process %d can not be looked at: %s", process->pid, strerror(errno));
     while (getline(&line, &capacity, file) > 0) {
-        struct mapping mapping = { .path = "" };
-        unsigned long start, end, offset;
-        int at = 0;
+        struct mapping mapping;
         line[strcspn(line, "\n")] = '\0';
-        if (sscanf(line, "%lx-%lx %4s %lx %*s %*s %n", &start, &end, mapping.flags, &offset, &at) < 4)
-            continue;
-        mapping.start = start;
-        mapping.end = end;
-        mapping.offset = offset;
-        if (at > 0)
-            snprintf(mapping.path, sizeof mapping.path, "%s", line + at);
-        if (!visit(&mapping, context))
+        if (read_mapping(line, &mapping) && !visit(&mapping, context))
             break;
     }
     free(line);
