@@ -1,6 +1,7 @@
 /* Going through processes. */
 #include "tool/samples.h"
 
+#include "base/os.h"
 #include "tool/tool.h"
 
 #include <dirent.h>
@@ -20,6 +21,20 @@ static bool make_room(struct samples *samples)
     return true;
 }
 
+static struct absent *absent_of(struct samples *samples, int pid)
+{
+    return &samples->absent[(unsigned)pid % ABSENT_PLACES];
+}
+
+/* False where there is nothing to be seen. */
+static bool find_page(struct samples *samples, struct process *process, struct stats_page *page)
+{
+    if (snapshot_find_page(process, page))
+        return true;
+    *absent_of(samples, process->pid) = (struct absent){ process->pid, os_clock_ms() + ABSENT_MS };
+    return false;
+}
+
 static void add_process(struct samples *samples, int pid)
 {
     struct process process;
@@ -28,7 +43,7 @@ static void add_process(struct samples *samples, int pid)
         return;
     struct sample *sample = &samples->items[samples->count];
     memset(&sample->snapshot, 0, sizeof sample->snapshot);
-    if (process_open(&process, pid) && snapshot_find_page(&process, &page) && snapshot_take(&process, &page, &sample->snapshot)) {
+    if (process_open(&process, pid) && find_page(samples, &process, &page) && snapshot_take(&process, &page, &sample->snapshot)) {
         sample->pid = pid;
         memcpy(sample->name, process.name, sizeof sample->name);
         samples->count++;
@@ -46,7 +61,10 @@ static void add_all_processes(struct samples *samples)
         return;
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         int pid;
-        if (parse_pid(entry->d_name, &pid))
+        if (!parse_pid(entry->d_name, &pid))
+            continue;
+        const struct absent *absent = absent_of(samples, pid);
+        if (absent->pid != pid || absent->until_ms < os_clock_ms())
             add_process(samples, pid);
     }
     closedir(directory);

@@ -78,7 +78,7 @@ static bool read_request(int connection, char *request)
 
 static char *make_metrics(size_t *length)
 {
-    struct samples samples = { .items = NULL };
+    static struct samples samples; /* remembers who is not worth a look */
     char *text = NULL;
     samples_take(&samples, NULL, 0);
     struct figures_process *processes = calloc(samples.count + 1, sizeof *processes);
@@ -96,7 +96,6 @@ static char *make_metrics(size_t *length)
     free(processes);
     free(labels);
     samples_free(&samples);
-    free(samples.items);
     return text;
 }
 

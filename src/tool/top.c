@@ -148,7 +148,7 @@ static void watch(struct samples *samples, const int *pids, size_t count)
 int run_top(const struct command *command, int argc, char **argv)
 {
     int pids[PIDS_MAX];
-    struct samples samples = { .items = NULL };
+    static struct samples samples;
     if (argc > PIDS_MAX)
         return complain_usage(command, "more than %d processes", PIDS_MAX);
     for (int i = 0; i < argc; i++) {

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from tool import BUILD, check, complaint, dripping, free_port, python, skip
+from tool import BUILD, LIB, check, complaint, dripping, environment, eventually, free_port, python, skip
 
 try:
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -41,6 +41,22 @@ def values(text, name):
             if sample.name == name}
 
 
+def becomes_one_on_arca(port):
+    """A process that was looked at while it was another program."""
+    script = "read line; LD_PRELOAD=$LIBRARY exec /usr/bin/python3 -c 'import time; time.sleep(600)'"
+    env = environment(LIBRARY=str(LIB))
+    del env["LD_PRELOAD"]
+    child = subprocess.Popen(["sh", "-c", script], env=env, stdin=subprocess.PIPE, text=True)
+    try:
+        check(str(child.pid) not in values(ask(port)[1], "arca_live_bytes"), "a shell that is not on Arca")
+        child.stdin.write("\n")
+        child.stdin.flush()
+        eventually(lambda: str(child.pid) in values(ask(port)[1], "arca_live_bytes"), "a process that has become one on Arca is not seen")
+    finally:
+        child.kill()
+        child.wait()
+
+
 def main():
     with serving() as port, python("kept = [bytes(1000) for _ in range(30_000)]") as first, python("") as second:
         answer, text = ask(port)
@@ -58,6 +74,7 @@ def main():
             silent.close()
         with socket.create_connection(("127.0.0.1", port)) as slow, dripping(slow):
             check(ask(port)[0].status == 200, "beside a peer that speaks slowly")
+        becomes_one_on_arca(port)
         second.kill()
         second.wait()
         check(str(second.pid) not in values(ask(port)[1], "arca_live_bytes"), "a process that has ended")
