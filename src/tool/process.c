@@ -146,7 +146,6 @@ bool process_read_sparse(struct process *process, const void *address, void *to,
 {
     unsigned char states[PAGEMAP_AT_A_TIME];
     uintptr_t from = (uintptr_t)address, end = from + bytes;
-    memset(to, 0, bytes);
     for (uintptr_t page = from & -OS_PAGE_SIZE; page < end; page += PAGEMAP_AT_A_TIME * OS_PAGE_SIZE) {
         size_t pages = (end - page + OS_PAGE_SIZE - 1) / OS_PAGE_SIZE;
         pages = pages < PAGEMAP_AT_A_TIME ? pages : PAGEMAP_AT_A_TIME;
@@ -158,7 +157,9 @@ bool process_read_sparse(struct process *process, const void *address, void *to,
             uintptr_t first = page + i * OS_PAGE_SIZE, last = first + run * OS_PAGE_SIZE;
             first = first < from ? from : first;
             last = last > end ? end : last;
-            if (states[i] != 0 && !process_read(process, (const void *)first, (char *)to + (first - from), last - first))
+            if (states[i] == 0)
+                memset((char *)to + (first - from), 0, last - first);
+            else if (!process_read(process, (const void *)first, (char *)to + (first - from), last - first))
                 return false;
         }
     }
