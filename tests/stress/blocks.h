@@ -3,11 +3,11 @@
 #define ARCA_TEST_BLOCKS_H
 
 #include "harness.h"
+#include "threads.h"
 
 #include "arca/arca.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 /* Set by a test that makes the system refuse: then a block may be missing, with ENOMEM. */
 static bool held_may_fail;
@@ -133,26 +133,6 @@ static inline void held_free_all(struct held *slots, unsigned count)
         if (slots[i].bytes != NULL)
             held_free(&slots[i]);
     }
-}
-
-/* Sanitized builds do a tenth: they are that much slower. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-#define STEPS(n) (SANITIZED ? (n) / 10 : (n))
-
-static inline pthread_t start_thread(void *(*body)(void *), void *argument)
-{
-    pthread_t thread;
-    REQUIRE(pthread_create(&thread, NULL, body, argument) == 0);
-    return thread;
 }
 
 #endif
