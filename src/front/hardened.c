@@ -138,16 +138,23 @@ ARCA_NOINLINE static void small_free_slow(const struct span *pool, struct block 
     errno = saved;
 }
 
-/* A small block with nothing wrong about it, by one line of its span. */
+/* Of a small hardened block with nothing wrong about it, by one line of its span; else NULL. */
+ARCA_INLINE const struct span *pool_of_live(const void *block)
+{
+    const struct span *pool = page_map_find((uintptr_t)block);
+    if (unlikely(pool == NULL))
+        return NULL;
+    uintptr_t offset = (uintptr_t)block - pool->start;
+    bool live = likely(offset * pool->divider < pool->hardened_bound) &&
+                likely(!(load_rlx(&pool->uncarved) >> offset / OS_PAGE_SIZE % 64 & 1)) && likely(!block_is_marked(block));
+    return live ? pool : NULL;
+}
+
 bool hardened_free_fast(void *address)
 {
-    struct span *pool = page_map_find((uintptr_t)address);
+    const struct span *pool = pool_of_live(address);
     struct block *block = address;
     if (unlikely(pool == NULL))
-        return false;
-    uintptr_t offset = (uintptr_t)address - pool->start;
-    if (unlikely(offset * pool->divider >= pool->hardened_bound) ||
-        unlikely(load_rlx(&pool->uncarved) >> offset / OS_PAGE_SIZE % 64 & 1) || unlikely(block_is_marked(block)))
         return false;
     size_t bytes = pool->block_size;
     trailer_read("free", block, bytes);
@@ -265,6 +272,15 @@ void hardened_free_large(struct span *span)
     }
     large_release(span);
     background_poke();
+}
+
+bool hardened_size_fast(const char *function, const void *block, size_t *size)
+{
+    const struct span *pool = pool_of_live(block);
+    if (unlikely(pool == NULL))
+        return false;
+    *size = trailer_read(function, block, pool->block_size);
+    return true;
 }
 
 size_t hardened_size(const char *function, const struct span *span, const void *block)

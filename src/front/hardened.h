@@ -21,6 +21,8 @@ void hardened_free_large(struct span *span);
 
 /* The size that was asked for; aborts when the block was overrun. */
 size_t hardened_size(const char *function, const struct span *span, const void *block);
+/* The same, of a block of a hardened pool.  False: it may be anything else, or misuse. */
+bool hardened_size_fast(const char *function, const void *block, size_t *size);
 /* True when the block is large enough for another size, and has it now. */
 bool hardened_resize(struct span *span, void *block, size_t size);
 

@@ -591,7 +591,12 @@ void *arca_reallocarray(void *block, size_t count, size_t size)
 
 size_t arca_malloc_usable_size(const void *block)
 {
-    return block == NULL ? 0 : usable_bytes("malloc_usable_size", checked_span("malloc_usable_size", block), block);
+    size_t size;
+    if (block == NULL)
+        return 0;
+    if (unlikely(hardening.on) && hardened_size_fast("malloc_usable_size", block, &size))
+        return size;
+    return usable_bytes("malloc_usable_size", checked_span("malloc_usable_size", block), block);
 }
 
 size_t arca_good_size(size_t size)

@@ -166,8 +166,8 @@ ARCA_INLINE size_t trailer_read(const char *function, const struct block *block,
 
 _Static_assert(sizeof(struct block) == sizeof(pair), "a block is its first pair and more of them");
 
-/* Of longer ones the library's function is as fast. */
-#define FILL_PAIRS ((size_t)64)
+/* For longer ones the library has wider stores. */
+#define FILL_PAIRS ((size_t)16)
 
 ARCA_INLINE unsigned char freed_byte(void)
 {
@@ -184,7 +184,7 @@ ARCA_INLINE void freed_fill(struct block *block, size_t bytes)
         fill = (pair){ JUNK_FREED * EACH_BYTE, JUNK_FREED * EACH_BYTE };
     if (pairs <= 4) {
         at[0] = at[1] = at[pairs - 2] = at[pairs - 1] = fill;
-    } else if (likely(pairs <= FILL_PAIRS)) {
+    } else if (pairs <= FILL_PAIRS) {
         for (size_t i = 0; i < pairs - 4; i += 4)
             at[i] = at[i + 1] = at[i + 2] = at[i + 3] = fill;
         at += pairs - 4;

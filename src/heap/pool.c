@@ -151,6 +151,12 @@ static unsigned next_page(const struct span *pool, uint64_t uncarved, uint32_t s
     return bits_lowest(later != 0 ? later : uncarved);
 }
 
+/* For free_fast(), which finds none in a hardened pool. */
+static unsigned pool_bin(const struct span *pool)
+{
+    return pool->hardened ? 0 : bin_place(pool->size_class);
+}
+
 /* Turns so many uncarved pages, and as many after them as the first block needs, into free blocks in address order,
  * round from the one that is carved first. */
 static void carve(struct span *pool, unsigned pages)
@@ -171,7 +177,7 @@ static void carve(struct span *pool, unsigned pages)
     }
     if (end != NULL)
         block_set_next(end, NULL);
-    page_map_set_bins(pool, load_rlx(&pool->uncarved) & ~uncarved, bin_place(pool->size_class));
+    page_map_set_bins(pool, load_rlx(&pool->uncarved) & ~uncarved, pool_bin(pool));
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
 
@@ -339,7 +345,7 @@ static void check_bins(const struct span *pool)
     for (unsigned page = 0; page < pool->slices * PAGE_MAP_SLICE_PAGES; page++) {
         bool carved = page < pool->pages && !(load_rlx(&pool->uncarved) >> page & 1);
         unsigned bin = page_map_bin(pool->start + page * OS_PAGE_SIZE);
-        if (bin != (carved ? bin_place(pool->size_class) : 0))
+        if (bin != (carved ? pool_bin(pool) : 0))
             log_abort("check: pool %p: page %u is %s and has bin %u", (void *)pool->start, page, carved ? "carved" : "uncarved", bin);
     }
 }

@@ -229,6 +229,18 @@ TEST(harden, usable_size_is_what_was_asked_for)
     arca_heap_check();
 }
 
+TEST(harden, free_finds_no_bin_for_a_hardened_block)
+{
+    harden(false);
+    for (size_t size = 1; size <= 30000; size = size * 2 + 1) {
+        char *block = checked(arca_malloc(size));
+        CHECK_EQ(page_map_bin((uintptr_t)block), 0);
+        CHECK_EQ(page_map_bin((uintptr_t)block + size), 0);
+        arca_free(block);
+    }
+    arca_heap_check();
+}
+
 TEST(harden, alignment_is_kept)
 {
     harden(false);
@@ -477,6 +489,22 @@ TEST_ABORTS(harden, an_overrun_by_one_is_named_when_the_block_is_freed, "free():
     char *volatile block = checked(arca_malloc(33));
     block[33] = 0;
     arca_free(block);
+}
+
+TEST_ABORTS(harden, an_overrun_is_named_when_the_block_is_asked_for_its_size, "malloc_usable_size(): 0x")
+{
+    harden(false);
+    char *volatile block = checked(arca_malloc(33));
+    block[33] = 0;
+    CHECK_EQ(arca_malloc_usable_size(block), 33);
+}
+
+TEST_ABORTS(harden, who_asks_for_the_size_of_a_freed_block_is_told, "freed before")
+{
+    harden(false);
+    char *volatile block = checked(arca_malloc(33));
+    arca_free(block);
+    CHECK_EQ(arca_malloc_usable_size(block), 33);
 }
 
 TEST_ABORTS(harden, an_overrun_of_a_large_block_is_named, "written to behind its end")
