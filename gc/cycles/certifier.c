@@ -19,7 +19,9 @@ uint32_t certifier_window_ms = 5000;
 #define WINDOWS_MAX 8
 
 /* Members between two looks at the clock. */
+#ifndef CLOCK_EVERY
 #define CLOCK_EVERY 1024
+#endif
 
 /* So old a window may be when the work rests in it. */
 #define WINDOW_REST_MS 1000
@@ -354,17 +356,20 @@ static void cut_cells(struct set *set)
     }
 }
 
-/* 7: upgrades that did not see weak_certifying are over, and seen; the others wait, or have been seen. */
-static void decide_cells(struct set *set, bool proved)
+/* 7: upgrades that did not see weak_certifying are over, and seen; the others wait, or have been seen.  The clock is looked
+ * at after the last word.  room: for all cells.  Returns whether the rest is proved. */
+static bool decide_cells(struct set *set, bool room)
 {
     lock_acquire(&weak_lock);
-    if (proved) {
-        drop_upgraded(set);
-        take_back_edges(set);
+    drop_upgraded(set);
+    take_back_edges(set);
+    look_at_clock(set, set->read_ms);
+    bool proved = room && !set->late;
+    if (proved)
         cut_cells(set);
-    }
     store_rel(&weak_certifying, 0u); /* P:certifying release: the cells that were cut off, to arca_weak_upgrade */
     lock_release(&weak_lock);
+    return proved;
 }
 
 static bool certify_locked(struct set *set, uint32_t held)
@@ -384,9 +389,7 @@ static bool certify_locked(struct set *set, uint32_t held)
     fiber_set_private(private);
     bool room = drop_changed(set);
     take_back_edges(set);
-    look_at_clock(set, set->read_ms);
-    decide_cells(set, room && !set->late);
-    return room && !set->late;
+    return decide_cells(set, room);
 }
 
 bool certifier_run(struct set *set, uint32_t held)

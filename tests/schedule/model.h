@@ -50,6 +50,9 @@ void model_free(void *object);
 /* The block and whatever was in it is gone from now on. */
 void model_unmap(void *block);
 
+/* Time passes: for os_now_ms(), while the thread does something that takes so long. */
+void model_pass_ms(uint32_t ms);
+
 /* Nobody is in a section. */
 void model_epoch_begin(void);
 

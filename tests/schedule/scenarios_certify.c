@@ -7,6 +7,7 @@
 #include "arca/gc.h"
 #include "gc/cycles/collector.h"
 #include "gc/cycles/teardown.h"
+#include "gc/objects/header.h"
 
 static struct thing *owner, *a, *b, *c, *got, *reborn[2];
 static arca_weak *weak;
@@ -107,6 +108,30 @@ static void move_from_b_to_c(void)
 SCENARIO(certify, a_unit_that_moves_is_not_counted_twice, .setup = make_ring, .body = { certify, move_from_b_to_c },
          .check = check_held, .preemptions = 3);
 
+/* The unit in hand goes into c, and b's goes: as many as before, and another one is in hand. */
+static void restore_count(void *another)
+{
+    arca_slot_put(&c->slot, a);
+    arca_slot_clear(&b->slot);
+    EXPECT(another == a);
+}
+
+static void retain_and_restore_count(void)
+{
+    restore_count(arca_retain(a));
+}
+
+SCENARIO(certify, a_count_that_is_as_before_a_retain_proves_nothing, .setup = make_ring,
+         .body = { certify, retain_and_restore_count }, .check = check_held, .preemptions = 3);
+
+static void load_and_restore_count(void)
+{
+    restore_count(arca_slot_load(&b->slot));
+}
+
+SCENARIO(certify, a_count_that_is_as_before_a_load_proves_nothing, .setup = make_ring,
+         .body = { certify, load_and_restore_count }, .check = check_held, .preemptions = 3);
+
 static void edit_b(void)
 {
     arca_edit_begin(b);
@@ -165,6 +190,79 @@ static void check_one_has_it(void)
 SCENARIO(certify, a_load_under_way_gets_nothing_that_is_certified, .setup = make_ring_in_slot,
          .body = { load, clear_and_certify }, .check = check_one_has_it, .preemptions = 3);
 
+/* A block in which an object is lost for ever referred to b, a moment before it is born again. */
+static void make_stale(void)
+{
+    begin();
+    a = thing_new(1);
+    b = thing_new(2);
+    c = thing_new(3);
+    arca_release(a);
+    lives[1].destroyed = 0;
+    a->slot.arca_target = b;
+}
+
+static void bear_and_put(void)
+{
+    struct thing *born = thing_new(1);
+    EXPECT(born == a);
+    arca_slot_put(&b->slot, born);
+}
+
+static void check_nothing_lost(void)
+{
+    EXPECT(certified == 0 && lives[1].destroyed + lives[2].destroyed + lives[3].destroyed == 0);
+    EXPECT(arca_slot_borrow(&b->slot) == a && a->id == 1);
+    drop(&b);
+    drop(&c);
+    end();
+}
+
+SCENARIO(certify, what_a_block_held_in_another_life_is_no_reference, .setup = make_stale, .body = { certify, bear_and_put },
+         .check = check_nothing_lost, .preemptions = 3);
+
+/* ---- words that come round ----------------------------------------------------------------------------------------- */
+
+/* Two readings of a word that are 5000 ms apart prove nothing; words are read again after 2500. */
+#define FIRST_TOUCHES_MS 2400
+#define LAST_TOUCHES_MS 2600
+#define SOME_TIME_MS 2500
+
+static uint64_t word_before;
+
+static void make_ring_and_read(void)
+{
+    make_ring();
+    word_before = a->object.arca_word;
+}
+
+/* So many that the version is what it was. */
+static void come_round(void)
+{
+    model_pass_ms(LAST_TOUCHES_MS);
+    EXPECT(word_count(word_before) == thing_count(a));
+    store_rlx(word_of(a), word_before);
+}
+
+static void move_and_come_round(void)
+{
+    word_touch(a);
+    model_pass_ms(FIRST_TOUCHES_MS);
+    move_from_b_to_c();
+    come_round();
+}
+
+static void pass_time(void)
+{
+    model_pass_ms(SOME_TIME_MS);
+}
+
+SCENARIO(certify, a_word_that_has_come_round_proves_nothing, .setup = make_ring_and_read, .body = { certify, move_and_come_round },
+         .check = check_held, .preemptions = 4);
+
+SCENARIO(certify, nor_does_one_that_was_read_in_between, .setup = make_ring_and_read,
+         .body = { certify, move_and_come_round, pass_time }, .check = check_held, .preemptions = 4);
+
 /* ---- weak references ----------------------------------------------------------------------------------------------- */
 
 static void upgrade(void)
@@ -175,6 +273,26 @@ static void upgrade(void)
 
 SCENARIO(certify, an_upgrade_or_the_verdict, .setup = make_lost_ring, .body = { upgrade, certify }, .check = check_one_has_it,
          .preemptions = 3, .store_buffers = true);
+
+static void make_lost_ring_and_read(void)
+{
+    make_lost_ring();
+    word_before = a->object.arca_word;
+}
+
+/* The unit in hand instead of that in b's slot. */
+static void upgrade_and_come_round(void)
+{
+    upgrade();
+    if (got == NULL)
+        return;
+    model_pass_ms(FIRST_TOUCHES_MS);
+    arca_slot_clear(&b->slot);
+    come_round();
+}
+
+SCENARIO(certify, a_word_that_has_come_round_before_the_verdict_proves_nothing, .setup = make_lost_ring_and_read,
+         .body = { upgrade_and_come_round, certify }, .check = check_one_has_it, .preemptions = 3);
 
 /* b has no weak reference, and is got by way of a. */
 static void upgrade_and_load(void)
