@@ -67,12 +67,25 @@ ARCA_INLINE void clear_member_slot(arca_slot *slot, void *set)
         arca_release(object);
 }
 
-/* One that refers to nothing but members needs no look at its slots: what is freed with them is forgotten. */
+ARCA_INLINE void count_filled(arca_slot *slot, void *filled)
+{
+    *(uint32_t *)filled += load_rlx(slot_word(slot)) != NULL;
+}
+
+/* A put leaves no trace in the words, and may give away the last unit that kept its slot's owner. */
+ARCA_INLINE bool was_filled_since(const struct set *set, size_t rank, const arca_type *type)
+{
+    uint32_t filled = 0;
+    type_visit(type, set->objects[rank], count_filled, &filled);
+    return filled != set->first_edge[rank + 1] - set->first_edge[rank];
+}
+
+/* One that refers to nothing but members needs no look at whom its slots hold: what is freed with them is forgotten. */
 ARCA_INLINE void end_member(struct set *set, size_t rank)
 {
     void *object = set->objects[rank];
     const arca_type *type = type_of(object);
-    if (set->outward[rank] || set->members != set->size || type->destroy != NULL)
+    if (set->outward[rank] || set->members != set->size || type->destroy != NULL || unlikely(was_filled_since(set, rank, type)))
         type_visit(type, object, clear_member_slot, set);
     if (type->destroy != NULL)
         type->destroy(object);

@@ -238,6 +238,8 @@ MUTANTS = [
         "store_seq(&limbo_active, 1u);\n    fence_seq();", "store_rel(&limbo_active, 1u);"),
     row("gc/cycles/scope.h", "a kind is believed without a second look", "collect/what_dies_meanwhile",
         "(const arca_type *)kind;\n    if (word_count(load_rlx(word_of(block))) == 0)\n        return NULL;\n", "(const arca_type *)kind;\n"),
+    row("gc/cycles/teardown.c", "a slot that was filled since is not looked at", "certify/what_was_put_after_the_scan_is_released",
+        " || unlikely(was_filled_since(set, rank, type))", ""),
     row("gc/cycles/teardown.c", "after the finalizers nothing is proved again",
         "collect/what_a_finalizer_saves collect/what_is_saved_and_dropped",
         "bool proved = certifier_run(set, 1);", "bool proved = true;"),

@@ -11,6 +11,7 @@
 
 static struct thing *owner, *a, *b, *c, *got, *reborn[2];
 static arca_weak *weak;
+static unsigned plain_count;
 static size_t certified; /* members of the set that were proved garbage, and freed */
 
 static void begin(void)
@@ -220,6 +221,48 @@ static void check_nothing_lost(void)
 
 SCENARIO(certify, what_a_block_held_in_another_life_is_no_reference, .setup = make_stale, .body = { certify, bear_and_put },
          .check = check_nothing_lost, .preemptions = 3);
+
+/* A slot that was empty when it was looked at is filled, and then the last unit of its owner goes into another. */
+static const uint32_t plain_slots[] = { offsetof(struct thing, slot), offsetof(struct thing, other) };
+static arca_type plain_type = {
+    .name = "plain", .size = sizeof(struct thing), .slots = plain_slots, .slot_count = 2, .flags = ARCA_TYPE_IMMORTAL
+};
+
+static struct thing *plain_new(void)
+{
+    struct thing *plain = arca_new(&plain_type);
+    lives[plain->id = ++plain_count].destroyed = 1; /* nobody will say so */
+    return plain;
+}
+
+static void make_plain(void)
+{
+    begin();
+    plain_count = 0;
+    a = plain_new();
+    b = plain_new();
+    c = plain_new();
+    arca_slot_store(&b->slot, b);
+    arca_slot_store(&c->slot, c);
+    arca_release(b);
+    arca_release(c);
+}
+
+static void fill_and_give_away(void)
+{
+    arca_slot_put(&a->slot, thing_new(4));
+    arca_slot_put(&a->other, a);
+}
+
+static void check_released(void)
+{
+    EXPECT(certified == 2 || (certified == 3 && lives[4].destroyed == 1));
+    end();
+    EXPECT(lives[4].destroyed == 1);
+}
+
+SCENARIO(certify, what_was_put_after_the_scan_is_released, .setup = make_plain, .body = { certify, fill_and_give_away },
+         .check = check_released, .preemptions = 3);
 
 /* ---- words that come round ----------------------------------------------------------------------------------------- */
 
