@@ -56,12 +56,13 @@ struct span {
     uint16_t capacity;
     union {
         _Atomic(struct span_side *) side; /* of objects; NULL until a collector has seen them */
-        uint64_t hardened_bound; /* of a hardened pool, its start_bound; that itself is 0.  0 elsewhere */
+        uint64_t hardened_bound; /* of a hardened pool, its start_bound; that itself is 0.  0 of a hardened large block */
     };
     _Atomic uint32_t used; /* blocks outside: live, or in a bin or on a remote list */
     bool objects;        /* of libarcagc: the first word of its blocks, free or not, is a header word */
     bool exclusive;      /* of objects or of an explicit heap: its blocks go into bins of that heap only */
     _Atomic bool young;  /* of objects: blocks have gone to a bin since a collector took the bit back */
+    bool hardened;       /* of heap/harden.h */
     /* Bit per page: no block on it was handed out since it was last clean.  Written by the holder; free() in any
      * thread reads it, and the bit of a live block's page was clear before the block was handed out. */
     _Atomic uint64_t uncarved;
@@ -81,7 +82,6 @@ struct span {
     };
     uint16_t pages;      /* of a pool, that overlap a block */
     bool settled;        /* no block came back since its free pages were last given to the system */
-    bool hardened;       /* of heap/harden.h */
     bool guarded;        /* of these: the pages behind what it uses are nobody's */
     bool stained;        /* claimed dirty and not trimmed since: pages that it does not use may be resident */
     _Atomic uint8_t kind;

@@ -142,12 +142,13 @@ ARCA_NOINLINE static void small_free_slow(const struct span *pool, struct block 
 ARCA_INLINE const struct span *pool_of_live(const void *block)
 {
     const struct span *pool = page_map_find((uintptr_t)block);
-    if (unlikely(pool == NULL))
+    if (unlikely(pool == NULL) || unlikely(!pool->hardened))
         return NULL;
     uintptr_t offset = (uintptr_t)block - pool->start;
-    bool live = likely(offset * pool->divider < pool->hardened_bound) &&
-                likely(!(load_rlx(&pool->uncarved) >> offset / OS_PAGE_SIZE % 64 & 1)) && likely(!block_is_marked(block));
-    return live ? pool : NULL;
+    if (unlikely(offset * pool->divider >= pool->hardened_bound) ||
+        unlikely(load_rlx(&pool->uncarved) >> offset / OS_PAGE_SIZE % 64 & 1) || unlikely(block_is_marked(block)))
+        return NULL;
+    return pool;
 }
 
 bool hardened_free_fast(void *address)
