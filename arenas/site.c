@@ -111,6 +111,16 @@ uint32_t sites_add(struct sites *sites, const uintptr_t *stack, unsigned depth, 
     return number;
 }
 
+void sites_grow(struct sites *sites, uint32_t number, size_t bytes)
+{
+    lock_acquire(&sites->lock);
+    struct site *site = site_at(sites, number);
+    change_live_locked(sites, site, 0, (int64_t)bytes);
+    tally_change(&site->tallies.total, 0, (int64_t)bytes);
+    tally_change(&sites->tallies.total, 0, (int64_t)bytes);
+    lock_release(&sites->lock);
+}
+
 void sites_remove(struct sites *sites, uint32_t number, size_t bytes)
 {
     lock_acquire(&sites->lock);

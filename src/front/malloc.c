@@ -450,9 +450,23 @@ void *arca_pvalloc(size_t size)
 
 /* ---- realloc ------------------------------------------------------------------------------------------- */
 
+/* Into slices that the thread's heap holds behind a block that it has grown before. */
+ARCA_INLINE bool grow_into_room(struct span *span, size_t size)
+{
+    struct heap *heap = door_enter(&thread_door); /* nothing is held by the sentinel */
+    bool done = growth_continue(heap, span, size);
+    door_leave(&thread_door);
+    return done;
+}
+
 /* In place, or NULL.  frame: of the function that the program called. */
 static void *resize_large(struct span *span, size_t size, const void *frame)
 {
+    size_t before = load_rlx(&span->large_size);
+    if (unlikely(options.profile != 0) && size > before && load_rlx(&span->holder) != 0 && grow_into_room(span, size)) {
+        profile_resize(span, before, size, frame);
+        return (void *)span->start;
+    }
     if (size <= SMALL_MAX)
         return NULL;
     growth_drop(span);
@@ -463,21 +477,18 @@ static void *resize_large(struct span *span, size_t size, const void *frame)
     if (span == NULL)
         return NULL;
     if (unlikely(options.profile != 0))
-        profile_resize(span, size, frame);
+        profile_resize(span, before, size, frame);
     background_poke_for(size);
     return (void *)span->start;
 }
 
-/* As it is, or into slices that the thread's heap holds behind a block that it has grown before. */
+/* As it is, or into its room, where no profile wants to know. */
 static bool large_fits(struct span *span, size_t size)
 {
     size_t usable = load_rlx(&span->large_size);
     if (size <= usable || load_rlx(&span->holder) == 0)
         return size <= usable && size > usable / 2 && (size > SMALL_MAX || usable <= SMALL_MAX);
-    struct heap *heap = door_enter(&thread_door); /* nothing is held by the sentinel */
-    bool done = growth_continue(heap, span, size);
-    door_leave(&thread_door);
-    return done;
+    return likely(options.profile == 0) && grow_into_room(span, size);
 }
 
 /* A block that has moved so often in a row, and no other in between, is going to grow on. */
@@ -485,7 +496,8 @@ static bool large_fits(struct span *span, size_t size)
 /* Nearly twice its size up to here; beyond, a span, with room that takes no memory before it is used. */
 #define GROWTH_BLOCK_MAX OS_PAGE_SIZE
 
-static void *growing_alloc(size_t size)
+/* frame: of the function that the program called. */
+static void *growing_alloc(size_t size, const void *frame)
 {
     struct span *span = NULL;
     process_after_fork();
@@ -496,7 +508,11 @@ static void *growing_alloc(size_t size)
         door_leave(&thread_door);
     }
     background_poke();
-    return span != NULL ? (void *)span->start : malloc_fast(size);
+    if (unlikely(span == NULL))
+        return malloc_fast(size);
+    if (unlikely(options.profile != 0) && profile_is_due(size))
+        profile_take((void *)span->start, size, frame);
+    return (void *)span->start;
 }
 
 /* Of the largest class whose blocks are less than twice as large: shrinking a block to this size would leave it there. */
@@ -506,8 +522,8 @@ static size_t size_below_twice(size_t size)
     return size_classes[class].block_size / 2 < size ? size_classes[class].block_size : size_classes[class - 1].block_size;
 }
 
-/* A larger place for a block. */
-static void *grow_elsewhere(const void *block, size_t size)
+/* A larger place for a block.  A profile wants small blocks to be of the size that was asked for. */
+static void *grow_elsewhere(const void *block, size_t size, const void *frame)
 {
     static ARCA_TLS struct {
         const void *block; /* that was moved last */
@@ -515,29 +531,29 @@ static void *grow_elsewhere(const void *block, size_t size)
     } last;
     void *fresh;
     last.moves = last.block == block ? last.moves + 1 : 1;
-    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2 || options.profile != 0 || hardening.on)
+    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2 || hardening.on)
         fresh = malloc_fast(size);
     else if (size <= GROWTH_BLOCK_MAX / 2)
-        fresh = malloc_fast(size_below_twice(size));
+        fresh = malloc_fast(options.profile == 0 ? size_below_twice(size) : size);
     else
-        fresh = growing_alloc(size);
+        fresh = growing_alloc(size, frame);
     last.block = fresh;
     return fresh;
 }
 
-static void *alloc_elsewhere(const struct span *span, const void *block, size_t old, size_t size)
+static void *alloc_elsewhere(const struct span *span, const void *block, size_t old, size_t size, const void *frame)
 {
     struct heap *owner = load_rlx(&span->heap);
     if (unlikely(owner != NULL && owner->explicit_heap))
         return arca_heap_malloc((arca_heap *)owner, size);
-    return size > old ? grow_elsewhere(block, size) : malloc_fast(size);
+    return size > old ? grow_elsewhere(block, size, frame) : malloc_fast(size);
 }
 
 ARCA_NOINLINE static void *move_block(struct span *span, void *block, size_t size)
 {
     ARCA_KEEP_FRAME();
     size_t old = usable_bytes("realloc", span, block);
-    void *fresh = alloc_elsewhere(span, block, old, size);
+    void *fresh = alloc_elsewhere(span, block, old, size, ARCA_FRAME());
     if (likely(fresh != NULL)) {
         memcpy(fresh, block, old < size ? old : size);
         free_fast(block);

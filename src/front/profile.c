@@ -72,11 +72,16 @@ void profile_take(void *block, size_t bytes, const void *frame)
     sample_span(page_map_find((uintptr_t)block), bytes, frame);
 }
 
-void profile_resize(struct span *span, size_t bytes, const void *frame)
+void profile_resize(struct span *span, size_t before, size_t bytes, const void *frame)
 {
+    size_t after = load_rlx(&span->large_size);
+    if (after > before && span->site != SITE_NONE) {
+        sample_grow(span, bytes);
+        return;
+    }
     if (span->site != SITE_NONE)
         sample_drop(span);
-    if (profile_is_due(bytes))
+    if (profile_is_due(after > before ? after - before : bytes))
         sample_span(span, bytes, frame);
 }
 

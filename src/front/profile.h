@@ -21,8 +21,10 @@ uint64_t profile_left(void);
 /* A large block, just allocated, that was due.  frame: of the function that the program called. */
 void profile_take(void *block, size_t bytes, const void *frame);
 
-/* A large block that has just been resized in place: counts as a new one. */
-void profile_resize(struct span *span, size_t bytes, const void *frame);
+/* A large block that has just been resized in place, from so many usable bytes.  What it has grown by counts as a
+ * request, and a sample stays one: so a block is a sample as often as one that had its size at once.  One that has become
+ * smaller counts as a new one. */
+void profile_resize(struct span *span, size_t before, size_t bytes, const void *frame);
 
 /* Writes a table of sites in the form of gperftools; kind tells readers what the figures are.  0, or -1 with errno. */
 int profile_write(const char *path, struct sites *sites, const char *kind, enum arca_profile_view view);

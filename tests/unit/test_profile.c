@@ -259,6 +259,56 @@ TEST(profile, who_looks_at_every_request_gives_no_credit)
     arca_heap_destroy(heap);
 }
 
+/* Blocks of 100,000 to 200,000 bytes, by steps; how many steps moved them. */
+static unsigned grow_blocks(char **blocks, unsigned count, size_t step)
+{
+    unsigned moves = 0;
+    for (unsigned i = 0; i < count; i++) {
+        blocks[i] = NULL;
+        for (size_t size = step; size < 100000 + 1000 * (i % 100); size += step) {
+            char *before = blocks[i];
+            blocks[i] = arca_realloc(before, size);
+            moves += blocks[i] != before;
+        }
+    }
+    return moves;
+}
+
+TEST(profile, a_block_that_grows_is_a_sample_as_often_as_one_that_is_made_large)
+{
+    enum { RATE = 150000, BLOCKS = 3000 };
+    static char *blocks[BLOCKS];
+    double truth = 0;
+    profile_on(RATE);
+    CHECK(grow_blocks(blocks, BLOCKS, 700) < 30 * BLOCKS); /* and not 200 */
+    for (unsigned i = 0; i < BLOCKS; i++)
+        truth += (double)arca_malloc_usable_size(blocks[i]);
+    uint32_t count = sites_copy(&samples, copied, SITES_MAX, &all);
+    for (uint32_t i = 0; i < count; i++)
+        copied[i].total = copied[i].live;
+    double off = samples_stand_for(copied, count, RATE) / truth - 1;
+    CHECK(off * off * truth < 36.0 * 2 * RATE); /* at that rate the variance of a block of these sizes is up to twice as large */
+    for (unsigned i = 0; i < BLOCKS; i++)
+        arca_free(blocks[i]);
+    CHECK_EQ(now()->live.blocks, 0);
+    CHECK_EQ(now()->live.bytes, 0);
+    arca_heap_check();
+}
+
+TEST(profile, a_sample_that_grows_in_place_stays_one)
+{
+    profile_on(EVERY_BLOCK);
+    char *block = NULL;
+    for (size_t size = 3000; size < 900000; size += 3000) {
+        block = arca_realloc(block, size);
+        CHECK_EQ(now()->live.blocks, 1);
+        CHECK(now()->live.bytes <= size && now()->live.bytes + 4096 > size);
+    }
+    CHECK(now()->total.blocks < 100);
+    arca_free(block);
+    CHECK_EQ(now()->live.bytes, 0);
+}
+
 static void *draw_first_gap(void *gap)
 {
     *(int64_t *)gap = profile_is_due(0) ? 0 : (int64_t)profile_left();
