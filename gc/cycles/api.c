@@ -1,5 +1,6 @@
 /* The face of include/arca/gc.h. */
 #include "gc/cycles/collector.h"
+#include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/keeper.h"
 
@@ -121,7 +122,7 @@ bool arca_gc_is_tracked(const void *object)
 
 int arca_gc_generation(const void *object)
 {
-    uint8_t age = age_of(object);
+    uint8_t age = object != NULL ? age_of(object) : UINT8_MAX;
     return age == UINT8_MAX ? -1 : age;
 }
 
@@ -205,7 +206,9 @@ static void visit_slot(arca_slot *slot, void *context)
 void arca_gc_referents(void *object, arca_gc_visit *visit, void *context)
 {
     struct walk walk = { .visit = visit, .context = context };
-    type_visit(type_of(object), object, visit_slot, &walk);
+    debug_check_object("arca_gc_referents", object, NULL);
+    if (object != NULL)
+        type_visit(type_of(object), object, visit_slot, &walk);
 }
 
 /* ---- freezing ---------------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* The face of gc.h. */
 #include "graph.h"
 
+#include "base/options.h"
 #include "heap/watch.h"
 
 #include <unistd.h>
@@ -401,6 +402,25 @@ static void say_all(void)
     litter(1, 2);
     arca_gc_collect(1);
     abort();
+}
+
+TEST(gc_face, null_is_no_object)
+{
+    struct found none = { .count = 0 };
+    arca_gc_referents(NULL, note_object, &none);
+    arca_gc_referrers(NULL, note_object, &none);
+    CHECK_EQ(none.count, 0);
+    CHECK(!arca_gc_is_tracked(NULL));
+    CHECK_EQ(arca_gc_generation(NULL), -1);
+}
+
+TEST_ABORTS(gc_face, referents_of_a_dead_object_are_refused, "arca: arca_gc_referents(): ")
+{
+    struct found none = { .count = 0 };
+    struct node *node = node_new();
+    options.debug = DEBUG_REFS;
+    arca_release(node);
+    arca_gc_referents(node, note_object, &none);
 }
 
 TEST_ABORTS(gc_face, debug_stats_say_a_line, "arca: gc: generation 1: ")
