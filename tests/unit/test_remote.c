@@ -1,14 +1,14 @@
 /* The list of blocks on their way home. */
 #include "harness.h"
+#include "threads.h"
 
 #include "heap/remote.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #define PRODUCERS 3
 #define BLOCKS 4
-#define PUSHES 300000
+#define PUSHES STEPS(300000u)
 #define SPINS 256 /* before a producer makes way */
 #define IDLE_MAX 1000000000 /* empty drains: some block was lost */
 
