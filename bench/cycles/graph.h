@@ -12,7 +12,8 @@
  *              In hub, all second slots refer to one and the same object.
  *              off.* on.*: without and with collections; speed: millions of operations a second with them; alive:
  *              times OBJECTS that there are after a last collection (up to 1.5: old members that anchors refer to)
- *              idle.*, of churn: of operations that do nothing
+ *              of churn: idle.*: of operations that do nothing; touch.*: of such as call nothing and touch three random
+ *              words of as much memory
  * other        the operations of churn; on.*: while another thread does nothing but full collections; off.*: while
  *              another thread is busy without any
  * pairs, ring, random
@@ -34,6 +35,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "random.h"
@@ -186,6 +188,28 @@ static void operate_idle(double seconds)
     stalls_print(&stalls, "idle");
 }
 
+/* As many locked instructions in as many places as a reference is changed by: what the machine's memory makes of
+ * anybody's. */
+static void operate_touching(size_t count, double seconds)
+{
+    static struct stalls stalls;
+    size_t bytes = count * sizeof(struct node), words = bytes / sizeof(uint64_t);
+    uint64_t *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        abort();
+    memset(memory, 1, bytes);
+    stalls_begin(&stalls);
+    int64_t now = stalls_clock(CLOCK_MONOTONIC), end = now + (int64_t)(seconds * 1e9);
+    while (now < end) {
+        for (int i = 0; i < 3; i++)
+            __atomic_fetch_add(&memory[below(words)], 1, __ATOMIC_SEQ_CST);
+        now = stalls_add(&stalls, now);
+    }
+    stalls_end(&stalls);
+    stalls_print(&stalls, "touch");
+    munmap(memory, bytes);
+}
+
 /* Millions a second of the time in which the thread had a processor or slept. */
 static void operate_fast(double seconds)
 {
@@ -220,6 +244,7 @@ static void churn(size_t count, double seconds)
 {
     change(count, seconds, false);
     operate_idle(seconds);
+    operate_touching(count, seconds);
 }
 
 static void hub(size_t count, double seconds)
