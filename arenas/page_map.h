@@ -25,8 +25,9 @@
 #define PAGE_MAP_ROOT_BITS (PAGE_MAP_ADDRESS_BITS - SLICE_SHIFT - PAGE_MAP_LEAF_BITS)
 
 struct page_map_leaf {
-    /* Of a page on which blocks of a pool, but no hardened one, may be live: where in a heap their bin is; else 0.  Here, because the next
-     * malloc() can not begin before the processor knows which bin a free() changes: it need not wait for the span. */
+    /* Of a page on which blocks of a pool, but no hardened one, may be live: where in a heap their bin is; else 0.  Here,
+     * because the next malloc() can not begin before the processor knows which bin a free() changes: it need not wait for
+     * the span. */
     _Atomic uint16_t bins[PAGE_MAP_LEAF_PAGES];
     _Atomic(struct span *) spans[PAGE_MAP_LEAF_SLICES];
 };

@@ -13,7 +13,8 @@ extern _Atomic uint32_t watch_bell ARCA_SHARED(watch_bell);
 
 /* Blocks for objects that are in use, or in bins: what waits for its heap was taken off when it was sent. */
 extern _Atomic int64_t watch_blocks ARCA_SHARED(watch_blocks);
-/* Rings when watch_blocks passes watch_limit, unless it is attended; births are called to wait while it is beyond watch_full. */
+/* Rings when watch_blocks passes watch_limit, unless it is attended; births are called to wait while it is beyond
+ * watch_full. */
 extern _Atomic int64_t watch_limit ARCA_SHARED(watch_limit);
 extern _Atomic int64_t watch_full ARCA_SHARED(watch_full);
 
