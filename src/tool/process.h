@@ -27,10 +27,8 @@ void process_close(struct process *process);
 bool process_read(struct process *process, const void *address, void *to, size_t bytes);
 /* The same, but pages without memory read as zeros and get none by it. */
 bool process_read_sparse(struct process *process, const void *address, void *to, size_t bytes);
-/* A byte a page: bits of what it is. */
-#define PAGE_PRESENT 1
-#define PAGE_SWAPPED 2
-bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *states);
+/* A byte a page: 1 for what is resident, and also for what is not mapped: 0 is said only of pages that are there. */
+bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident);
 
 /* A walk starts: it has so long. */
 #define WALK_MS 5000

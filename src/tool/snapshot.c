@@ -109,17 +109,14 @@ static void make_bool(void *flag)
     *byte = *byte != 0;
 }
 
-/* Of a huge arena only the first span is one. */
 static bool read_arena(struct walk *walk, const struct arena *address)
 {
     struct arena *arena = &walk->arena;
-    size_t head = offsetof(struct arena, spans);
-    if (!process_read_sparse(walk->process, address, arena, head))
+    if (!process_read_sparse(walk->process, address, arena, sizeof *arena))
         return false;
     make_bool(&arena->huge);
-    if (arena->slices > (arena->huge ? SLICES_MAX : ARENA_SLICES))
-        return refuse(walk->process, "has an arena of a size that there is not");
-    return process_read_sparse(walk->process, (const void *)((uintptr_t)address + head), arena->spans, arena->huge ? sizeof arena->spans[0] : sizeof arena->spans);
+    return arena->slices <= (arena->huge ? SLICES_MAX : ARENA_SLICES) ||
+           refuse(walk->process, "has an arena of a size that there is not");
 }
 
 static bool add_slices(struct walk *walk)
@@ -127,8 +124,6 @@ static bool add_slices(struct walk *walk)
     struct arena *arena = &walk->arena;
     unsigned char resident[USAGE_PAGES];
     struct usage_place place = { 0, 0 };
-    if (arena->slices != 0 && !note_range(walk, arena->base, (size_t)arena->slices << SLICE_SHIFT, arena->huge ? "large" : "arena"))
-        return false;
     while (place.slice < arena->slices) {
         uint32_t left = arena->slices - place.slice, slices = left < USAGE_SLICES ? left : USAGE_SLICES;
         if (process_out_of_time(walk->process) ||
@@ -139,11 +134,26 @@ static bool add_slices(struct walk *walk)
     return true;
 }
 
+/* Once more where its memory is another one by now: what was unmapped before it was looked at counted as resident. */
+static bool add_arena(struct walk *walk, const struct arena *address)
+{
+    struct arena *arena = &walk->arena;
+    struct usage before = walk->usage;
+    unsigned char place[offsetof(struct arena, slices) + sizeof arena->slices];
+    do {
+        walk->usage = before;
+        if (process_out_of_time(walk->process) || !read_arena(walk, address) || !add_slices(walk) ||
+            !process_read(walk->process, address, place, sizeof place))
+            return false;
+    } while (memcmp(place, arena, sizeof place) != 0);
+    return (arena->slices == 0 || note_range(walk, arena->base, (size_t)arena->slices << SLICE_SHIFT, arena->huge ? "large" : "arena")) &&
+           add_records(walk, address, sizeof *arena, "records");
+}
+
 static bool walk_arenas(struct walk *walk, const struct arena *first)
 {
     for (const struct arena *at = first; at != NULL; at = walk->arena.all_next) {
-        if (process_out_of_time(walk->process) || !read_arena(walk, at) || !add_slices(walk) ||
-            !add_records(walk, at, sizeof *at, "records"))
+        if (!add_arena(walk, at))
             return false;
     }
     return true;

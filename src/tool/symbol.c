@@ -44,18 +44,19 @@ static uintptr_t relocated(const struct tables *tables, uint64_t value)
     return value < tables->bias ? tables->bias + value : value;
 }
 
-static bool read_dynamic(struct process *process, uintptr_t dynamic, struct tables *tables)
+static bool read_dynamic(struct process *process, uintptr_t dynamic, uint64_t bytes, struct tables *tables)
 {
-    for (unsigned i = 0; i < DYNAMIC_MAX; i++) {
-        Elf64_Dyn entry;
-        if (!process_read(process, (void *)(dynamic + i * sizeof entry), &entry, sizeof entry) || entry.d_tag == DT_NULL)
-            break;
-        uintptr_t address = relocated(tables, entry.d_un.d_ptr);
-        if (entry.d_tag == DT_SYMTAB)
+    Elf64_Dyn entries[DYNAMIC_MAX];
+    size_t count = bytes < sizeof entries ? bytes / sizeof entries[0] : DYNAMIC_MAX;
+    if (!process_read(process, (void *)dynamic, entries, count * sizeof entries[0]))
+        return false;
+    for (size_t i = 0; i < count && entries[i].d_tag != DT_NULL; i++) {
+        uintptr_t address = relocated(tables, entries[i].d_un.d_ptr);
+        if (entries[i].d_tag == DT_SYMTAB)
             tables->symbols = address;
-        else if (entry.d_tag == DT_STRTAB)
+        else if (entries[i].d_tag == DT_STRTAB)
             tables->strings = address;
-        else if (entry.d_tag == DT_GNU_HASH)
+        else if (entries[i].d_tag == DT_GNU_HASH)
             tables->hash = address;
     }
     return tables->symbols != 0 && tables->strings != 0 && tables->hash != 0;
@@ -66,6 +67,7 @@ static bool read_tables(struct process *process, uintptr_t start, struct tables 
     Elf64_Ehdr header;
     Elf64_Phdr segments[HEADERS_MAX];
     uintptr_t dynamic = 0;
+    uint64_t dynamic_bytes = 0;
     bool loaded = false;
     memset(tables, 0, sizeof *tables);
     if (!process_read(process, (void *)start, &header, sizeof header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -77,10 +79,12 @@ static bool read_tables(struct process *process, uintptr_t start, struct tables 
             tables->bias = start - segments[i].p_vaddr;
             loaded = true;
         }
-        if (segments[i].p_type == PT_DYNAMIC)
+        if (segments[i].p_type == PT_DYNAMIC) {
             dynamic = segments[i].p_vaddr;
+            dynamic_bytes = segments[i].p_memsz;
+        }
     }
-    return loaded && dynamic != 0 && read_dynamic(process, tables->bias + dynamic, tables);
+    return loaded && dynamic != 0 && read_dynamic(process, tables->bias + dynamic, dynamic_bytes, tables);
 }
 
 /* The value of a defined symbol, by the hash table of its file; 0 without. */
