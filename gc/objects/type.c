@@ -7,6 +7,7 @@
 
 static struct lock types_lock;
 static arca_type *types[TYPES_MAX];
+static struct heap *heaps[TYPES_MAX]; /* of types with their own blocks: a descriptor may have left with its library */
 static _Atomic uint32_t types_used = 1;
 
 #define FLAGS_KNOWN (ARCA_TYPE_ACYCLIC | ARCA_TYPE_IMMORTAL | ARCA_TYPE_OWN_BLOCKS | ARCA_TYPE_ITEM_SLOTS)
@@ -53,8 +54,10 @@ static bool register_locked(arca_type *type)
     uint32_t index = load_rlx(&types_used);
     if (index == TYPES_MAX)
         complain(type, "too many types");
-    if ((type->flags & ARCA_TYPE_OWN_BLOCKS) && (type->arca_private.heap = object_heap_create()) == NULL)
+    struct heap *heap = type->flags & ARCA_TYPE_OWN_BLOCKS ? object_heap_create() : NULL;
+    if ((type->flags & ARCA_TYPE_OWN_BLOCKS) && heap == NULL)
         return false;
+    type->arca_private.heap = heaps[index] = heap;
     type->arca_private.index = index;
     types[index] = type;
     store_rel(&types_used, index + 1); /* P:types release: the entry, to type_at */
@@ -75,8 +78,9 @@ void type_fork_child(void)
 {
     lock_reset(&types_lock);
     for (uint32_t i = 1; i < type_count(); i++) {
-        if (type_heap(types[i]) != NULL)
-            types[i]->arca_private.heap = object_heap_after_fork(type_heap(types[i]));
+        struct heap *heap = heaps[i] != NULL ? object_heap_after_fork(heaps[i]) : NULL;
+        if (heap != heaps[i])
+            types[i]->arca_private.heap = heaps[i] = heap;
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <urcu/urcu-bp.h>
@@ -214,4 +215,23 @@ TEST(objects_fork, a_type_s_own_blocks_survive_a_fork_that_catches_their_heap)
     in_a_child(use_private_type);
     lock_release(&held_heap->lock);
     use_private_type();
+}
+
+/* As in a library that is unloaded. */
+static void use_a_type_that_leaves(const arca_type *like)
+{
+    arca_type *type = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(type != MAP_FAILED);
+    *type = *like;
+    memset(&type->arca_private, 0, sizeof type->arca_private);
+    arca_release(node_of(type));
+    CHECK_EQ(munmap(type, 4096), 0);
+}
+
+TEST(objects_fork, a_type_may_have_left_with_its_library)
+{
+    start_no_threads_in_sanitized_children();
+    use_a_type_that_leaves(&node_type);
+    use_a_type_that_leaves(&private_type);
+    in_a_child(use_everything);
 }
