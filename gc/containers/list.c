@@ -199,7 +199,11 @@ static int list_add(arca_list *list, const size_t *index, void *item)
 static void *list_take(arca_list *list, const size_t *index)
 {
     struct list_change change;
-    if (list == NULL || !list_begin(list, index, 0, &change))
+    if (list == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (!list_begin(list, index, 0, &change))
         return NULL;
     struct list_items *items = change.items;
     size_t last = change.length - 1;

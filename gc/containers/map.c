@@ -123,8 +123,10 @@ void *arca_map_remove(arca_map *map, const void *key)
     debug_check_object("arca_map_remove", map, &map_type);
     debug_check_object("arca_map_remove", key, NULL);
     struct map_change change;
-    if (map == NULL || key == NULL)
+    if (map == NULL || key == NULL) {
+        errno = EINVAL;
         return NULL;
+    }
     const struct map_key searched = table_key(key);
     if (!map_begin(map, &searched, false, &change))
         return NULL;

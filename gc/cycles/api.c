@@ -3,6 +3,7 @@
 #include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/keeper.h"
+#include "gc/objects/limbo.h"
 
 #include <errno.h>
 #include <string.h>
@@ -242,27 +243,36 @@ static void freeze_span(struct span *span, void *context)
     }
 }
 
-/* With dead blocks kept readable, as in a collection. */
+/* With dead blocks kept readable, as in a collection; which it may be in, in code of the program's. */
 static void freeze_exclusively(void *freezing)
 {
-    collector_activate();
+    bool collecting = limbo_is_active();
+    if (!collecting)
+        collector_activate();
     object_walk(freeze_span, freezing);
-    collector_deactivate();
+    if (!collecting)
+        collector_deactivate();
+}
+
+static size_t freeze(uint8_t from, uint8_t to)
+{
+    struct freezing freezing = { from, to, 0 };
+    if (!keeper_exclusively(freeze_exclusively, &freezing))
+        freeze_exclusively(&freezing);
+    return freezing.count;
 }
 
 void arca_gc_freeze(void)
 {
-    keeper_exclusively(freeze_exclusively, &(struct freezing){ 0, AGE_PERMANENT, 0 });
+    freeze(0, AGE_PERMANENT);
 }
 
 void arca_gc_unfreeze(void)
 {
-    keeper_exclusively(freeze_exclusively, &(struct freezing){ AGE_PERMANENT, GENERATIONS - 1, 0 });
+    freeze(AGE_PERMANENT, GENERATIONS - 1);
 }
 
 size_t arca_gc_freeze_count(void)
 {
-    struct freezing freezing = { AGE_PERMANENT, AGE_PERMANENT, 0 };
-    keeper_exclusively(freeze_exclusively, &freezing);
-    return freezing.count;
+    return freeze(AGE_PERMANENT, AGE_PERMANENT);
 }

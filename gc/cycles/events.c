@@ -46,6 +46,10 @@ void events_call(const struct arca_gc_event *event)
 
 int arca_gc_add_callback(arca_gc_callback *callback, void *data)
 {
+    if (callback == NULL) { /* it would be called in another thread, long after */
+        errno = EINVAL;
+        return -1;
+    }
     lock_acquire(&events.lock);
     bool room = events.count < CALLBACKS_MAX;
     if (room)

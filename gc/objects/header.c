@@ -28,6 +28,8 @@ static bool become_immortal(void *object)
 
 void arca_make_immortal(void *object)
 {
+    if (object == NULL)
+        return;
     if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
         log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
     if (object_is_counted(object))

@@ -62,7 +62,7 @@ void *arca_new_var(arca_type *type, size_t count)
 
 arca_type *arca_type_of(const void *object)
 {
-    return type_of(object);
+    return object != NULL ? type_of(object) : NULL;
 }
 
 size_t arca_refcount(const void *object)
@@ -75,7 +75,7 @@ size_t arca_refcount(const void *object)
 
 bool arca_is_finalized(const void *object)
 {
-    return load_rlx(word_of(object)) & WORD_FINALIZED;
+    return object != NULL && (load_rlx(word_of(object)) & WORD_FINALIZED);
 }
 
 /* ---- the unusual counts ------------------------------------------------------------------------------- */

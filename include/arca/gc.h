@@ -2,13 +2,15 @@
  * The collector of cycles: objects that keep each other alive, and that nobody else keeps alive, are found and freed
  * while every other thread keeps running.  The names and meanings are those of CPython's module gc, made thread-safe.
  *
- * An object is tracked when its type has slots and is not acyclic.  It is born into generation 0 and grows older with each
- * collection of its generation that it survives.  Collections run by themselves, in a thread of the library's own.
+ * An object is tracked when its type has slots and is not acyclic, and it is not immortal.  It is born into generation 0
+ * and grows older with each collection of its generation that it survives.  Collections run by themselves, in a thread of
+ * the library's own.
  *
  * One order for both ways to die, by count and by collection: weak references are cut off, finalize runs (once), what
  * it resurrected lives on, weak callbacks run, slots are cleared, destroy runs, the memory is free.
  *
- * Every function may be called from any thread, but those that collect not inside a section of liburcu's flavour bp.
+ * Every function may be called from any thread, but those that collect, freeze or look for objects not inside a section of
+ * liburcu's flavour bp; they wait for a collection that is under way.
  * finalize, destroy and callbacks of collected objects run in the thread that collects: with collector=inline in any that
  * makes objects, on a stack of one megabyte; a birth may then wait for sections of that flavour as well, and the start and
  * the end of a collection may be told in different threads.
@@ -58,8 +60,9 @@ struct arca_gc_stats {
 /* Fills in what stats->size covers; -1 with EINVAL for a size that is too small. */
 ARCA_API int arca_gc_get_stats(struct arca_gc_stats *stats);
 
-/* Calls visit for tracked objects of a generation (-1: of 0 to 2), each alive and borrowed for the call.  Objects that
- * are made, die or grow older meanwhile may be missed.  visit returns false to stop. */
+/* Calls visit for tracked objects of a generation (-1: of 0 to 2; 3: the frozen ones), each alive and borrowed for the
+ * call.  Objects that are made, die or grow older meanwhile may be missed, and one that is just being made has all bytes
+ * zero.  No collection begins meanwhile.  visit returns false to stop. */
 typedef bool arca_gc_visit(void *object, void *context);
 ARCA_API void arca_gc_objects(int generation, arca_gc_visit *visit, void *context);
 /* The same for tracked objects (not frozen ones) that have the object in a slot, and for what an object has in its slots. */
@@ -70,12 +73,13 @@ ARCA_API bool arca_gc_is_tracked(const void *object);
 /* The generation of an object, 3 for a frozen one, -1 for one that is not tracked. */
 ARCA_API int arca_gc_generation(const void *object);
 
-/* Moves all tracked objects to a permanent generation that no collection looks at, and back to 2. */
+/* Moves all tracked objects to a permanent generation that no collection looks at, and back to 2.  What they refer to is
+ * kept alive.  Those for whose ages there is no memory stay where they are. */
 ARCA_API void arca_gc_freeze(void);
 ARCA_API void arca_gc_unfreeze(void);
 ARCA_API size_t arca_gc_freeze_count(void);
 
-/* Called before and after each collection. */
+/* Called before and after each collection, in the thread that collects and in the order in which they were added. */
 struct arca_gc_event {
     bool start;
     int generation;
@@ -83,9 +87,9 @@ struct arca_gc_event {
     uint64_t microseconds;
 };
 typedef void arca_gc_callback(const struct arca_gc_event *event, void *data);
-/* At most 16; -1 with ENOMEM beyond. */
+/* At most 16; -1 with ENOMEM beyond, with EINVAL for NULL. */
 ARCA_API int arca_gc_add_callback(arca_gc_callback *callback, void *data);
-/* The same pair again; -1 with ENOENT where it was not added. */
+/* The same pair again; -1 with ENOENT where it was not added.  It may be running. */
 ARCA_API int arca_gc_remove_callback(arca_gc_callback *callback, void *data);
 
 enum arca_gc_debug {
@@ -97,7 +101,8 @@ enum arca_gc_debug {
 };
 ARCA_API void arca_gc_set_debug(unsigned flags);
 ARCA_API unsigned arca_gc_get_debug(void);
-/* Calls visit for each object of the garbage list, and empties it: what visit does not retain dies. */
+/* Calls visit (if not NULL) for each object of the garbage list until it returns false, and empties the list: what was
+ * not retained is dropped, and cycles among it are collected. */
 ARCA_API void arca_gc_garbage(arca_gc_visit *visit, void *context);
 
 #ifdef __cplusplus

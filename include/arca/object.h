@@ -9,7 +9,8 @@
  * Every function may be called from any thread at any time, but not inside a signal handler, and takes no lock that
  * another thread could hold for long.  Threads need no registration.  Functions that make something return NULL with
  * errno = ENOMEM when there is no memory; counts are then untouched.  NULL is no object: it may be retained, released,
- * stored and bound, and nothing happens.  An error that would corrupt memory costs one line on fd 2 and abort().
+ * stored, bound and asked about, and nothing happens; a slot or a type is never NULL.  An error that would corrupt
+ * memory costs one line on fd 2 and abort().
  *
  * Rules for the caller, without which a cycle collector can not be exact:
  *   U1  Every reference that an object owns is in a declared slot, each slot declared once.  References kept elsewhere
@@ -65,8 +66,8 @@ enum arca_type_flags {
     ARCA_TYPE_ITEM_SLOTS = 8, /* the items of its variable part are slots */
 };
 
-/* A static descriptor, the same for ever.  Checked when its first object is made: what is wrong with it costs a line
- * and abort(). */
+/* A static descriptor, which never changes.  Checked when its first object is made: what is wrong with it costs a line
+ * and abort().  A library that has it may be unloaded once none of its objects is left. */
 typedef struct arca_type {
     const char *name;
     size_t size;           /* bytes of an object, header included, without the variable part */
@@ -99,13 +100,14 @@ ARCA_API void *arca_new(arca_type *type) __attribute__((warn_unused_result));
 /* The same with a variable part of count items. */
 ARCA_API void *arca_new_var(arca_type *type, size_t count) __attribute__((warn_unused_result));
 
+/* NULL for NULL. */
 ARCA_API arca_type *arca_type_of(const void *object);
 
 /* Its count when it was read; SIZE_MAX for an immortal object; 0 for NULL. */
 ARCA_API size_t arca_refcount(const void *object);
 
-/* From now on it is never freed, whatever its count.  The type must have ARCA_TYPE_IMMORTAL.  An object whose count
- * overflows becomes immortal, too, which is said once on fd 2. */
+/* From now on it is never freed, whatever its count, nor what it refers to; a collector does not look at it.  The type
+ * must have ARCA_TYPE_IMMORTAL.  An object whose count overflows becomes immortal, too, which is said once on fd 2. */
 ARCA_API void arca_make_immortal(void *object);
 
 /* True once finalize has run. */
@@ -116,7 +118,8 @@ ARCA_API bool arca_is_finalized(const void *object);
  *     static ARCA_STATIC(struct point) origin = { .object = { .base = ARCA_IMMORTAL(&point_type) } };
  *     arca_retain(&origin.object);
  *
- * It is known by its address, an odd multiple of 8, which no object on the heap has. */
+ * It is known by its address, an odd multiple of 8, which no object on the heap has.  Its type has no slots: with
+ * debug=refs they would be taken for slots outside an object. */
 #define ARCA_STATIC(struct_type)                                                                                       \
     struct {                                                                                                           \
         uint64_t arca_padding;                                                                                         \
@@ -207,8 +210,8 @@ typedef struct arca_weak arca_weak;
  * cleared; the newest reference first.  The weak reference is borrowed. */
 typedef void arca_weak_callback(arca_weak *weak, void *data);
 
-/* A new weak reference to a borrowed object; callback may be NULL.  NULL for NULL (errno is then untouched).  A weak
- * reference that dies before its object is not called back. */
+/* A new weak reference to a borrowed object; callback may be NULL.  Owned; NULL for NULL (errno is then untouched).  A
+ * weak reference that dies before its object is not called back.  To bind to an object in its destroy is an error. */
 ARCA_API arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data) __attribute__((warn_unused_result));
 /* Owned, or NULL once the object is lost.  Needs no lock, but while a collector decides on what may be lost. */
 ARCA_API void *arca_weak_upgrade(arca_weak *weak) __attribute__((warn_unused_result));

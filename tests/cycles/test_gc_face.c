@@ -199,6 +199,8 @@ TEST(gc_face, callbacks_frame_a_collection_with_its_figures)
     errno = 0;
     CHECK_EQ(arca_gc_remove_callback(note_event, events), -1);
     CHECK_EQ(errno, ENOENT);
+    CHECK_EQ(arca_gc_add_callback(NULL, events), -1);
+    CHECK_EQ(errno, EINVAL);
 }
 
 static void count_event(const struct arca_gc_event *event, void *data)
@@ -337,6 +339,56 @@ TEST(gc_face, the_frozen_are_not_looked_at_until_they_thaw)
     arca_release(root);
     CHECK_EQ(arca_gc_collect(2), 2);
     CHECK_EQ(nodes_alive(), 0);
+}
+
+static size_t frozen;
+
+static void freeze_and_thaw(void)
+{
+    arca_gc_freeze();
+    frozen = arca_gc_freeze_count();
+    arca_gc_unfreeze();
+    CHECK_EQ(arca_gc_freeze_count(), 0);
+}
+
+static void freeze_at_the_stop(const struct arca_gc_event *event, void *data)
+{
+    (void)data;
+    if (!event->start)
+        freeze_and_thaw();
+}
+
+static void freeze_in_finalize(void *object)
+{
+    (void)object;
+    freeze_and_thaw();
+}
+
+TEST(gc_face, a_callback_may_freeze)
+{
+    manual();
+    struct node *node = node_new();
+    CHECK_EQ(arca_gc_add_callback(freeze_at_the_stop, NULL), 0);
+    arca_gc_collect(0);
+    CHECK_EQ(frozen, 1);
+    CHECK_EQ(arca_gc_generation(node), 2);
+    CHECK_EQ(arca_gc_remove_callback(freeze_at_the_stop, NULL), 0);
+    arca_release(node);
+}
+
+TEST(gc_face, a_finalize_may_freeze_and_what_dies_is_reborn_young)
+{
+    static arca_type type = NODE_TYPE("freezing", .finalize = freeze_in_finalize);
+    manual();
+    struct node *node = node_new();
+    arca_release(ring_of(&type, 3));
+    CHECK_EQ(arca_gc_collect(2), 3);
+    CHECK_EQ(frozen, 4);
+    struct node *ring = ring_new(100);
+    CHECK_EQ(arca_gc_freeze_count(), 0);
+    arca_release(ring);
+    CHECK_EQ(arca_gc_collect(0), 100);
+    arca_release(node);
 }
 
 /* ---- debugging --------------------------------------------------------------------------------------------------- */

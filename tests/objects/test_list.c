@@ -143,8 +143,12 @@ TEST(list, null_is_no_item_and_an_empty_list)
     CHECK_EQ(arca_list_length(list), 1);
     CHECK_EQ(arca_list_length(NULL), 0);
     CHECK(arca_list_get(NULL, 0) == NULL);
+    errno = 0;
     CHECK(arca_list_pop(NULL) == NULL);
+    CHECK_EQ(errno, EINVAL);
+    errno = 0;
     CHECK(arca_list_remove(NULL, 0) == NULL);
+    CHECK_EQ(errno, EINVAL);
     arca_list_clear(NULL);
     arca_list_iterator each = arca_list_iterate(NULL);
     CHECK(arca_list_next(&each) == NULL);

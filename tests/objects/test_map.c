@@ -166,8 +166,12 @@ TEST(map, null_is_no_key_no_value_and_an_empty_map)
     CHECK(arca_map_get(NULL, one) == NULL);
     CHECK(!arca_map_contains(map, NULL));
     CHECK(!arca_map_contains(NULL, one));
+    errno = 0;
     CHECK(arca_map_remove(map, NULL) == NULL);
+    CHECK_EQ(errno, EINVAL);
+    errno = 0;
     CHECK(arca_map_remove(NULL, one) == NULL);
+    CHECK_EQ(errno, EINVAL);
     CHECK_EQ(arca_map_length(NULL), 0);
     arca_map_clear(NULL);
     arca_map_iterator each = arca_map_iterate(NULL);

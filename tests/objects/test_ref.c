@@ -53,6 +53,9 @@ TEST(ref, null_is_no_object)
     CHECK(arca_retain(NULL) == NULL);
     arca_release(NULL);
     CHECK_EQ(arca_refcount(NULL), 0);
+    CHECK(arca_type_of(NULL) == NULL);
+    CHECK(!arca_is_finalized(NULL));
+    arca_make_immortal(NULL);
     arca_auto struct node *none = NULL;
     CHECK(none == NULL);
 }
