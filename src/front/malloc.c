@@ -493,7 +493,8 @@ static bool large_fits(struct span *span, size_t size)
 
 /* A block that has moved so often in a row, and no other in between, is going to grow on. */
 #define GROWTH_MOVES 4
-/* Nearly twice its size up to here; beyond, a span, with room that takes no memory before it is used. */
+/* Up to here it gets a block of nearly twice its size; beyond, a span, with room that takes no memory before it is used,
+ * and if it is small still, only where the heap's last one became large: those that stay small would keep a slice each. */
 #define GROWTH_BLOCK_MAX OS_PAGE_SIZE
 
 /* frame: of the function that the program called. */
@@ -504,7 +505,8 @@ static void *growing_alloc(size_t size, const void *frame)
     struct heap *heap = thread_enter(&thread_door);
     if (heap != NULL) {
         heap_note_slow_op(heap);
-        span = growth_start(heap, size);
+        if (size > SMALL_MAX / 2 || heap->grows_far)
+            span = growth_start(heap, size);
         door_leave(&thread_door);
     }
     background_poke();

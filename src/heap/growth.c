@@ -28,6 +28,7 @@ bool growth_leave(struct heap *heap, struct span *span)
     if (arena_room(span) != 0)
         arena_use_room(arena_room(span));
     store_rlx(&span->holder, 0u);
+    heap->grows_far = load_rlx(&span->large_size) > SMALL_MAX;
     heap->growing = NULL;
     return true;
 }

@@ -330,8 +330,11 @@ void heap_push_remote_run(struct heap *heap, struct block *first, struct block *
 
 void heap_cut_growing(struct heap *heap)
 {
-    if (heap->growing != NULL)
-        arena_cut(heap->growing, heap->index + 1, heap->now_ms);
+    struct span *span = heap->growing;
+    if (span == NULL)
+        return;
+    heap->grows_far = load_rlx(&span->large_size) > SMALL_MAX; /* by chance that of who has got the span meanwhile */
+    arena_cut(span, heap->index + 1, heap->now_ms);
     heap->growing = NULL;
 }
 

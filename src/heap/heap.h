@@ -75,6 +75,7 @@ struct heap {
     struct span *large;           /* HEAP_SHARED: its large blocks */
     struct span_cache spares;
     struct span *growing;         /* the large block behind which slices are held, or were (growth.h) */
+    bool grows_far;               /* the last one that left it had become too large for a small block */
     struct parcel parcels[PARCELS];
     struct quarantine quarantine; /* of hardened blocks */
 

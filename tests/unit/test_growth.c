@@ -242,6 +242,46 @@ TEST(growth, a_block_that_grows_and_grows_stays_where_it_is)
     CHECK(arca_heap_check() > 0);
 }
 
+static unsigned char *grown_by(size_t step, size_t end)
+{
+    unsigned char *block = NULL;
+    for (size_t bytes = step; bytes <= end; bytes += step) {
+        block = arca_realloc(block, bytes);
+        REQUIRE(block != NULL);
+    }
+    return block;
+}
+
+/* As the nodes of a list of many short values do: a slice for each would be eight times what they use. */
+TEST(growth, blocks_that_end_small_do_not_keep_a_slice_each)
+{
+    enum { BLOCKS = 64, STEP = 200, END = 8000 };
+    unsigned char *blocks[BLOCKS];
+    options.purge = OPTION_NEVER;
+    size_t size = 0;
+    arca_free(grown(NULL, &size, 200000)); /* the next one is expected to end large as well */
+    unsigned char *first = grown_by(STEP, END);
+    size_t before = used_slices();
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = grown_by(STEP, END);
+    CHECK(used_slices() - before < 3 * BLOCKS * END / SLICE_SIZE);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        arca_free(blocks[i]);
+    arca_free(first);
+}
+
+TEST(growth, after_a_block_that_ended_large_one_gets_room_while_it_is_small)
+{
+    options.purge = OPTION_NEVER;
+    size_t size = 0;
+    unsigned char *large = grown(NULL, &size, 200000), *small;
+    arca_free(large);
+    size = 0;
+    small = grown(NULL, &size, 6000);
+    CHECK_EQ(grown(small, &size, 30000), small);
+    arca_free(small);
+}
+
 /* free_sized() takes a block for another's when it is twice as large as it need be. */
 TEST(growth, room_does_not_make_a_block_look_like_another)
 {
