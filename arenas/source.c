@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <string.h>
 
 _Atomic(const struct arca_arena_source *) arena_source;
 
@@ -31,15 +32,33 @@ void source_unmap(const struct arca_arena_source *source, void *address, size_t 
     errno = saved;
 }
 
-void arca_arena_source_get(struct arca_arena_source *out)
+int arca_arena_source_get(struct arca_arena_source *out)
 {
-    const struct arca_arena_source *source = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
-    *out = source != NULL ? *source : (struct arca_arena_source){ NULL, NULL, NULL };
+    if (out->size < sizeof out->size) {
+        errno = EINVAL;
+        return -1;
+    }
+    const struct arca_arena_source *now = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
+    struct arca_arena_source source = { .map = NULL };
+    if (now != NULL)
+        source = *now;
+    source.size = out->size < sizeof source ? out->size : sizeof source;
+    memcpy(out, &source, source.size);
+    return 0;
+}
+
+static bool source_is_complete(const struct arca_arena_source *source)
+{
+    return source->size >= sizeof *source && (source->map != NULL) == (source->unmap != NULL);
 }
 
 int arca_arena_source_set(const struct arca_arena_source *source)
 {
     struct arca_arena_source *kept = NULL;
+    if (source != NULL && !source_is_complete(source)) {
+        errno = EINVAL;
+        return -1;
+    }
     if (source != NULL && source->map != NULL) {
         kept = meta_create(sizeof *kept);
         if (kept == NULL) {

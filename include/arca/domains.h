@@ -34,6 +34,7 @@ ARCA_API void arca_domain_free(enum arca_domain domain, void *block);
 
 /* All four; they are called by every thread at once, never with size 0 (it has become 1), nor with free of NULL. */
 struct arca_functions {
+    size_t size; /* of this struct, set by the caller: later versions append */
     void *context;
     void *(*malloc)(void *context, size_t size);
     void *(*calloc)(void *context, size_t count, size_t size);
@@ -41,9 +42,11 @@ struct arca_functions {
     void (*free)(void *context, void *block);
 };
 
-ARCA_API void arca_domain_get(enum arca_domain domain, struct arca_functions *functions);
+/* Fills in what functions->size covers; -1 with EINVAL for a size that is too small. */
+ARCA_API int arca_domain_get(enum arca_domain domain, struct arca_functions *functions);
 /* A copy is kept.  Blocks that live must be freed by the new functions, too: either set them before the first block, or
- * call those that arca_domain_get() gave from within.  -1 with ENOMEM: nothing has changed. */
+ * call those that arca_domain_get() gave from within.  -1 with EINVAL where the size does not cover all four, or one of
+ * them is NULL, and with ENOMEM: nothing has changed. */
 ARCA_API int arca_domain_set(enum arca_domain domain, const struct arca_functions *functions);
 
 /* ---- where arenas come from ----------------------------------------------------------------------------------- */
@@ -54,14 +57,17 @@ ARCA_API int arca_domain_set(enum arca_domain domain, const struct arca_function
  * both must not allocate, not use thread-local data, and call nothing in libc but thin wrappers of system calls.
  */
 struct arca_arena_source {
+    size_t size; /* of this struct, set by the caller: later versions append */
     void *context;
     void *(*map)(void *context, size_t bytes, size_t align);
     void (*unmap)(void *context, void *address, size_t bytes);
 };
 
-/* The present one; the system's has NULL for functions. */
-ARCA_API void arca_arena_source_get(struct arca_arena_source *source);
-/* From now on; arenas that are there go back to where they came from.  NULL: the system.  -1 with ENOMEM. */
+/* The present one, as far as source->size covers it; the system's has NULL for functions.  -1 with EINVAL for a size that
+ * is too small. */
+ARCA_API int arca_arena_source_get(struct arca_arena_source *source);
+/* From now on; arenas that are there go back to where they came from.  NULL, or NULL for both functions: the system.  -1
+ * with EINVAL where the size does not cover both, or one of them is NULL, and with ENOMEM: nothing has changed. */
 ARCA_API int arca_arena_source_set(const struct arca_arena_source *source);
 
 /* ---- debug hooks ------------------------------------------------------------------------------------------------ */

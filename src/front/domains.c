@@ -35,7 +35,7 @@ static void own_free(void *unused, void *block)
     arca_free(block);
 }
 
-static const struct arca_functions own_functions = { NULL, own_malloc, own_calloc, own_realloc, own_free };
+static const struct arca_functions own_functions = { sizeof own_functions, NULL, own_malloc, own_calloc, own_realloc, own_free };
 
 /* A record that was current once is never changed nor taken back: a thread may be calling through it. */
 static _Atomic(const struct arca_functions *) current[ARCA_DOMAINS] = { &own_functions, &own_functions, &own_functions };
@@ -177,28 +177,46 @@ void arca_domain_free(enum arca_domain domain, void *block)
     ARCA_KEEP_FRAME();
 }
 
-void arca_domain_get(enum arca_domain domain, struct arca_functions *functions)
+int arca_domain_get(enum arca_domain domain, struct arca_functions *out)
 {
     check_domain(domain);
-    *functions = *load_acq(&current[domain]); /* P:domain acquire: with arca_domain_set */
+    if (out->size < sizeof out->size) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct arca_functions functions = *load_acq(&current[domain]); /* P:domain acquire: with arca_domain_set */
+    functions.size = out->size < sizeof functions ? out->size : sizeof functions;
+    memcpy(out, &functions, functions.size);
+    return 0;
 }
 
-int arca_domain_set(enum arca_domain domain, const struct arca_functions *functions)
+static bool functions_are_complete(const struct arca_functions *f)
+{
+    return f->size >= sizeof *f && f->malloc != NULL && f->calloc != NULL && f->realloc != NULL && f->free != NULL;
+}
+
+int arca_domain_set(enum arca_domain domain, const struct arca_functions *wanted)
 {
     check_domain(domain);
+    if (!functions_are_complete(wanted)) {
+        errno = EINVAL;
+        return -1;
+    }
+    struct arca_functions functions = *wanted, *kept;
+    functions.size = sizeof functions; /* a later version's may have more, of which nothing is known here */
     const struct arca_functions *now = load_acq(&current[domain]); /* P:domain acquire: with the release below */
-    if (memcmp(functions, now, sizeof *now) == 0)
+    if (memcmp(&functions, now, sizeof functions) == 0)
         return 0;
-    if (memcmp(functions, &own_functions, sizeof own_functions) == 0) {
+    if (memcmp(&functions, &own_functions, sizeof functions) == 0) {
         store_rel(&current[domain], &own_functions); /* P:domain release: nothing, it is constant */
         return 0;
     }
-    struct arca_functions *kept = meta_create(sizeof *kept);
+    kept = meta_create(sizeof *kept);
     if (kept == NULL) {
         errno = ENOMEM;
         return -1;
     }
-    *kept = *functions;
+    *kept = functions;
     store_rel(&current[domain], kept); /* P:domain release: its fields */
     return 0;
 }

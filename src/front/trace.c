@@ -55,12 +55,17 @@ static bool grow_locked(void)
     return true;
 }
 
+/* The functions of a domain may be another domain's, which has counted the block: it counts once, as the outer one's. */
 static bool enter_locked(const struct trace_record *record)
 {
     if (2 * (table.count + 1) > table.capacity && !grow_locked())
         return false;
-    *find_locked(record->block) = *record;
-    table.count++;
+    struct trace_record *place = find_locked(record->block);
+    if (place->block != 0)
+        sites_remove(&traces, place->site, place->bytes);
+    else
+        table.count++;
+    *place = *record;
     return true;
 }
 
@@ -84,7 +89,9 @@ static void count_in(struct trace_record *record, const uintptr_t *stack, unsign
     lock_acquire(&table.lock);
     if (load_rlx(&trace_on)) {
         record->site = sites_add(&traces, stack, depth, record->bytes);
-        if (record->site != SITE_NONE && !enter_locked(record)) {
+        if (record->site == SITE_NONE) {
+            table.lost++;
+        } else if (!enter_locked(record)) {
             sites_remove(&traces, record->site, record->bytes);
             table.lost++;
         }
@@ -185,7 +192,7 @@ int arca_trace_get(struct arca_trace_figures *out)
     lock_acquire(&table.lock);
     struct arca_trace_figures figures = {
         .size = out->size < sizeof figures ? out->size : sizeof figures, .blocks = all.live.blocks, .bytes = all.live.bytes,
-        .peak_blocks = all.peak.blocks, .peak_bytes = all.peak.bytes, .lost = table.lost + traces.lost };
+        .peak_blocks = all.peak.blocks, .peak_bytes = all.peak.bytes, .lost = table.lost };
     lock_release(&table.lock);
     memcpy(out, &figures, figures.size);
     return 0;

@@ -82,11 +82,12 @@ static void count_free(void *context, void *block)
 
 TEST(domains, functions_of_one_domain_are_replaced)
 {
-    static struct counting counting;
-    struct arca_functions mine = { &counting, count_malloc, count_calloc, count_realloc, count_free }, got;
-    arca_domain_get(ARCA_DOMAIN_OBJECT, &counting.below);
+    static struct counting counting = { .below.size = sizeof counting.below };
+    struct arca_functions mine = { sizeof mine, &counting, count_malloc, count_calloc, count_realloc, count_free };
+    struct arca_functions got = { .size = sizeof got };
+    CHECK_EQ(arca_domain_get(ARCA_DOMAIN_OBJECT, &counting.below), 0);
     CHECK_EQ(arca_domain_set(ARCA_DOMAIN_OBJECT, &mine), 0);
-    arca_domain_get(ARCA_DOMAIN_OBJECT, &got);
+    CHECK_EQ(arca_domain_get(ARCA_DOMAIN_OBJECT, &got), 0);
     CHECK(memcmp(&got, &mine, sizeof got) == 0);
     use_domain(ARCA_DOMAIN_OBJECT);
     use_domain(ARCA_DOMAIN_GENERAL);
@@ -97,6 +98,29 @@ TEST(domains, functions_of_one_domain_are_replaced)
     CHECK_EQ(arca_domain_set(ARCA_DOMAIN_OBJECT, &counting.below), 0);
     use_domain(ARCA_DOMAIN_OBJECT);
     CHECK_EQ(counting.mallocs, 3);
+}
+
+TEST(domains, functions_say_how_large_they_are)
+{
+    struct arca_functions got = { .size = offsetof(struct arca_functions, calloc), .calloc = count_calloc };
+    CHECK_EQ(arca_domain_get(ARCA_DOMAIN_RAW, &got), 0); /* of an older program */
+    CHECK(got.malloc != NULL && got.size == offsetof(struct arca_functions, calloc));
+    CHECK(got.calloc == count_calloc);
+    CHECK(arca_domain_set(ARCA_DOMAIN_RAW, &got) == -1 && errno == EINVAL);
+    got.size = sizeof got.size - 1;
+    CHECK(arca_domain_get(ARCA_DOMAIN_RAW, &got) == -1 && errno == EINVAL);
+    struct {
+        struct arca_functions functions;
+        void *more;
+    } later = { .functions.size = sizeof later, .more = &later };
+    CHECK_EQ(arca_domain_get(ARCA_DOMAIN_RAW, &later.functions), 0);
+    CHECK_EQ(later.functions.size, sizeof later.functions);
+    CHECK_EQ(later.more, &later);
+    later.functions.size = sizeof later;
+    CHECK_EQ(arca_domain_set(ARCA_DOMAIN_RAW, &later.functions), 0);
+    later.functions.realloc = NULL;
+    CHECK(arca_domain_set(ARCA_DOMAIN_RAW, &later.functions) == -1 && errno == EINVAL);
+    use_domain(ARCA_DOMAIN_RAW);
 }
 
 TEST_ABORTS(domains, one_that_does_not_exist_is_named, "domain 7: there are 3")
@@ -136,18 +160,18 @@ static void source_test_unmap(void *context, void *address, size_t bytes)
     source_calls.bytes -= bytes;
 }
 
-static const struct arca_arena_source test_source = { &source_calls, source_test_map, source_test_unmap };
+static const struct arca_arena_source test_source = { sizeof test_source, &source_calls, source_test_map, source_test_unmap };
 
 #define HUGE_BYTES ((size_t)80 << 20)
 
 TEST(domains, arenas_come_from_the_source_and_go_back_to_it)
 {
-    struct arca_arena_source got;
-    arca_arena_source_get(&got);
+    struct arca_arena_source got = { .size = sizeof got };
+    CHECK_EQ(arca_arena_source_get(&got), 0);
     CHECK(got.map == NULL);
     void *before = arca_malloc(HUGE_BYTES); /* the system's */
     CHECK_EQ(arca_arena_source_set(&test_source), 0);
-    arca_arena_source_get(&got);
+    CHECK_EQ(arca_arena_source_get(&got), 0);
     CHECK(memcmp(&got, &test_source, sizeof got) == 0);
     char *block = arca_malloc(HUGE_BYTES);
     CHECK_EQ(source_calls.maps, 1);
@@ -161,6 +185,20 @@ TEST(domains, arenas_come_from_the_source_and_go_back_to_it)
     arca_trim(0);
     CHECK_EQ(source_calls.unmaps, 2);
     CHECK_EQ(source_calls.bytes, 0);
+}
+
+TEST(domains, a_source_says_how_large_it_is)
+{
+    struct arca_arena_source source = { .size = offsetof(struct arca_arena_source, unmap), .unmap = source_test_unmap };
+    CHECK_EQ(arca_arena_source_get(&source), 0); /* of an older program */
+    CHECK(source.map == NULL && source.unmap == source_test_unmap);
+    CHECK(arca_arena_source_set(&source) == -1 && errno == EINVAL);
+    source.size = 0;
+    CHECK(arca_arena_source_get(&source) == -1 && errno == EINVAL);
+    source.size = sizeof source; /* who maps and does not unmap */
+    CHECK(arca_arena_source_set(&source) == -1 && errno == EINVAL);
+    source.unmap = NULL;
+    CHECK_EQ(arca_arena_source_set(&source), 0);
 }
 
 TEST(domains, a_source_without_memory_is_no_memory)
@@ -182,7 +220,7 @@ static void *map_askew(void *context, size_t bytes, size_t align)
 
 TEST_ABORTS(domains, a_source_that_does_not_align_is_named, "arena source: 0x")
 {
-    struct arca_arena_source askew = { NULL, map_askew, source_test_unmap };
+    struct arca_arena_source askew = { sizeof askew, NULL, map_askew, source_test_unmap };
     arca_arena_source_set(&askew);
     arca_free(arca_malloc(HUGE_BYTES));
 }
@@ -368,6 +406,45 @@ TEST(trace, only_what_comes_while_it_is_on_is_counted)
     CHECK_EQ(figures_now().peak_bytes, 0);
     arca_domain_free(ARCA_DOMAIN_OBJECT, other);
     CHECK_EQ(figures_now().blocks, 0);
+}
+
+static void *raw_malloc(void *unused, size_t size)
+{
+    (void)unused;
+    return arca_domain_malloc(ARCA_DOMAIN_RAW, size);
+}
+
+static void *raw_calloc(void *unused, size_t count, size_t size)
+{
+    (void)unused;
+    return arca_domain_calloc(ARCA_DOMAIN_RAW, count, size);
+}
+
+static void *raw_realloc(void *unused, void *block, size_t size)
+{
+    (void)unused;
+    return arca_domain_realloc(ARCA_DOMAIN_RAW, block, size);
+}
+
+static void raw_free(void *unused, void *block)
+{
+    (void)unused;
+    arca_domain_free(ARCA_DOMAIN_RAW, block);
+}
+
+TEST(trace, a_block_of_a_domain_that_another_serves_is_one)
+{
+    struct arca_functions raw = { sizeof raw, NULL, raw_malloc, raw_calloc, raw_realloc, raw_free };
+    CHECK_EQ(arca_domain_set(ARCA_DOMAIN_OBJECT, &raw), 0);
+    arca_trace_start();
+    void *block = arca_domain_malloc(ARCA_DOMAIN_OBJECT, 100);
+    CHECK_EQ(figures_now().blocks, 1);
+    block = arca_domain_realloc(ARCA_DOMAIN_OBJECT, block, 5000);
+    CHECK_EQ(figures_now().bytes, 5000);
+    arca_domain_free(ARCA_DOMAIN_OBJECT, block);
+    CHECK_EQ(figures_now().blocks, 0);
+    CHECK_EQ(figures_now().bytes, 0);
+    arca_trace_stop();
 }
 
 TEST(trace, many_blocks_are_found_again)
