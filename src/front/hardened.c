@@ -1,6 +1,7 @@
 /* Canaries, guard pages and a quarantine around the heaps of threads. */
 #include "front/hardened.h"
 
+#include "arenas/arena.h"
 #include "arenas/large.h"
 #include "arenas/page_map.h"
 #include "front/background.h"
@@ -262,6 +263,17 @@ void *hardened_alloc(size_t align, size_t size)
     return block;
 }
 
+void *hardened_alloc_growing(size_t size, size_t room)
+{
+    unsigned class = size_class_of(room);
+    process_after_fork();
+    struct block *block = small_try_hardened(class);
+    if (unlikely(block == NULL))
+        return hardened_malloc(size);
+    background_poke();
+    return small_finish(block, size_classes[class].block_size, size);
+}
+
 void hardened_free_large(struct span *span)
 {
     canary_check("free", (void *)span->start, data_bytes(span), load_rlx(&span->large_size));
@@ -292,18 +304,48 @@ size_t hardened_size(const char *function, const struct span *span, const void *
     return load_rlx(&span->large_size);
 }
 
-bool hardened_resize(struct span *span, void *block, size_t size)
+bool hardened_resize_fast(void *block, size_t size)
 {
-    bool large = load_rlx(&span->kind) == SPAN_LARGE;
-    size_t room = large ? data_bytes(span) : span->block_size - TRAILER_BYTES;
-    hardened_size("realloc", span, block);
-    if (size > room || size <= room / 2)
+    const struct span *pool = pool_of_live(block);
+    return likely(pool != NULL) && trailer_move("realloc", block, pool->block_size, size);
+}
+
+/* As many slices as data and a guard take, with the guard behind data: not while they change. */
+static bool large_refit(struct span *span, size_t data)
+{
+    uint32_t slices = slices_for(data + OS_PAGE_SIZE);
+    size_t old_data = data_bytes(span);
+    bool guarded = span->guarded, done = true;
+    if (guarded && !guard_remove(span->start + old_data, span_bytes(span) - old_data))
         return false;
-    if (large) {
-        store_rlx(&span->large_size, size);
-        canary_write(block, room, size);
-    } else {
-        trailer_write(block, span->block_size, size);
+    if (span->arena->huge)
+        done = slices > ARENA_SLICES / 2 && arena_remap_huge(&span, slices);
+    else if (slices > span->slices)
+        done = arena_extend(span, slices);
+    else
+        arena_shrink(span, slices, os_now_ms());
+    if (!done)
+        data = old_data;
+    span->guarded = guarded && guard_put(span->start + data, span_bytes(span) - data);
+    return done;
+}
+
+void *hardened_resize_large(struct span *span, size_t size)
+{
+    size_t old_data = data_bytes(span), data = bits_round_up(size, OS_PAGE_SIZE);
+    hardened_size("realloc", span, (void *)span->start);
+    if (size <= old_data / 2 || size >> PAGE_MAP_ADDRESS_BITS != 0)
+        return NULL;
+    if (slices_for(data + OS_PAGE_SIZE) != span->slices) {
+        if (!large_refit(span, data))
+            return NULL;
+    } else if (span->guarded && data > old_data) {
+        if (!os_protect((void *)(span->start + old_data), data - old_data, true))
+            return NULL;
+    } else if (span->guarded && data < old_data) { /* where the kernel refuses, the guard begins where it did */
+        os_protect((void *)(span->start + data), old_data - data, false);
     }
-    return true;
+    store_rlx(&span->large_size, size);
+    canary_write((void *)span->start, data, size);
+    return (void *)span->start;
 }

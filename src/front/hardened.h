@@ -9,6 +9,7 @@
 
 #include "arenas/span.h"
 #include "heap/harden.h"
+#include "heap/size_class.h"
 
 void *hardened_malloc(size_t size);
 /* True when it is a block of a hardened pool, and is freed now.  False: it may be anything else, or misuse. */
@@ -23,7 +24,15 @@ void hardened_free_large(struct span *span);
 size_t hardened_size(const char *function, const struct span *span, const void *block);
 /* The same, of a block of a hardened pool.  False: it may be anything else, or misuse. */
 bool hardened_size_fast(const char *function, const void *block, size_t *size);
-/* True when the block is large enough for another size, and has it now. */
-bool hardened_resize(struct span *span, void *block, size_t size);
+
+/* The block, with another size; NULL when it had better move. */
+void *hardened_resize_large(struct span *span, size_t size);
+/* The same of a block of a hardened pool, in its place.  False: it may be anything else, too, or misuse. */
+bool hardened_resize_fast(void *block, size_t size);
+
+/* For a block that grows again and again, GROWING_MIN to GROWING_MAX bytes now: it has room to be nearly twice as large. */
+#define GROWING_MIN ((size_t)64)
+#define GROWING_MAX (SMALL_MAX / 2)
+void *hardened_alloc_growing(size_t size, size_t room);
 
 #endif

@@ -533,8 +533,10 @@ static void *grow_elsewhere(const void *block, size_t size, const void *frame)
     } last;
     void *fresh;
     last.moves = last.block == block ? last.moves + 1 : 1;
-    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2 || hardening.on)
+    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2)
         fresh = malloc_fast(size);
+    else if (unlikely(hardening.on))
+        fresh = size >= GROWING_MIN && size <= GROWING_MAX ? hardened_alloc_growing(size, size_below_twice(size)) : malloc_fast(size);
     else if (size <= GROWTH_BLOCK_MAX / 2)
         fresh = malloc_fast(options.profile == 0 ? size_below_twice(size) : size);
     else
@@ -568,15 +570,17 @@ ARCA_NOINLINE static void *realloc_slow(void *block, size_t size)
     ARCA_KEEP_FRAME();
     if (block == NULL)
         return malloc_fast(size);
+    if (unlikely(hardening.on) && size != 0 && hardened_resize_fast(block, size))
+        return block;
     process_after_fork();
     struct span *span = checked_span("realloc", block);
     if (size == 0) {
         free_fast(block);
         return NULL;
     }
-    if (unlikely(span->hardened))
-        return hardened_resize(span, block, size) ? block : move_block(span, block, size);
-    void *same = load_rlx(&span->kind) == SPAN_LARGE ? resize_large(span, size, ARCA_FRAME()) : NULL;
+    void *same = load_rlx(&span->kind) != SPAN_LARGE ? NULL
+                 : unlikely(span->hardened)          ? hardened_resize_large(span, size)
+                                                     : resize_large(span, size, ARCA_FRAME());
     return same != NULL ? same : move_block(span, block, size);
 }
 

@@ -1,6 +1,7 @@
 /* Canaries and fill: what is done seldom. */
 #include "heap/harden.h"
 
+#include "base/bits.h"
 #include "base/log.h"
 #include "base/os.h"
 
@@ -104,6 +105,35 @@ void trailer_write(struct block *block, size_t bytes, size_t size)
     uintptr_t canary = canary_of(block), trailer = trailer_of(canary, bytes - size);
     write_back(block, canary, bytes - sizeof trailer, bytes - size - sizeof trailer);
     memcpy((char *)block + bytes - sizeof trailer, &trailer, sizeof trailer);
+}
+
+/* Of a trailer that was not written to. */
+static size_t trailer_slack(const char *function, const struct block *block, size_t bytes, uintptr_t canary)
+{
+    uintptr_t difference = word_at(block, bytes - TRAILER_BYTES) ^ canary;
+    size_t slack = difference >> 48;
+    if (unlikely(difference << 16 != 0 || slack < TRAILER_BYTES || slack > bytes))
+        trailer_broken(function, block);
+    return slack;
+}
+
+bool trailer_move(const char *function, struct block *block, size_t bytes, size_t size)
+{
+    size_t end = bytes - TRAILER_BYTES;
+    if (size > end || size <= end / 2)
+        return false;
+    uintptr_t canary = canary_of(block);
+    size_t old = bytes - trailer_slack(function, block, bytes, canary), near = old + LONG_TAIL;
+    size_t to = bits_round_up(size > near ? size : near, sizeof canary);
+    if (to > end)
+        to = end;
+    if (unlikely(difference_before(block, canary, to, to - old) != 0))
+        trailer_broken(function, block);
+    if (size < old)
+        write_back(block, canary, to, to - size);
+    uintptr_t trailer = trailer_of(canary, bytes - size);
+    memcpy((char *)block + end, &trailer, sizeof trailer);
+    return true;
 }
 
 /* ---- freed blocks -------------------------------------------------------------------------------------- */

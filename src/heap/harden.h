@@ -61,6 +61,11 @@ ARCA_COLD _Noreturn void trailer_broken(const char *function, const struct block
 /* The owner may use the first size bytes of a block of so many, and they stay as they are. */
 void trailer_write(struct block *block, size_t bytes, size_t size);
 
+/* The same of a block that has a trailer, and stays where it is.  Aborts in the name of a function when what becomes its
+ * owner's was changed, or what stood right behind him; what is farther away waits for free().  So a block that grows by
+ * little costs little.  False, and nothing has changed, when it is too small, or twice as large as it need be. */
+bool trailer_move(const char *function, struct block *block, size_t bytes, size_t size);
+
 /* Before the trailer, bytes are written and read by words in one go, as many as the canary has in nearly all blocks: what
  * is not its is masked. */
 #define LONG_TAIL ((size_t)64)

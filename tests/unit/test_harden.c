@@ -158,6 +158,59 @@ TEST(harden, bytes_of_the_owner_are_his)
     }
 }
 
+/* A block that stays where it is, from each size to each: as if it had had the new one from the start. */
+TEST(harden, a_trailer_that_moves_is_that_of_the_new_size)
+{
+    static char words[512];
+    for (size_t bytes = 32; bytes <= 512; bytes += 96) {
+        size_t end = bytes - TRAILER_BYTES;
+        for (size_t old = 0; old <= end; old++) {
+            for (size_t size = 0; size <= end + 1; size++) {
+                memset(hall, 'a', sizeof hall);
+                trailer_write(block_in_room, bytes, size <= end ? size : end);
+                memcpy(words, room, bytes);
+                memset(hall, 'a', sizeof hall);
+                trailer_write(block_in_room, bytes, old);
+                CHECK_EQ(trailer_move("test", block_in_room, bytes, size), size <= end && size > end / 2);
+                if (size > end || size <= end / 2)
+                    continue;
+                CHECK_EQ(memcmp(room + size, words + size, bytes - size), 0);
+                CHECK_EQ(trailer_read("test", block_in_room, bytes), size);
+                expect_changed(old < size ? old : size, bytes);
+            }
+        }
+    }
+}
+
+static void overrun_and_move(size_t old, size_t at, size_t size)
+{
+    trailer_write(block_in_room, 512, old);
+    room[at]++;
+    trailer_move("test", block_in_room, 512, size);
+}
+
+TEST_ABORTS(harden, a_block_that_grows_over_what_was_written_behind_it_is_seen, "written to behind its end")
+{
+    overrun_and_move(300, 430, 431);
+}
+
+TEST_ABORTS(harden, a_block_that_shrinks_and_was_overrun_is_seen, "written to behind its end")
+{
+    overrun_and_move(300, 300, 290);
+}
+
+TEST_ABORTS(harden, a_trailer_that_was_written_to_is_seen_when_it_moves, "written to behind its end")
+{
+    overrun_and_move(300, 506, 310);
+}
+
+/* What a move leaves for later is not lost. */
+TEST_ABORTS(harden, what_is_far_behind_a_block_that_grows_is_seen_later, "free(): ")
+{
+    overrun_and_move(300, 480, 310);
+    trailer_read("free", block_in_room, 512);
+}
+
 /* ---- freed blocks --------------------------------------------------------------------------------------------- */
 
 TEST(harden, a_freed_block_is_left_alone)
@@ -287,6 +340,84 @@ TEST(harden, realloc_keeps_contents_and_size)
         size = next;
     }
     arca_free(block);
+}
+
+/* Behind a large block is nothing that may be read, wherever it ends now. */
+static void expect_guard(const char *block, size_t size)
+{
+    const struct span *span = page_map_find((uintptr_t)block);
+    const char *behind = (const char *)bits_round_up((uintptr_t)block + size, OS_PAGE_SIZE);
+    REQUIRE(span->guarded);
+    CHECK(os_readable(behind - sizeof(uint64_t)));
+    for (; (uintptr_t)behind < span->start + span_bytes(span); behind += OS_PAGE_SIZE)
+        CHECK(!os_readable(behind));
+}
+
+static unsigned moves_to(char **block, size_t from, size_t to, size_t step)
+{
+    unsigned moves = 0;
+    for (size_t size = from; size <= to; size += step) {
+        char *fresh = checked(arca_realloc(*block, size));
+        moves += fresh != *block;
+        *block = fresh;
+        CHECK_EQ(arca_malloc_usable_size(fresh), size);
+        memset(fresh, 'x', size < 4096 ? size : 1);
+        memset(fresh + size - 1, 'y', 1);
+        if (size > SMALL_MAX)
+            expect_guard(fresh, size);
+    }
+    return moves;
+}
+
+/* As many as doublings, and a few before it is known that it grows; into the slices behind it as long as they are free. */
+TEST(harden, a_block_that_grows_does_not_move_each_time)
+{
+    harden(false);
+    char *block = NULL;
+    CHECK(moves_to(&block, 1, SMALL_MAX - TRAILER_BYTES, 61) <= 20);
+    CHECK(moves_to(&block, SMALL_MAX, (size_t)1 << 20, 3001) <= 2);
+    CHECK(block[0] == 'x' && block[1999] == 'x');
+    arca_free(block);
+    arca_heap_check();
+}
+
+TEST(harden, a_large_block_of_an_arena_of_its_own_grows_and_shrinks)
+{
+    harden(false);
+    char *block = checked(arca_malloc((size_t)40 << 20));
+    for (size_t size = 40; size < 60; size += 5)
+        moves_to(&block, (size << 20) + 1, (size << 20) + 50000, 7001);
+    for (size_t size = 60; size > 30; size -= 5) {
+        block = checked(arca_realloc(block, size << 20));
+        block[0] = block[(size << 20) - 1] = 'z';
+        expect_guard(block, size << 20);
+    }
+    CHECK(arca_realloc(block, (size_t)1 << 48) == NULL);
+    CHECK_EQ(block[0], 'z');
+    arca_free(block);
+    arca_heap_check();
+}
+
+TEST(harden, a_large_block_that_shrinks_leaves_its_slices_to_others)
+{
+    harden(false);
+    char *block = checked(arca_malloc((size_t)1 << 20));
+    block = checked(arca_realloc(block, 600 << 10));
+    CHECK_EQ(page_map_find((uintptr_t)block)->slices, 10);
+    block = checked(arca_realloc(block, 595 << 10)); /* of the same number of slices */
+    expect_guard(block, 595 << 10);
+    block = checked(arca_realloc(block, 599 << 10));
+    expect_guard(block, 599 << 10);
+    arca_free(block);
+    arca_heap_check();
+}
+
+TEST_ABORTS(harden, a_large_block_that_grows_over_what_was_written_behind_it_is_seen, "realloc(): ")
+{
+    harden(false);
+    char *block = checked(arca_malloc(50000));
+    block[50000] = 1;
+    arca_free(arca_realloc(block, 60000));
 }
 
 TEST(harden, a_freed_block_does_not_come_back_at_once)
