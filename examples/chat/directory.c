@@ -26,15 +26,13 @@ static uint32_t hash(const char *name)
     return hash;
 }
 
-/* Owned, or NULL.  An entry whose object is lost is about to be struck out, and passed over. */
-static void *find_locked(struct entry *entry, const char *name)
+/* The weak reference of the newest entry, owned; NULL if there is none, or it is `lost`: older ones are lost as well.  The
+ * caller upgrades it without the lock: that may end another object, whose callback then wants the lock. */
+static arca_weak *find_locked(const struct entry *entry, const char *name, const arca_weak *lost)
 {
-    void *object = NULL;
-    for (; entry != NULL && object == NULL; entry = entry->next) {
-        if (strcmp(entry->name, name) == 0)
-            object = arca_weak_upgrade(entry->weak);
-    }
-    return object;
+    while (entry != NULL && strcmp(entry->name, name) != 0)
+        entry = entry->next;
+    return entry != NULL && entry->weak != lost ? arca_retain(entry->weak) : NULL;
 }
 
 static void free_entry(struct entry *entry)
@@ -78,23 +76,37 @@ void *directory_find(struct directory *directory, const char *name)
     uint32_t where = hash(name);
     struct stripe *stripe = &directory->stripes[where % DIRECTORY_STRIPES];
     pthread_mutex_lock(&stripe->lock);
-    void *object = find_locked(stripe->chains[where / DIRECTORY_STRIPES % DIRECTORY_CHAINS], name);
+    arca_auto arca_weak *weak = find_locked(stripe->chains[where / DIRECTORY_STRIPES % DIRECTORY_CHAINS], name, NULL);
     pthread_mutex_unlock(&stripe->lock);
-    return object;
+    return weak != NULL ? arca_weak_upgrade(weak) : NULL;
+}
+
+/* The entry's place, unless there is one of its name that is not `lost`: that one's weak reference, owned. */
+static arca_weak *try_enter(struct entry *entry, const arca_weak *lost)
+{
+    pthread_mutex_lock(&entry->stripe->lock);
+    arca_weak *weak = find_locked(*entry->chain, entry->name, lost);
+    if (weak == NULL) {
+        entry->next = *entry->chain;
+        *entry->chain = entry;
+    }
+    pthread_mutex_unlock(&entry->stripe->lock);
+    return weak;
 }
 
 /* Owned: the object of the entry, or the one that another thread has entered meanwhile. */
 static void *enter(struct entry *entry, void *object)
 {
-    pthread_mutex_lock(&entry->stripe->lock);
-    void *other = find_locked(*entry->chain, entry->name);
-    if (other == NULL) {
-        entry->next = *entry->chain;
-        *entry->chain = entry;
+    void *other = NULL;
+    for (arca_weak *lost = NULL, *weak; other == NULL; lost = weak) {
+        weak = try_enter(entry, lost);
+        arca_release(lost);
+        if (weak == NULL)
+            return object;
+        other = arca_weak_upgrade(weak);
+        if (other != NULL)
+            arca_release(weak);
     }
-    pthread_mutex_unlock(&entry->stripe->lock);
-    if (other == NULL)
-        return object;
     arca_weak_sever(entry->weak);
     free_entry(entry);
     arca_release(object);
