@@ -44,6 +44,12 @@ uint8_t carry_units(struct carries *carries, uint32_t index, int64_t byte)
     return UNITS_NONE;
 }
 
+int64_t carry_sum(const struct carries *carries, const uint8_t *units, uint32_t index)
+{
+    int64_t carried = carries->table != NULL ? place_of(carries->table, carries->bits, index)->units : 0;
+    return units[index] - UNITS_NONE + carried;
+}
+
 void carry_settle(const struct carries *carries, uint8_t *bytes)
 {
     for (size_t i = 0; carries->table != NULL && i < (size_t)1 << carries->bits; i++) {

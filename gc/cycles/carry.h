@@ -42,6 +42,9 @@ ARCA_INLINE void carry_take_one(struct carries *carries, uint8_t *units, uint32_
     --units[index];
 }
 
+/* What an index has, before it is settled. */
+int64_t carry_sum(const struct carries *carries, const uint8_t *units, uint32_t index);
+
 /* Bytes of what is carried say no more than whether the number is 0. */
 void carry_settle(const struct carries *carries, uint8_t *bytes);
 void carry_close(struct carries *carries);

@@ -1,7 +1,9 @@
 /* Counting, marking. */
 #include "gc/cycles/finder.h"
 
+#include "gc/cycles/audit.h"
 #include "gc/cycles/carry.h"
+#include "gc/objects/debug.h"
 #include "gc/objects/fiber.h"
 #include "gc/objects/limbo.h"
 
@@ -140,6 +142,8 @@ static void count(struct finder *finder)
     }
     for (unsigned i = 0; i < AHEAD; i++)
         carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, finder->scope->indices));
+    if (unlikely(debug_is_on()) && !finder->carries.failed)
+        audit_counts(finder->scope, &finder->carries);
     carry_settle(&finder->carries, finder->scope->units);
 }
 

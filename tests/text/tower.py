@@ -21,7 +21,7 @@ FLOORS = {
     "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth usage",
     "src/front": "door profile pressure background process thread supply objects explicit hardened malloc guard trace domains dump census figures page report control interpose operators",
     "gc/objects": "header type epoch fiber limbo cell debug keeper death ref slot weak",
-    "gc/cycles": "carry scope finder certifier teardown events collector api",
+    "gc/cycles": "carry scope audit finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {

@@ -1,0 +1,125 @@
+/* What debug=refs says of a slot that was copied as memory, and does not say of one whose unit moves. */
+#include "graph.h"
+
+#include "base/options.h"
+
+static void debug_refs(void)
+{
+    options.debug = DEBUG_REFS;
+    manual();
+}
+
+static struct node *holder, *other, *held;
+
+static void hold(arca_type *type)
+{
+    debug_refs();
+    holder = node_of(type);
+    other = node_of(type);
+    held = node_new();
+    arca_slot_put(&holder->slots[0], held);
+}
+
+TEST_ABORTS(audit, a_slot_that_was_copied_is_named, "2 slots hold it, but its count is 1 (one was copied as memory?)")
+{
+    hold(&node_type);
+    memcpy(&other->slots[1], &holder->slots[0], sizeof(arca_slot));
+    arca_gc_collect(2);
+}
+
+TEST_ABORTS(audit, so_is_one_of_a_struct_that_was_copied, "'node': 3 slots hold it, but its count is 2 ")
+{
+    struct node *copy, *friend;
+    hold(&node_type);
+    friend = node_new();
+    copy = node_new();
+    arca_slot_store(&holder->slots[1], friend);
+    memcpy(copy->slots, holder->slots, sizeof copy->slots);
+    arca_retain(held);
+    arca_slot_put(&other->slots[0], held);
+    arca_slot_clear(&copy->slots[1]);
+    arca_gc_collect(2);
+}
+
+TEST(audit, what_has_more_slots_than_a_byte_counts_is_believed)
+{
+    struct node *nodes[200];
+    hold(&node_type);
+    for (unsigned i = 0; i < 200; i++) {
+        nodes[i] = node_new();
+        for (unsigned s = 0; s < SLOTS; s++)
+            arca_slot_store(&nodes[i]->slots[s], held);
+    }
+    arca_gc_collect(2);
+    for (unsigned i = 0; i < 200; i++)
+        arca_release(nodes[i]);
+    arca_release(other);
+    arca_release(holder);
+    CHECK_EQ(nodes_alive(), 0);
+}
+
+/* ---- seen twice, and rightly -------------------------------------------------------------------------------------- */
+
+static unsigned looks;
+
+static void visit_slots(struct node *node, arca_visit *visit, void *context)
+{
+    for (unsigned i = 0; i < SLOTS; i++)
+        visit(&node->slots[i], context);
+}
+
+/* The unit is in the one that is looked at, as often as there is a look. */
+static void moving_traverse(void *object, arca_visit *visit, void *context)
+{
+    struct node *node = object, *from = node == holder ? other : holder;
+    options.debug = DEBUG_OFF; /* its checks look, too */
+    looks++;
+    if (held != NULL && node_at(node, 0) == NULL)
+        arca_slot_put(&node->slots[0], arca_slot_take(&from->slots[0]));
+    visit_slots(node, visit, context);
+    options.debug = DEBUG_REFS;
+}
+
+TEST(audit, a_unit_that_moves_is_no_copy)
+{
+    static arca_type moving = { .name = "moving", .size = sizeof(struct node), .traverse = moving_traverse, .destroy = node_destroy };
+    options.debug = DEBUG_OFF;
+    hold(&moving);
+    arca_gc_collect(2);
+    CHECK(looks >= 6); /* counted, looked for, and looked at again */
+    options.debug = DEBUG_OFF;
+    held = NULL;
+    arca_release(holder);
+    arca_release(other);
+    CHECK_EQ(nodes_alive(), 0);
+}
+
+/* Half way both slots have it, and the holder's word tells. */
+static void edited_traverse(void *object, arca_visit *visit, void *context)
+{
+    struct node *node = object;
+    bool edits = held != NULL && node == holder;
+    looks++;
+    if (edits) {
+        arca_edit_begin(node);
+        node->slots[1] = node->slots[0];
+    }
+    visit_slots(node, visit, context);
+    if (edits) {
+        node->slots[1] = (arca_slot){ NULL };
+        arca_edit_end(node);
+    }
+}
+
+TEST(audit, nor_is_one_that_is_edited)
+{
+    static arca_type edited = { .name = "edited", .size = sizeof(struct node), .traverse = edited_traverse, .destroy = node_destroy };
+    hold(&edited);
+    looks = 0;
+    arca_gc_collect(2);
+    CHECK(looks >= 6);
+    held = NULL;
+    arca_release(holder);
+    arca_release(other);
+    CHECK_EQ(nodes_alive(), 0);
+}
