@@ -439,6 +439,16 @@ TEST(harden, what_the_quarantine_holds_is_bounded)
     CHECK(stats.live + stats.cached <= (size_t)256 << 10); /* the bin and the quarantine */
 }
 
+TEST(harden, a_large_block_counts_with_all_its_bytes)
+{
+    struct arca_stats before = { .size = sizeof before }, after = { .size = sizeof after };
+    harden(false);
+    arca_stats_get(&before);
+    void *block = checked(arca_malloc(50001));
+    arca_stats_get(&after);
+    CHECK_EQ(after.allocated - before.allocated, arca_malloc_usable_size(block));
+}
+
 /* So little leaves at once. */
 TEST(harden, what_was_freed_last_is_still_held_when_others_leave)
 {

@@ -114,6 +114,23 @@ TEST(profile, realloc_keeps_the_bytes_and_counts_the_new_block)
     CHECK_EQ(now()->live.blocks, 0);
 }
 
+TEST(profile, a_sample_is_live_as_any_block)
+{
+    static void *blocks[300];
+    struct arca_stats before = { .size = sizeof before }, after = { .size = sizeof after };
+    size_t sum = 0;
+    profile_on(EVERY_BLOCK);
+    CHECK_EQ(arca_stats_get(&before), 0);
+    for (unsigned i = 0; i < 300; i++) {
+        blocks[i] = arca_malloc(100 + i * 50);
+        memset(blocks[i], 1, arca_malloc_usable_size(blocks[i]));
+        sum += arca_malloc_usable_size(blocks[i]);
+    }
+    CHECK_EQ(arca_stats_get(&after), 0);
+    CHECK_EQ(after.allocated - before.allocated, sum);
+    CHECK_EQ(after.live - before.live, sum);
+}
+
 TEST(profile, blocks_of_an_explicit_heap_go_with_it)
 {
     profile_on(EVERY_BLOCK);
