@@ -26,12 +26,12 @@ struct patient {
 
 ARCA_PRINTF(2, 3) static void say(const char *verdict, const char *format, ...)
 {
+    char line[1024];
     va_list args;
     va_start(args, format);
-    printf(" %-5s ", verdict);
-    vprintf(format, args);
-    putchar('\n');
+    format_line(line, sizeof line, format, args);
     va_end(args);
+    printf(" %-5s %s\n", verdict, line);
 }
 
 #define fine(...) say("ok", __VA_ARGS__)
@@ -219,15 +219,13 @@ static uint64_t cgroup_limit(const char *mount, char *path, const char *limit_fi
     }
 }
 
-/* A line of version 1, "4:cpu,memory:/path", of a hierarchy that has the controller. */
-static bool is_of_memory(const char *line)
+/* "memory" among the controllers of a line of version 1, "cpu,memory:/path". */
+static bool is_of_memory(const char *list)
 {
-    const char *at = strchr(line, ':');
-    while (at != NULL && *at != '\0' && (at == strchr(line, ':') || *at == ',')) {
-        size_t length = strcspn(++at, ",:");
-        if (length == 6 && strncmp(at, "memory", 6) == 0)
+    for (size_t length; *list != ':' && *list != '\0'; list += length + (list[length] == ',')) {
+        length = strcspn(list, ",:");
+        if (length == 6 && strncmp(list, "memory", 6) == 0)
             return true;
-        at += length;
     }
     return false;
 }
@@ -239,12 +237,12 @@ static void examine_cgroup(struct patient *patient)
     if (!process_file(&patient->process, "cgroup", text, sizeof text))
         return;
     for (char *line = strtok_r(text, "\n", &state); line != NULL && limit == 0; line = strtok_r(NULL, "\n", &state)) {
-        char *path = strrchr(line, ':');
+        char *list = strchr(line, ':'), *path = list != NULL ? strchr(list + 1, ':') : NULL; /* which may have more of them */
         if (path == NULL)
             continue;
         if (strncmp(line, "0::", 3) == 0)
             limit = cgroup_limit("/sys/fs/cgroup", path + 1, "memory.max", "memory.current", &use);
-        else if (is_of_memory(line))
+        else if (is_of_memory(list + 1))
             limit = cgroup_limit("/sys/fs/cgroup/memory", path + 1, "memory.limit_in_bytes", "memory.usage_in_bytes", &use);
     }
     if (limit == 0) {

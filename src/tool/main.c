@@ -23,23 +23,23 @@ const struct command commands[] = {
     { NULL, NULL, NULL, NULL },
 };
 
-static void say(const char *prefix, const char *name, const char *format, va_list args)
+void format_line(char *line, size_t capacity, const char *format, va_list args)
 {
-    char line[1024];
-    vsnprintf(line, sizeof line, format, args);
-    for (char *at = line; *at != '\0'; at++) { /* parts of it may be another process' words */
+    vsnprintf(line, capacity, format, args);
+    for (char *at = line; *at != '\0'; at++) {
         if (!isprint((unsigned char)*at))
             *at = '?';
     }
-    fprintf(stderr, "arca: %s%s%s\n", prefix, name, line);
 }
 
 int complain(const char *format, ...)
 {
+    char line[1024];
     va_list args;
     va_start(args, format);
-    say("", "", format, args);
+    format_line(line, sizeof line, format, args);
     va_end(args);
+    fprintf(stderr, "arca: %s\n", line);
     return STATUS_FAILED;
 }
 

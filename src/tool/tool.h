@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -26,6 +27,9 @@ extern const struct command commands[];
 int complain(const char *format, ...) ARCA_PRINTF(1, 2);
 /* "arca NAME: " + the line, and what the command wants; returns STATUS_USAGE. */
 int complain_usage(const struct command *command, const char *format, ...) ARCA_PRINTF(2, 3);
+
+/* A line for a terminal: parts of it may be another process' words, and what is not printable in them becomes '?'. */
+void format_line(char *line, size_t capacity, const char *format, va_list args) ARCA_PRINTF(3, 0);
 
 /* False for what is no process number. */
 bool parse_pid(const char *text, int *pid);

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """arca doctor: what it finds, and what it advises."""
+import os
 import re
+import shutil
 import subprocess
 
-from tool import BUILD, check, complaint, compiled, free_port, need, program, python, scratch, server, skip, tool
+from tool import BUILD, ROOT, check, complaint, compiled, free_port, need, program, python, scratch, server, skip, tool
 
 PINNED = ("import ctypes\nmalloc = ctypes.CDLL(None).malloc\nfree = ctypes.CDLL(None).free\nmalloc.restype = ctypes.c_void_p\n"
           "free.argtypes = [ctypes.c_void_p]\n"
@@ -90,12 +92,27 @@ def limits():
         has(in_groups(process, ["5:cpuset:/other", "3:memory,pids:/web/one", "0::/"], V1), of_both, "memory,pids")
         has(in_groups(process, ["2:memory:/web/one"], V1), of_both, "memory")
         has(in_groups(process, ["2:cpu,memory2,xmemory:/web/one"], V1), r"^ ok +no cgroup limits its memory$", "names that are longer")
+        named = {name.replace("web/", "web.slice:one:web/"): value for name, value in V2.items()}
+        has(in_groups(process, ["0::/web.slice:one:web"], {**named, "web.slice:one:web/memory.max": 100 << 20, "web.slice:one:web/memory.current": 95 << 20}),
+            of_both, "a group with colons in its name")
         has(in_groups(process, ["0::/web"], V2), r"^ ok +its cgroup uses 20\.0 MiB of 200\.0 MiB$", "version 2, a limit above")
+
+
+def words_of_others():
+    """What a process calls its files is not for the terminal to obey."""
+    copy = ROOT / "build" / "tests-tool" / "lib\x1b[31marca.so"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(os.environ["PRELOAD_LIB"], copy)
+    with program(["/usr/bin/python3", "-c", "import time; print('ready', flush=True); time.sleep(600)"], preload=copy) as process:
+        text = tool("doctor", process.pid)[0]
+        has(text, r"^ ok +Arca is at work: \S*/lib\?\[31marca\.so$", "the library's name")
+        check(text.replace("\n", "").isprintable(), f"not for a terminal: {text!r}")
 
 
 healthy()
 pinned()
 settings_that_keep()
 other_mallocs()
+words_of_others()
 check("no process" in complaint("doctor", status=2), "doctor without a process")
 limits()

@@ -78,7 +78,7 @@ def replaced_library_is_found():
     copy = ROOT / "build" / "tests-tool" / "libarca-replaced.so"
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(os.environ["PRELOAD_LIB"], copy)
-    with program(["/usr/bin/python3", "-c", "import time; print('ready', flush=True); time.sleep(600)"], LD_PRELOAD=str(copy)) as process:
+    with program(["/usr/bin/python3", "-c", "import time; print('ready', flush=True); time.sleep(600)"], preload=copy) as process:
         copy.unlink()
         check(json.loads(tool("stat", process.pid, "--json")[0])["live"] > 0, "a process whose library is gone from the disk")
 

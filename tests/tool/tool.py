@@ -37,10 +37,12 @@ def complaint(*words, status=1, **more):
 
 @contextlib.contextmanager
 def program(command, preload=True, **settings):
-    """A program that says `ready` on its standard output, and goes on until it is ended."""
+    """A program that says `ready` on its standard output, and goes on until it is ended.  preload: or another library's path."""
     env = environment(**settings)
     if not preload:
         env.pop("LD_PRELOAD", None)
+    elif preload is not True:
+        env["LD_PRELOAD"] = str(preload)
     child = subprocess.Popen(list(map(str, command)), env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         line = child.stdout.readline()
