@@ -8,11 +8,9 @@
 static uint64_t hash_of(const uintptr_t *stack, unsigned depth)
 {
     uint64_t hash = depth;
-    for (unsigned i = 0; i < depth; i++) {
+    for (unsigned i = 0; i < depth; i++)
         hash = (hash ^ stack[i]) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 29;
-    }
-    return hash;
+    return hash ^ hash >> 32; /* the low bits of a product know the low bits of its factors only */
 }
 
 static struct site *site_at(const struct sites *sites, uint32_t number)

@@ -28,8 +28,13 @@ static const Elf64_Phdr *program_headers(uintptr_t start, unsigned *count)
     return (const Elf64_Phdr *)(start + header->e_phoff);
 }
 
-/* The executable segment that holds an address; false where there is none. */
-static bool find_code(uintptr_t address, uintptr_t *start)
+/* An executable segment. */
+struct code {
+    uintptr_t start, bytes;
+};
+
+/* The one that holds an address; false where there is none. */
+static bool find_code(uintptr_t address, struct code *code)
 {
     struct dl_find_object object;
     unsigned count;
@@ -43,9 +48,11 @@ static bool find_code(uintptr_t address, uintptr_t *start)
             continue;
         if (first == UINTPTR_MAX)
             first = h->p_vaddr & ~(uintptr_t)(OS_PAGE_SIZE - 1); /* what lies at base */
-        *start = base + h->p_vaddr - first;
-        if ((h->p_flags & PF_X) && (h->p_flags & PF_R) && address - *start <= h->p_filesz)
+        struct code found = { base + h->p_vaddr - first, h->p_filesz };
+        if ((h->p_flags & PF_X) && (h->p_flags & PF_R) && address - found.start <= found.bytes) {
+            *code = found;
             return true;
+        }
     }
     return false;
 }
@@ -71,10 +78,12 @@ static bool is_behind_call(const uint8_t *code)
 #define is_behind_call(code) ((void)(code), true)
 #endif
 
-static bool is_return_address(uintptr_t address)
+/* last: where the walk was before; most callers are in the same file. */
+static bool is_return_address(uintptr_t address, struct code *last)
 {
-    uintptr_t start;
-    return find_code(address, &start) && address - start >= CALL_BYTES_MAX && is_behind_call((const uint8_t *)address);
+    if (address - last->start > last->bytes && !find_code(address, last))
+        return false;
+    return address - last->start >= CALL_BYTES_MAX && is_behind_call((const uint8_t *)address);
 }
 
 static uintptr_t page_of(uintptr_t address)
@@ -107,10 +116,11 @@ static uintptr_t stack_end(uintptr_t at)
 __attribute__((no_sanitize("address", "thread", "undefined")))
 unsigned unwind(const void *frame, uintptr_t *addresses, unsigned capacity)
 {
+    struct code last = { UINTPTR_MAX, 0 }; /* none yet */
     uintptr_t at = (uintptr_t)frame, end = stack_end(at), known_page = page_of(at + offsetof(struct frame, return_address));
     for (unsigned count = 0; count < capacity; count++) {
         const struct frame *f = (const struct frame *)at;
-        if (count != 0 && (!is_frame(at, &known_page) || !is_return_address(f->return_address)))
+        if (count != 0 && (!is_frame(at, &known_page) || !is_return_address(f->return_address, &last)))
             return count;
         addresses[count] = f->return_address;
         uintptr_t up = (uintptr_t)f->up;

@@ -25,7 +25,7 @@ static double log_of(uint64_t parts)
     unsigned width = bits_width(parts);
     double mantissa = (double)parts / (double)((uint64_t)1 << (width - 1)); /* 1 to 2 */
     double s = (mantissa - 1) / (mantissa + 1), square = s * s;
-    double series = 1 + square * (1 / 3.0 + square * (1 / 5.0 + square * (1 / 7.0 + square / 9)));
+    double series = 1 + square * (1 / 3.0 + square * (1 / 5.0 + square * (1 / 7.0 + square * (1 / 9.0))));
     return 2 * s * series - (64 - width) * 0.693147180559945;
 }
 
