@@ -86,13 +86,8 @@ static void items_edit_end(struct list_items *items)
     store_rel(&items->edits, load_rlx(&items->edits) + 1); /* P:list edits release: all items are in place */
 }
 
-/* Plain code may write slots inside arca_edit_begin and arca_edit_end. */
-static _Atomic(void *) *item_word(arca_slot *slot)
-{
-    return (_Atomic(void *) *)&slot->arca_target;
-}
-
-/* Items between an empty slot and another place move up by one, so that the empty slot is there. */
+/* Items between an empty slot and another place move up by one, so that the empty slot is there.  In an edit their slots
+ * may be written by plain code. */
 static void items_move_hole(struct list_items *items, size_t hole, size_t to)
 {
     while (hole != to) {
@@ -101,10 +96,10 @@ static void items_move_hole(struct list_items *items, size_t hole, size_t to)
         for (size_t n = left < EDIT_LONGEST ? left : EDIT_LONGEST; n > 0; n--) {
             size_t next = hole < to ? hole + 1 : hole - 1;
             /* P:list move release: whoever loads the item sees that edits has changed */
-            store_rel(item_word(&items->slots[hole]), load_rlx(item_word(&items->slots[next])));
+            store_rel(slot_word(&items->slots[hole]), load_rlx(slot_word(&items->slots[next])));
             hole = next;
         }
-        store_rel(item_word(&items->slots[hole]), NULL);
+        store_rel(slot_word(&items->slots[hole]), NULL);
         arca_edit_end(items);
     }
 }

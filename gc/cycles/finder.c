@@ -53,7 +53,7 @@ size_t finder_drain(struct scope *scope)
             scope->found[index / 64] &= ~index_bit(index);
             scope->unseen[index / 64] &= ~index_bit(index);
         }
-        object_free(object);
+        debug_free(object);
         drained++;
         if (scope == NULL) /* else there was time for it a moment ago, and as much would come meanwhile */
             fiber_rest_sometimes(drained);

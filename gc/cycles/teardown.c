@@ -102,7 +102,7 @@ static void free_run(struct object_batch *batch, void **blocks, size_t count)
         return;
     }
     for (size_t i = 0; i < count; i++)
-        debug_free_late(blocks[i]);
+        debug_free(blocks[i]);
 }
 
 size_t teardown_free(struct set *set)

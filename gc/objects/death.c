@@ -109,10 +109,8 @@ static void free_block(void *object)
         store_rlx(word_of(object), word & ~(uint64_t)WORD_LOW);
     if (unlikely(limbo_is_active()))
         keep_readable(object);
-    else if (unlikely(debug_is_on()))
-        debug_free_late(object);
     else
-        object_free(object);
+        debug_free(object);
 }
 
 static void bury(void *object)

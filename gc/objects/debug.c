@@ -3,7 +3,6 @@
 
 #include "base/lock.h"
 #include "base/log.h"
-#include "front/objects.h"
 #include "gc/objects/type.h"
 
 #define LATE_OBJECTS 4096

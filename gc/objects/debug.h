@@ -7,6 +7,7 @@
 #define ARCA_GC_DEBUG_H
 
 #include "base/options.h"
+#include "front/objects.h"
 #include "gc/objects/header.h"
 
 ARCA_INLINE bool debug_is_on(void)
@@ -32,8 +33,16 @@ ARCA_INLINE void debug_check_object(const char *function, const void *object, co
         debug_check_object_slow(function, object, type);
 }
 
-/* Frees the block of a dead object after some thousands of others. */
 void debug_free_late(void *object);
+
+/* Frees the block of a dead object; with debug=refs after some thousands of others. */
+ARCA_INLINE void debug_free(void *object)
+{
+    if (unlikely(debug_is_on()))
+        debug_free_late(object);
+    else
+        object_free(object);
+}
 
 void debug_fork_child(void);
 

@@ -30,6 +30,8 @@ void arca_make_immortal(void *object)
 {
     if (object == NULL)
         return;
+    if (word_is_dead(load_rlx(word_of(object))))
+        log_abort("arca_make_immortal(): %p: the object is dead", object);
     if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
         log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
     if (object_is_counted(object))

@@ -33,8 +33,8 @@ ARCA_API bool arca_gc_is_enabled(void);
 
 /* Collects the generation and all younger ones, in the calling thread, and returns how many objects it freed.  All
  * garbage of these generations that was garbage before the call is.  0 at once when called from a finalize, destroy or
- * callback of a collection; -1 with EINVAL for a generation there is not, with ENOMEM when memory was short: then some
- * may be left. */
+ * callback of a collection, or from a visit; -1 with EINVAL for a generation there is not, with ENOMEM when memory was
+ * short: then some may be left. */
 ARCA_API long arca_gc_collect(int generation);
 
 /* Generation 0 is collected when the objects made since the last time, less those freed, are more than thresholds[0],

@@ -1,7 +1,8 @@
-/* What debug=refs says of a slot that was copied as memory, and does not say of one whose unit moves. */
+/* What debug=refs adds to collections: a slot that was copied as memory is named, one whose unit moves is not. */
 #include "graph.h"
 
 #include "base/options.h"
+#include "gc/cycles/collector.h"
 
 static void debug_refs(void)
 {
@@ -56,6 +57,28 @@ TEST(audit, what_has_more_slots_than_a_byte_counts_is_believed)
     arca_release(other);
     arca_release(holder);
     CHECK_EQ(nodes_alive(), 0);
+}
+
+/* The block of who dies while a collection lasts is kept back as others are. */
+static void die_meanwhile(const struct arca_gc_event *event, void *data)
+{
+    (void)data;
+    if (event->start) {
+        held = node_new();
+        collector_activate();
+        arca_release(held);
+        collector_deactivate();
+    }
+}
+
+TEST_ABORTS(audit, a_release_too_many_is_named_though_it_died_in_a_collection, "the object is dead already (released too often)\n")
+{
+    debug_refs();
+    CHECK_EQ(arca_gc_add_callback(die_meanwhile, NULL), 0);
+    arca_gc_collect(0);
+    for (unsigned i = 0; i < 1000; i++)
+        arca_retain(node_new());
+    arca_release(held);
 }
 
 /* ---- seen twice, and rightly -------------------------------------------------------------------------------------- */

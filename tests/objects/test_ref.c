@@ -221,6 +221,14 @@ TEST_ABORTS(ref, a_release_too_many_is_named, "the object is dead already (relea
     arca_release(node);
 }
 
+TEST_ABORTS(ref, a_dead_object_is_not_made_immortal, "arca: arca_make_immortal(): ")
+{
+    static arca_type type = { .name = "brief", .size = 32, .flags = ARCA_TYPE_IMMORTAL };
+    void *object = arca_new(&type);
+    arca_release(object);
+    arca_make_immortal(object);
+}
+
 TEST_ABORTS(ref, a_retain_after_death_is_named, "arca: arca_retain(): ")
 {
     void *node = node_new();
