@@ -459,6 +459,12 @@ ARCA_INLINE bool grow_into_room(struct span *span, size_t size)
     return done;
 }
 
+/* A block that is no more than twice as large as it need be had better not move. */
+ARCA_INLINE bool stays(size_t size, size_t usable)
+{
+    return size <= usable && size > usable / 2;
+}
+
 /* In place, or NULL.  frame: of the function that the program called. */
 static void *resize_large(struct span *span, size_t size, const void *frame)
 {
@@ -471,15 +477,21 @@ static void *resize_large(struct span *span, size_t size, const void *frame)
         return NULL;
     growth_drop(span);
     struct heap *heap = load_rlx(&span->heap);
-    if (heap != NULL && span->arena->huge)
-        return NULL; /* a move would have to be seen by its heap's list */
-    span = large_resize(span, size, os_now_ms());
-    if (span == NULL)
-        return NULL;
+    struct span *same = NULL;
+    if (heap == NULL || !span->arena->huge) /* else a move would have to be seen by its heap's list */
+        same = large_resize(span, size, os_now_ms());
+    if (same == NULL)
+        return stays(size, before) ? (void *)span->start : NULL;
     if (unlikely(options.profile != 0))
         profile_resize(span, before, size, frame);
     background_poke_for(size);
     return (void *)span->start;
+}
+
+/* What it would give back is worth neither a lock nor, in an arena of its own, a call to the system. */
+ARCA_INLINE bool shrinks_little(size_t size, size_t usable)
+{
+    return usable - size < SLICE_SIZE || usable - size < usable / 8;
 }
 
 /* As it is, or into its room, where no profile wants to know. */
@@ -487,7 +499,7 @@ static bool large_fits(struct span *span, size_t size)
 {
     size_t usable = load_rlx(&span->large_size);
     if (size <= usable || load_rlx(&span->holder) == 0)
-        return size <= usable && size > usable / 2 && (size > SMALL_MAX || usable <= SMALL_MAX);
+        return stays(size, usable) && shrinks_little(size, usable) && (size > SMALL_MAX || usable <= SMALL_MAX);
     return likely(options.profile == 0) && grow_into_room(span, size);
 }
 

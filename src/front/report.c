@@ -19,7 +19,8 @@
 static void add_span(struct report *report, struct span *span)
 {
     if (load_rlx(&span->kind) == SPAN_LARGE || load_rlx(&span->kind) == SPAN_OBJECT) {
-        size_t bytes = load_rlx(&span->large_size);
+        size_t bytes = load_rlx(&span->large_size), most = span_bytes(span);
+        bytes = bytes < most ? bytes : most; /* one that shrinks gives up its slices first */
         report->live_bytes += bytes;
         report->large_bytes += bytes;
         report->large_blocks += bytes != 0; /* one that was freed and is kept back has none */
@@ -44,9 +45,9 @@ void report_collect(struct report *report)
                 break;
         }
     }
-    lock_release(&arenas.lock);
     report->dirty_bytes = load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
-    report->mapped_bytes = load_rlx(&arenas.mapped_slices) << SLICE_SHIFT;
+    report->mapped_bytes = load_rlx(&arenas.mapped_slices) << SLICE_SHIFT; /* what lives is less, as long as the lock is held */
+    lock_release(&arenas.lock);
     report->meta_bytes = meta_mapped();
 }
 

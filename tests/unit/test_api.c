@@ -4,9 +4,11 @@
 #include "harness.h"
 
 #include "arca/arca.h"
+#include "arenas/span.h"
 #include "base/compiler.h"
 #include "base/options.h"
 #include "front/background.h"
+#include "front/report.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -330,6 +332,54 @@ TEST(api, a_realloc_that_fails_leaves_the_block)
         CHECK(holds(block, 0x21, sizes[i]));
         arca_free(block);
     }
+}
+
+/* In slices of an arena, and in an arena of its own. */
+TEST(api, a_large_block_that_shrinks_by_much_gives_memory_back_and_one_that_shrinks_by_little_stays)
+{
+    static const size_t sizes[] = { 1 * MIB, 60 * MIB };
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(sizes); i++) {
+        unsigned char *block = filled(arca_malloc(sizes[i]), 0x21, sizes[i]);
+        CHECK_EQ(arca_realloc(block, sizes[i] - sizes[i] / 16), block);
+        CHECK_EQ(arca_malloc_usable_size(block), sizes[i]);
+        CHECK_EQ(arca_realloc(block, sizes[i] / 10 * 6), block);
+        CHECK(arca_malloc_usable_size(block) < sizes[i] / 10 * 6 + SLICE_SIZE);
+        CHECK(holds(block, 0x21, sizes[i] / 10 * 6));
+        arca_free(block);
+    }
+    arca_heap_check();
+}
+
+static void *shrink_and_grow(void *stop)
+{
+    void *block = checked(arca_malloc(200 * MIB));
+    while (!load_rlx((_Atomic bool *)stop))
+        block = checked(arca_realloc(checked(arca_realloc(block, 110 * MIB)), 200 * MIB));
+    arca_free(block);
+    return NULL;
+}
+
+TEST(api, what_lives_is_never_more_than_what_is_mapped)
+{
+    static _Atomic bool stop;
+    struct report report;
+    pthread_t thread;
+    REQUIRE(pthread_create(&thread, NULL, shrink_and_grow, (void *)&stop) == 0);
+    for (unsigned i = 0; i < 50000; i++) {
+        report_collect(&report);
+        REQUIRE(report.live_bytes <= report.mapped_bytes);
+    }
+    store_rlx(&stop, true);
+    pthread_join(thread, NULL);
+}
+
+/* That of an explicit heap does not move either, though it can not give anything back. */
+TEST(api, a_huge_block_of_an_explicit_heap_stays_while_it_is_not_twice_too_large)
+{
+    arca_heap *heap = checked(arca_heap_create());
+    void *block = checked(arca_heap_malloc(heap, 60 * MIB));
+    CHECK_EQ(arca_realloc(block, 36 * MIB), block);
+    arca_heap_destroy(heap);
 }
 
 TEST(api, reallocarray_overflow_is_enomem_and_leaves_the_block)
