@@ -41,28 +41,28 @@ static void *take_table(size_t *taken, char *tables, size_t bytes)
 /* How many bytes they take, when tables is NULL. */
 static size_t lay_tables(struct set *set, char *tables)
 {
-    size_t taken = 0;
-    set->objects = take_table(&taken, tables, set->size * sizeof *set->objects);
+    size_t taken = 0, bitmap_words = (set->part.end - set->part.first) / 64;
+    set->objects = take_table(&taken, tables, (set->size + MEMBERS_AHEAD) * sizeof *set->objects);
     set->words = take_table(&taken, tables, set->size * sizeof *set->words);
     set->indices = take_table(&taken, tables, set->size * sizeof *set->indices);
     set->first_edge = take_table(&taken, tables, (set->size + 1) * sizeof *set->first_edge);
     set->dropped = take_table(&taken, tables, set->size * sizeof *set->dropped);
     set->outward = take_table(&taken, tables, set->size * sizeof *set->outward);
-    set->lost = take_table(&taken, tables, (set->scope->indices / 64 + 1) * sizeof *set->lost);
-    set->ranks = take_table(&taken, tables, (set->scope->indices / 64 + 1) * sizeof *set->ranks);
+    set->lost = take_table(&taken, tables, bitmap_words * sizeof *set->lost);
+    set->ranks = take_table(&taken, tables, bitmap_words * sizeof *set->ranks);
     return taken;
 }
 
 static void enter_objects(struct set *set)
 {
     const struct scope *scope = set->scope;
-    uint32_t rank = 0, index = 0;
-    for (size_t s = 0; s < scope->count; s++) {
+    uint32_t rank = 0, index = set->part.first, word = 0;
+    for (size_t s = set->part.from; s < set->part.to; s++) {
         const struct span *span = scope->spans[s];
         uint32_t first = index, end = first + span_indices(span);
-        for (; index < end; index += 64) {
-            set->ranks[index / 64] = rank;
-            set->lost[index / 64] = scope->found[index / 64];
+        for (; index < end; index += 64, word++) {
+            set->ranks[word] = rank;
+            set->lost[word] = scope->found[index / 64];
             for (uint64_t bits = scope->found[index / 64]; bits != 0; bits &= bits - 1) {
                 set->indices[rank] = index + bits_lowest(bits);
                 set->objects[rank++] = span_block(span, index + bits_lowest(bits) - first);
@@ -70,14 +70,14 @@ static void enter_objects(struct set *set)
             fiber_rest_sometimes(index / 64);
         }
     }
+    for (unsigned i = 0; i < MEMBERS_AHEAD; i++)
+        set->objects[rank + i] = set->objects[rank - 1];
 }
 
-bool set_open(struct set *set, struct scope *scope)
+bool set_open(struct set *set, struct scope *scope, const struct part *part)
 {
-    *set = (struct set){ .scope = scope };
-    for (uint32_t index = 0; index < scope->indices; index += 64)
-        set->size += bits_count(scope->found[index / 64]);
-    set->members = set->size;
+    *set = (struct set){ .scope = scope, .part = *part };
+    set->members = set->size = scope_found(scope, part);
     if (set->size == 0 || set->size >= UINT32_MAX / 4)
         return set->size == 0;
     set->edge_capacity = MEMBERS_AHEAD + 2 * set->size;
@@ -101,9 +101,15 @@ void set_close(struct set *set)
     arca_free(set->cells);
 }
 
+void set_forget(const struct set *set)
+{
+    for (uint32_t base = set->part.first; base < set->part.end; base += 64)
+        set->scope->found[base / 64] &= ~*set_lost(set, base);
+}
+
 static uint32_t rank_of(const struct set *set, uint32_t index)
 {
-    return set->ranks[index / 64] + bits_count(set->scope->found[index / 64] & (index_bit(index) - 1));
+    return set->ranks[(index - set->part.first) / 64] + bits_count(set->scope->found[index / 64] & (index_bit(index) - 1));
 }
 
 static void drop(struct set *set, uint32_t rank)
@@ -111,7 +117,7 @@ static void drop(struct set *set, uint32_t rank)
     if (set->dropped[rank])
         return;
     uint32_t index = set->indices[rank];
-    set->lost[index / 64] &= ~index_bit(index);
+    *set_lost(set, index) &= ~index_bit(index);
     set->dropped[rank] = true;
     set->members--;
     set->words[rank] = set->last_dropped;
@@ -119,9 +125,9 @@ static void drop(struct set *set, uint32_t rank)
 }
 
 /* Pages may be purged meanwhile, and then versions may have gone back. */
-static void rest_in_window(struct set *set, size_t step)
+ARCA_NOINLINE static void rest_in_window(struct set *set)
 {
-    if (likely(step % FIBER_LOOK_EVERY != 0) || !(set->may_rest ? fiber_time_is_over() : fiber_must_rest()))
+    if (!(set->may_rest ? fiber_time_is_over() : fiber_must_rest()))
         return;
     uint32_t purges = load_rlx(&retired_purges);
     lock_release(&retired_window);
@@ -131,26 +137,34 @@ static void rest_in_window(struct set *set, size_t step)
     set->may_rest = os_now_ms() - set->open_ms < WINDOW_REST_MS;
 }
 
+ARCA_INLINE void rest_in_window_sometimes(struct set *set, size_t step)
+{
+    if (unlikely(step % FIBER_LOOK_EVERY == 0))
+        rest_in_window(set);
+}
+
 /* ---- 1: all words, before any slot ------------------------------------------------------------------ */
 
 /* Units are counted as the finder does: of each count, what the edges do not explain. */
 static void read_words(struct set *set, uint32_t held)
 {
     uint8_t *units = set->scope->units;
+    void *const *objects = set->objects;
+    const uint32_t *indices = set->indices;
     set->read_ms = os_now_ms();
-    for (size_t i = 0; i < set->size; i++) {
-        rest_in_window(set, i);
-        set_ask_ahead(set, i);
+    for (size_t i = 0, size = set->size; i < size; i++) {
+        rest_in_window_sometimes(set, i);
+        set_ask_ahead(objects, i);
         if (set->dropped[i])
             continue;
-        uint64_t word = load_acq(word_of(set->objects[i])); /* P:touch acquire: with word_touch, and every retain */
+        uint64_t word = load_acq(word_of(objects[i])); /* P:touch acquire: with word_touch, and every retain */
         if (word_count(word) == 0 || (word & WORD_IMMORTAL)) {
             drop(set, (uint32_t)i);
             continue;
         }
         set->words[i] = word;
-        units[set->indices[i]] = UNITS_NONE;
-        carry_add(&set->carries, units, set->indices[i], (int64_t)word_count(word) - held);
+        units[indices[i]] = UNITS_NONE;
+        carry_add(&set->carries, units, indices[i], (int64_t)word_count(word) - held);
     }
 }
 
@@ -166,11 +180,18 @@ ARCA_COLD static void repeat_words(struct set *set)
 {
     uint32_t start_ms = os_now_ms();
     for (size_t i = 0; i < set->size; i++) {
-        set_ask_ahead(set, i);
+        set_ask_ahead(set->objects, i);
         if (!set->dropped[i] && load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with word_touch */
             drop(set, (uint32_t)i);
     }
     look_at_clock(set, start_ms);
+}
+
+static bool there_is_time(struct set *set)
+{
+    if (os_now_ms() - set->read_ms >= certifier_window_ms / 2)
+        repeat_words(set);
+    return !set->late;
 }
 
 /* ---- 2: all slots ------------------------------------------------------------------------------------ */
@@ -202,7 +223,7 @@ ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
     if (object == NULL)
         return;
     uint32_t index = scope_index(scope, object);
-    if (index == NO_INDEX || !(scope->found[index / 64] & index_bit(index))) {
+    if (!set_covers(scan->set, index) || !(scope->found[index / 64] & index_bit(index))) {
         scan->outward = true;
         return;
     }
@@ -220,23 +241,23 @@ static bool scan_slots(struct set *set)
 {
     struct scan scan = { .set = set, .edges = set->edges, .count = MEMBERS_AHEAD, .capacity = set->edge_capacity };
     struct scope_kind seen = { 0, NULL };
+    void *const *objects = set->objects;
     for (size_t e = 0; e < MEMBERS_AHEAD; e++)
         scan.edges[e] = set->scope->indices; /* nobody's */
-    for (size_t i = 0; i < set->size; i++) {
-        rest_in_window(set, i);
-        set_ask_ahead(set, i);
-        if (unlikely(i % CLOCK_EVERY == 0) && os_now_ms() - set->read_ms >= certifier_window_ms / 2)
-            repeat_words(set);
-        if (unlikely(set->late))
+    for (size_t i = 0, size = set->size; i < size; i++) {
+        rest_in_window_sometimes(set, i);
+        set_ask_ahead(objects, i);
+        if (unlikely(i % CLOCK_EVERY == 0) && !there_is_time(set))
             return false;
         set->first_edge[i] = (uint32_t)scan.count;
         if (set->dropped[i])
             continue;
-        const arca_type *type = scope_type(set->objects[i], &seen);
-        uint64_t word = load_acq(word_of(set->objects[i])); /* P:touch acquire: with word_touch, and every retain */
+        void *object = objects[i];
+        const arca_type *type = scope_type(object, &seen);
+        uint64_t word = load_acq(word_of(object)); /* P:touch acquire: with word_touch, and every retain */
         scan.outward = false;
         if (type != NULL && word == set->words[i])
-            type_visit(type, set->objects[i], scan_slot, &scan);
+            type_visit(type, object, scan_slot, &scan);
         else
             drop(set, (uint32_t)i);
         set->outward[i] = scan.outward;
@@ -258,7 +279,7 @@ static void take_back_edges(struct set *set)
         set->last_dropped = (uint32_t)set->words[from];
         for (uint32_t e = set->first_edge[from]; e < set->first_edge[from + 1]; e++) {
             uint32_t to = set->edges[e];
-            if (set->lost[to / 64] & index_bit(to))
+            if (*set_lost(set, to) & index_bit(to))
                 drop(set, rank_of(set, to));
         }
     }
@@ -266,9 +287,9 @@ static void take_back_edges(struct set *set)
 
 static void balance(struct set *set)
 {
-    for (uint32_t base = 0; base < set->scope->indices; base += 64) {
-        uint64_t left = set->lost[base / 64];
-        rest_in_window(set, base / 64);
+    for (uint32_t base = set->part.first; base < set->part.end; base += 64) {
+        uint64_t left = *set_lost(set, base);
+        rest_in_window_sometimes(set, base / 64);
         for (left = left != 0 ? left & scope_with_units(set->scope, base) : 0; left != 0; left &= left - 1)
             drop(set, rank_of(set, base + bits_lowest(left)));
     }
@@ -310,12 +331,13 @@ static bool drop_changed(struct set *set)
     bool room = true;
     set->with_cell_count = 0;
     set->finalize_due = false;
-    for (size_t i = 0; i < set->size; i++) {
-        rest_in_window(set, i);
-        set_ask_ahead(set, i);
+    void *const *objects = set->objects;
+    for (size_t i = 0, size = set->size; i < size; i++) {
+        rest_in_window_sometimes(set, i);
+        set_ask_ahead(objects, i);
         if (set->dropped[i])
             continue;
-        const void *object = set->objects[i];
+        const void *object = objects[i];
         uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
         if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */
             drop(set, (uint32_t)i);
@@ -383,7 +405,7 @@ static bool certify_locked(struct set *set, uint32_t held)
     if (set->members == 0)
         return true;
     bool private = fiber_set_private(true);
-    rest_in_window(set, 0);
+    rest_in_window(set);
     store_rlx(&weak_certifying, 1u); /* 4 */
     epoch_wait();                    /* 5 */
     fiber_set_private(private);

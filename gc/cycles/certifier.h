@@ -25,11 +25,12 @@ struct cell;
 
 struct set {
     struct scope *scope; /* whose units are used once more */
+    struct part part;     /* of it, to which all else here is limited: a reference from elsewhere holds a member */
     size_t size, members; /* proposed; not dropped */
     char *tables;         /* these eight are one block: */
-    uint32_t *ranks;      /* of each word of scope->found: members before it */
-    uint64_t *lost;       /* like scope->found: the members */
-    void **objects;       /* in the scope's order; the ranks below are into it */
+    uint32_t *ranks;      /* of each word of scope->found in the part: members before it */
+    uint64_t *lost;       /* like those words: the members */
+    void **objects;       /* in the scope's order; the ranks below are into it; MEMBERS_AHEAD more repeat the last */
     uint64_t *words;      /* of one that is being dropped: the one dropped before */
     uint32_t *indices;    /* in the scope */
     uint32_t *first_edge; /* size + 1 of them */
@@ -55,23 +56,37 @@ struct set {
  * shorter. */
 extern uint32_t certifier_window_ms;
 
-/* Over scope->found, which stays as it is; false without memory. */
-bool set_open(struct set *set, struct scope *scope);
+/* Over what scope->found has in the part, which stays as it is; false without memory. */
+bool set_open(struct set *set, struct scope *scope, const struct part *part);
 void set_close(struct set *set);
+
+/* scope->found forgets the members. */
+void set_forget(const struct set *set);
 
 /* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
 #define MEMBERS_AHEAD 32
 
-ARCA_INLINE void set_ask_ahead(const struct set *set, size_t i)
+ARCA_INLINE void set_ask_ahead(void *const *objects, size_t i)
 {
-    __builtin_prefetch(set->objects[i + MEMBERS_AHEAD < set->size ? i + MEMBERS_AHEAD : i]);
+    __builtin_prefetch(objects[i + MEMBERS_AHEAD]);
+}
+
+/* NO_INDEX is of no part. */
+ARCA_INLINE bool set_covers(const struct set *set, uint32_t index)
+{
+    return index - set->part.first < set->part.end - set->part.first;
+}
+
+ARCA_INLINE uint64_t *set_lost(const struct set *set, uint32_t index)
+{
+    return &set->lost[(index - set->part.first) / 64];
 }
 
 /* Whether the object was certified; any block for objects is allowed. */
 ARCA_INLINE bool set_has(const struct set *set, const void *object)
 {
     uint32_t index = scope_index(set->scope, object);
-    return index != NO_INDEX && (set->lost[index / 64] & index_bit(index)) != 0;
+    return set_covers(set, index) && (*set_lost(set, index) & index_bit(index)) != 0;
 }
 
 /* Drops all that can not be proved garbage; what is left is lost to everybody else, its weak cells are cut off.

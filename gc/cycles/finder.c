@@ -77,6 +77,8 @@ ARCA_INLINE void count_slot(arca_slot *slot, void *context)
 {
     struct finder *finder = context;
     void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
+    if (object == NULL)
+        return;
     uint32_t index = scope_index(finder->scope, object);
     if (index == NO_INDEX)
         return;
@@ -92,17 +94,18 @@ static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t 
     uint8_t older = scope->generation + 1 < GENERATIONS ? (uint8_t)(scope->generation + 1) : GENERATIONS - 1;
     uint64_t uncarved = load_rlx(&span->kind) == SPAN_POOL ? pool_uncarved(span) : 0, found = 0;
     uint32_t alive = 0;
-    for (uint32_t i = from; i < to; i++) {
+    size_t block_size = span->block_size;
+    char *block = span_block(span, from);
+    for (uint32_t i = from; i < to; i++, block += block_size) {
         uint64_t word;
-        if (uncarved != 0 && !pool_is_carved(uncarved, span, i))
+        if (unlikely(uncarved != 0) && !pool_is_carved(uncarved, span, i))
             continue;
         uint8_t age = load_rlx(&side->ages[i]);
         if (age > scope->generation) { /* its death would have cleared it */
             alive++;
             continue;
         }
-        void *block = span_block(span, i);
-        __builtin_prefetch((char *)block + COUNT_AHEAD);
+        __builtin_prefetch(block + COUNT_AHEAD);
         const arca_type *type = scope_look(block, &word, &finder->seen);
         alive += word_count(word) != 0;
         if (type == NULL)

@@ -138,6 +138,28 @@ bool scope_open(struct scope *scope, unsigned generation)
     return true;
 }
 
+size_t scope_found(const struct scope *scope, const struct part *part)
+{
+    size_t found = 0;
+    for (uint32_t base = part->first; base < part->end; base += 64)
+        found += bits_count(scope->found[base / 64]);
+    return found;
+}
+
+bool scope_next_part(const struct scope *scope, struct part *part, size_t found)
+{
+    size_t so_far = 0;
+    part->from = part->to;
+    part->first = part->end;
+    while (part->to < scope->count && so_far < found) {
+        struct part span = { .first = part->end, .end = part->end + span_indices(scope->spans[part->to]) };
+        so_far += scope_found(scope, &span);
+        part->end = span.end;
+        part->to++;
+    }
+    return part->from < part->to;
+}
+
 void scope_close(struct scope *scope)
 {
     for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++) {

@@ -62,6 +62,22 @@ struct scope {
     bool incomplete; /* memory was short for some spans */
 };
 
+/* Spans of a scope, one after the other, and the indices of their blocks. */
+struct part {
+    size_t from, to;
+    uint32_t first, end;
+};
+
+ARCA_INLINE struct part scope_whole(const struct scope *scope)
+{
+    return (struct part){ 0, scope->count, 0, scope->indices };
+}
+
+/* On to the part behind this one, until so many are found in it; false when there is none.  The first is behind an empty
+ * one. */
+bool scope_next_part(const struct scope *scope, struct part *part, size_t found);
+size_t scope_found(const struct scope *scope, const struct part *part);
+
 /* False without memory; then there is nothing to undo. */
 bool scope_open(struct scope *scope, unsigned generation);
 void scope_close(struct scope *scope);

@@ -80,12 +80,27 @@ ARCA_INLINE bool was_filled_since(const struct set *set, size_t rank, const arca
     return filled != set->first_edge[rank + 1] - set->first_edge[rank];
 }
 
+ARCA_INLINE bool refers_to_dropped(const struct set *set, size_t rank)
+{
+    for (uint32_t e = set->first_edge[rank]; e < set->first_edge[rank + 1]; e++) {
+        uint32_t index = set->edges[e];
+        if (!(*set_lost(set, index) & index_bit(index)))
+            return true;
+    }
+    return false;
+}
+
+ARCA_INLINE bool refers_to_members_only(const struct set *set, size_t rank)
+{
+    return !set->outward[rank] && (set->members == set->size || !refers_to_dropped(set, rank));
+}
+
 /* One that refers to nothing but members needs no look at whom its slots hold: what is freed with them is forgotten. */
 ARCA_INLINE void end_member(struct set *set, size_t rank)
 {
     void *object = set->objects[rank];
     const arca_type *type = type_of(object);
-    if (set->outward[rank] || set->members != set->size || type->destroy != NULL || unlikely(was_filled_since(set, rank, type)))
+    if (!refers_to_members_only(set, rank) || type->destroy != NULL || unlikely(was_filled_since(set, rank, type)))
         type_visit(type, object, clear_member_slot, set);
     if (type->destroy != NULL)
         type->destroy(object);
@@ -112,7 +127,7 @@ size_t teardown_free(struct set *set)
     size_t count = 0;
     set->freeing = true;
     for (size_t i = 0; i < set->size; i++) {
-        set_ask_ahead(set, i);
+        set_ask_ahead(set->objects, i);
         if (!set->dropped[i]) {
             end_member(set, i);
             run[count++] = set->objects[i];

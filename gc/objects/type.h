@@ -42,8 +42,9 @@ size_t type_size(const arca_type *type, size_t count);
 /* Calls visit for each slot of an object; inlined, visit and all. */
 ARCA_INLINE void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
 {
-    for (size_t i = 0; i < type->slot_count; i++)
-        visit((arca_slot *)((char *)object + type->slots[i]), context);
+    const uint32_t *slots = type->slots;
+    for (size_t i = 0, count = type->slot_count; i < count; i++)
+        visit((arca_slot *)((char *)object + slots[i]), context);
     if (type->flags & ARCA_TYPE_ITEM_SLOTS) {
         arca_slot *items = (arca_slot *)((char *)object + type->size);
         for (size_t i = 0, count = ((arca_var_object *)object)->count; i < count; i++)

@@ -228,7 +228,7 @@ MUTANTS = [
         "    return decide_cells(", "    if (with_cell == 0)\n        set->with_cell_count = 0;\n    return decide_cells("),
     row("gc/cycles/certifier.c", "counts are not compared", "certify/what_is_loaded_from_the_ring collect/a_ring_that_is_held",
         "left = left != 0 ? left & scope_with_units(set->scope, base) : 0;", "left = 0;",
-        "            if (set->lost[to / 64] & index_bit(to))\n", "            if (false)\n"),
+        "            if (*set_lost(set, to) & index_bit(to))\n", "            if (false)\n"),
     row("gc/cycles/certifier.c", "weak cells are not cut off", "collect/a_lost_ring_is_freed_or_upgraded",
         "    if (proved)\n        cut_cells(set);\n", ""),
     row("gc/cycles/certifier.c", "the limbo is drained inside an object", "certify/what_dies_meanwhile",

@@ -58,10 +58,11 @@ static void certify(void)
     struct set set;
     collector_activate();
     EXPECT(scope_open(&scope, GENERATIONS - 1));
+    struct part whole = scope_whole(&scope);
     propose(&scope, a);
     propose(&scope, b);
     propose(&scope, c);
-    EXPECT(set_open(&set, &scope) && set.objects[0] == a);
+    EXPECT(set_open(&set, &scope, &whole) && set.objects[0] == a);
     EXPECT(certifier_run(&set, 0));
     certified = set.members;
     teardown_call_back(&set);
