@@ -23,7 +23,11 @@
 
 /* So many objects, and what is noted of each, are at home in a processor's second cache; where no more than so many times
  * as many are found, all of them nearly are. */
+#ifdef ARCA_CHECK
+#define PART_OBJECTS 64 /* most tests come to it */
+#else
 #define PART_OBJECTS 16384
+#endif
 #define PARTS_WORTH 4
 
 /* A birth in so many sleeps while the backlog is full, more often the fuller it is: seldom enough for the ten-thousandth
