@@ -134,12 +134,14 @@ void sites_reset_peak(struct sites *sites)
     lock_release(&sites->lock);
 }
 
-void sites_reset_total(struct sites *sites)
+void sites_forget(struct sites *sites)
 {
+    static const struct tallies none;
     lock_acquire(&sites->lock);
     for (uint32_t i = 1; i <= load_rlx(&sites->count); i++)
-        site_at(sites, i)->tallies.total = site_at(sites, i)->tallies.live;
-    sites->tallies.total = sites->tallies.live;
+        site_at(sites, i)->tallies = none;
+    sites->tallies = none;
+    sites->at_peak = true;
     lock_release(&sites->lock);
 }
 

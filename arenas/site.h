@@ -58,8 +58,8 @@ void sites_remove(struct sites *sites, uint32_t number, size_t bytes);
 
 /* Starts the peak anew from what lives. */
 void sites_reset_peak(struct sites *sites);
-/* The same of what was ever counted. */
-void sites_reset_total(struct sites *sites);
+/* As if nothing had ever been counted; sites keep their numbers. */
+void sites_forget(struct sites *sites);
 
 /* A site's stack may be read without a lock; its tallies come from sites_copy(). */
 const struct site *sites_get(const struct sites *sites, uint32_t number);

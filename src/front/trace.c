@@ -138,6 +138,7 @@ static void trace_fork_child(void)
     if (lock_is_held(&table.lock)) {
         table.places = NULL;
         table.capacity = table.count = 0;
+        sites_forget(&traces);
         lock_reset(&table.lock);
     }
 }
@@ -160,18 +161,13 @@ void arca_trace_stop(void)
 {
     lock_acquire(&table.lock);
     store_rlx(&trace_on, false);
-    for (size_t i = 0; i < table.capacity; i++) {
-        if (table.places[i].block != 0)
-            sites_remove(&traces, table.places[i].site, table.places[i].bytes);
-    }
     if (table.places != NULL)
         os_unmap(table.places, table.capacity * sizeof *table.places);
     table.places = NULL;
     table.capacity = table.count = 0;
     table.lost = 0;
+    sites_forget(&traces);
     lock_release(&table.lock);
-    sites_reset_peak(&traces);
-    sites_reset_total(&traces);
 }
 
 bool arca_trace_is_on(void)

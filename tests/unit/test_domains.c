@@ -537,6 +537,38 @@ TEST(trace, a_printed_site_names_its_file)
     arca_domain_free(ARCA_DOMAIN_GENERAL, block);
 }
 
+static _Atomic bool enough;
+
+static void *trace_blocks(void *unused)
+{
+    while (!enough)
+        arca_domain_free(ARCA_DOMAIN_RAW, arca_domain_malloc(ARCA_DOMAIN_RAW, 50));
+    return unused;
+}
+
+/* Where another thread was changing the table, the child begins with nothing; else it knows the block. */
+TEST(trace, a_child_of_fork_counts_what_it_knows)
+{
+    pthread_t thread;
+    arca_trace_start();
+    void *block = place_one(1000);
+    REQUIRE(pthread_create(&thread, NULL, trace_blocks, NULL) == 0);
+    for (unsigned i = 0; i < 200; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            uint64_t before = figures_now().bytes;
+            arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+            _exit(before == 0 || figures_now().bytes == before - 1000 ? 0 : 1);
+        }
+        REQUIRE(waitpid(child, &status, 0) == child);
+        CHECK_EQ(status, 0);
+    }
+    enough = true;
+    pthread_join(thread, NULL);
+    arca_domain_free(ARCA_DOMAIN_GENERAL, block);
+}
+
 TEST(trace, a_child_of_fork_goes_on)
 {
     arca_trace_start();

@@ -55,17 +55,19 @@ TEST(site, what_is_gone_stays_in_the_total)
     check_sums();
 }
 
-TEST(site, a_total_that_is_reset_is_what_lives)
+TEST(site, what_is_forgotten_was_never_counted)
 {
     uint32_t number = add(1, 100), other = add(2, 70);
-    add(1, 30);
-    sites_remove(&table, number, 100);
-    sites_remove(&table, other, 70);
-    sites_reset_total(&table);
-    sites_reset_peak(&table);
-    CHECK_EQ(now(number)->total.bytes, 30);
-    CHECK_EQ(now(other)->total.blocks, 0);
-    CHECK_EQ(all.total.blocks, 1);
+    sites_remove(&table, other, 70); /* the peak is left */
+    sites_forget(&table);
+    CHECK_EQ(now(number)->live.blocks, 0);
+    CHECK_EQ(now(other)->peak.bytes, 0);
+    CHECK_EQ(all.total.blocks, 0);
+    check_sums();
+    CHECK_EQ(add(1, 30), number);
+    CHECK_EQ(now(number)->peak.bytes, 30);
+    sites_remove(&table, number, 30);
+    CHECK_EQ(now(number)->peak.bytes, 30);
     check_sums();
 }
 
