@@ -100,8 +100,10 @@ ARCA_API const char *arca_option_source(const char *name);
  * Where the memory is:  live + slack + cached + dirty + meta = resident.
  *
  * Each of these six is a number of bytes that the kernel counts as resident, by whole pages, in memory that Arca took
- * from the system for blocks and for its own records.  Memory that was never written to, or was given back, is in none
- * of them.  What threads change while it is counted is counted before or after the change.
+ * from the system for blocks and for its own records.  Memory that was never touched, or was given back, is in none of
+ * them; pages that were read and never written are, which the kernel does not count (it has one page of zeros for all of
+ * them: a process can not tell, `arca stat` can).  What threads change while it is counted is counted before or after the
+ * change.
  */
 struct arca_stats {
     size_t size; /* of this struct, set by the caller: later versions append */

@@ -62,8 +62,7 @@ static void add_large(struct usage *usage, const struct strip *strip, const stru
     usage->slack += resident_bytes(strip, at, 0, pages) - live;
     if (begins) {
         usage->allocated += bytes;
-        usage->large_bytes += bytes;
-        usage->large_blocks++;
+        usage->large_bytes += bytes > SMALL_MAX ? bytes : 0;
     }
 }
 

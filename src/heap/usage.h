@@ -31,7 +31,7 @@ struct usage {
     uint64_t allocated, live, cached, slack, dirty, meta;
     uint64_t spare; /* of cached: resident in large blocks that threads keep; added at the end */
     uint64_t pools_free; /* bytes of pools that no block in use takes, resident or not */
-    uint64_t large_blocks, large_bytes;
+    uint64_t large_bytes; /* of allocated: in blocks of more than SMALL_MAX */
     uint64_t heaps;
     struct usage_class classes[SIZE_CLASSES];
 };

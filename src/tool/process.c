@@ -113,18 +113,19 @@ struct scan {
 #define SCAN_PAGES _IOWR('f', 16, struct scan)
 #define SCAN_PRESENT ((uint64_t)1 << 3)
 #define SCAN_SWAPPED ((uint64_t)1 << 4)
+#define SCAN_ZEROS ((uint64_t)1 << 5) /* the one page that all pages share that were only read: it counts for nobody */
 #define SCAN_RUNS 128
 
-/* Asks for the pages that are of none of the kinds: a page that is told of takes the kernel twice as long as one that it
- * passes by, and most are present.  False where the kernel can not, and where it has not. */
-static bool scan_states(struct process *process, uint64_t kinds, uintptr_t address, size_t pages, unsigned char *states)
+/* wanted: which pages are to be 0.  A page that is told of takes the kernel twice as long as one that it passes by, and most
+ * are there: so it is asked for those that are not.  False where the kernel can not, and where it has not. */
+static bool scan_states(struct process *process, struct scan wanted, uintptr_t address, size_t pages, unsigned char *states)
 {
     struct scan_run runs[SCAN_RUNS];
     uint64_t end = address + pages * OS_PAGE_SIZE;
     memset(states, 1, pages);
     for (uint64_t at = address; at < end;) {
         struct scan scan = { .size = sizeof scan, .start = at, .end = end, .runs = (uintptr_t)runs, .run_count = SCAN_RUNS,
-                             .inverted = kinds, .all_of = kinds, .return_of = kinds };
+                             .inverted = wanted.inverted, .all_of = wanted.all_of, .any_of = wanted.any_of, .return_of = SCAN_PRESENT };
         int count = ioctl(process->pagemap, SCAN_PAGES, &scan);
         if (count < 0 || scan.walk_end <= at)
             return false;
@@ -137,14 +138,15 @@ static bool scan_states(struct process *process, uint64_t kinds, uintptr_t addre
 
 bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident)
 {
-    return scan_states(process, SCAN_PRESENT, address, pages, resident) ||
-           read_states(process, PAGEMAP_PRESENT, address, pages, resident);
+    struct scan absent = { .inverted = SCAN_PRESENT, .any_of = SCAN_PRESENT | SCAN_ZEROS };
+    return scan_states(process, absent, address, pages, resident) || read_states(process, PAGEMAP_PRESENT, address, pages, resident);
 }
 
 /* Whether a page has anything that is not zero. */
 static bool read_backed(struct process *process, uintptr_t address, size_t pages, unsigned char *backed)
 {
-    return scan_states(process, SCAN_PRESENT | SCAN_SWAPPED, address, pages, backed) ||
+    struct scan absent = { .inverted = SCAN_PRESENT | SCAN_SWAPPED, .all_of = SCAN_PRESENT | SCAN_SWAPPED };
+    return scan_states(process, absent, address, pages, backed) ||
            read_states(process, PAGEMAP_PRESENT | PAGEMAP_SWAPPED, address, pages, backed);
 }
 

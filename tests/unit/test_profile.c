@@ -129,6 +129,7 @@ TEST(profile, a_sample_is_live_as_any_block)
     CHECK_EQ(arca_stats_get(&after), 0);
     CHECK_EQ(after.allocated - before.allocated, sum);
     CHECK_EQ(after.live - before.live, sum);
+    CHECK_EQ(after.large - before.large, 0); /* whatever it is beneath */
 }
 
 TEST(profile, blocks_of_an_explicit_heap_go_with_it)
