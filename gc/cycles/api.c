@@ -243,22 +243,30 @@ static void freeze_span(struct span *span, void *context)
     }
 }
 
-/* With dead blocks kept readable, as in a collection; which it may be in, in code of the program's. */
+/* With dead blocks kept readable, as in a collection. */
 static void freeze_exclusively(void *freezing)
 {
-    bool collecting = limbo_is_active();
-    if (!collecting)
-        collector_activate();
+    collector_activate();
     object_walk(freeze_span, freezing);
-    if (!collecting)
-        collector_deactivate();
+    collector_deactivate();
+}
+
+/* In code of the program's that a collection calls, which may hold locks: nothing rests here.  The next to drain the limbo
+ * frees what has died meanwhile. */
+static void freeze_inside(struct freezing *freezing)
+{
+    bool active = limbo_is_active();
+    collector_activate();
+    object_walk(freeze_span, freezing);
+    if (!active)
+        store_seq(&limbo_active, 0u);
 }
 
 static size_t freeze(uint8_t from, uint8_t to)
 {
     struct freezing freezing = { from, to, 0 };
     if (!keeper_exclusively(freeze_exclusively, &freezing))
-        freeze_exclusively(&freezing);
+        freeze_inside(&freezing);
     return freezing.count;
 }
 
