@@ -5,8 +5,8 @@
  *   entry    added once, with hash and key; from then on its key may only be cleared.  A value of NULL: absent
  *
  * Law: entries [0, used) are in the index, each key at most once; used ≤ room < words of the index.
- * Writers hold the map's lock, or have a table that nobody else has.  Readers own or borrow the table and look at any time: a key that they find has that
- * entry and no other while the table is in use.
+ * Writers hold the map's lock, or have a table that nobody else has.  Readers own or borrow the table and look at any
+ * time: a key that they find has that entry and no other while the table is in use.
  */
 #ifndef ARCA_CONTAINERS_TABLE_H
 #define ARCA_CONTAINERS_TABLE_H

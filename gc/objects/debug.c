@@ -110,8 +110,12 @@ static void count_object(void *block)
     if (kind & KIND_PENDING)
         return;
     const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
-    for (uint32_t i = 1; i < type_count(); i++)
-        left[i] += type_at(i) == type;
+    for (uint32_t i = 1; i < type_count(); i++) {
+        if (type_at(i) == type) { /* more than once where libraries came and went */
+            left[i]++;
+            return;
+        }
+    }
 }
 
 static void left_in_span(struct span *span, void *unused)

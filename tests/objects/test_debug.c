@@ -247,8 +247,10 @@ static void make_leaks(void)
     for (unsigned i = 0; i < 3; i++)
         arca_release(arca_retain(arca_new(&leaked_type)));
     arca_make_immortal(arca_new(&leaked_type)); /* meant to stay */
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) { /* as in a library that was unloaded and came back to its place */
+        memset(&large_type.arca_private, 0, sizeof large_type.arca_private);
         arca_retain(arca_new(&large_type));
+    }
     arca_weak *weak = arca_weak_bind(node_new(), NULL, NULL);
     CHECK(weak != NULL);
     arca_release(node_new());
@@ -288,7 +290,9 @@ TEST(debug, what_is_left_at_exit_is_listed_by_type)
     const char *said = capture(exit_with_leaks);
     CHECK(strstr(said, "arca: debug=refs: 8 objects of type 'node' are left\n") != NULL);
     CHECK(strstr(said, "arca: debug=refs: 3 objects of type 'leaked' are left\n") != NULL);
-    CHECK(strstr(said, "arca: debug=refs: 2 objects of type 'large' are left\n") != NULL);
+    const char *large = strstr(said, "arca: debug=refs: 2 objects of type 'large' are left\n");
+    REQUIRE(large != NULL);
+    CHECK(strstr(large + 1, "arca: debug=refs: 2 objects of type 'large'") == NULL);
     CHECK(strstr(said, "arca: debug=refs: 1 objects of type 'arca_weak' are left\n") != NULL);
 }
 
