@@ -87,6 +87,7 @@ void arca_edit_begin(void *object)
 
 void arca_edit_end(void *object)
 {
+    debug_check_object("arca_edit_end", object, NULL);
     word_touch(object);
     epoch_leave();
 }

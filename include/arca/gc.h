@@ -26,7 +26,8 @@ extern "C" {
 
 #define ARCA_GC_GENERATIONS 3
 
-/* Whether collections run by themselves; at start they do (option `collector`). */
+/* Whether collections run by themselves; at start they do (option `collector`).  One that is under way when they are
+ * disabled goes on to its end, for which arca_gc_collect waits. */
 ARCA_API void arca_gc_enable(void);
 ARCA_API void arca_gc_disable(void);
 ARCA_API bool arca_gc_is_enabled(void);

@@ -69,7 +69,7 @@ enum arca_type_flags {
 };
 
 /* A static descriptor, which never changes.  Checked when its first object is made: what is wrong with it costs a line
- * and abort().  A library that has it may be unloaded once none of its objects is left. */
+ * and abort().  A library that has it may be unloaded once none of its objects is left.  A process has at most 65,535. */
 typedef struct arca_type {
     const char *name;
     size_t size;           /* bytes of an object, header included, without the variable part */

@@ -136,6 +136,15 @@ TEST_ABORTS(debug, a_node_that_is_taken_for_a_weak_reference_is_named, "arca: ar
     arca_release(arca_weak_upgrade((arca_weak *)node_new()));
 }
 
+TEST_ABORTS(debug, an_object_that_died_while_it_was_edited_is_named, "arca: arca_edit_end(): ")
+{
+    debug_refs();
+    struct node *node = node_new();
+    arca_edit_begin(node);
+    arca_release(node);
+    arca_edit_end(node);
+}
+
 TEST_ABORTS(debug, a_dead_list_is_named, ": the object is dead\n")
 {
     debug_refs();
