@@ -13,9 +13,9 @@ struct span *growth_start(struct heap *heap, size_t bytes)
     if (span == NULL)
         return NULL;
     large_set_size(span, bytes);
+    heap->growing = span; /* first: what is held is found, in the child of a fork */
     add_rlx(&arenas.room_slices, arena_room(span));
     store_rlx(&span->holder, heap->index + 1);
-    heap->growing = span;
     return span;
 }
 

@@ -283,10 +283,21 @@ static void fork_child_heap(struct heap *heap, struct heap_door *own, bool alone
     }
 }
 
+/* Behind the block that it grows; of one that was caught, too. */
+static uint32_t held_room(const struct heap *heap)
+{
+    const struct span *span = heap->growing;
+    return span != NULL && load_rlx(&span->holder) == heap->index + 1 ? arena_room(span) : 0;
+}
+
 void heap_fork_child(struct heap_door *const doors[], unsigned door_count, bool alone)
 {
+    size_t room = 0;
     reset_lists();
     retired_fork_child();
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) /* P:heap list acquire: with heap_create */
+    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
         fork_child_heap(heap, door_of(heap, doors, door_count), alone);
+        room += held_room(heap);
+    }
+    store_rlx(&arenas.room_slices, room); /* a thread may have been between a block's size and the count */
 }

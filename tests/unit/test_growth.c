@@ -161,6 +161,20 @@ TEST(growth, room_counts_again_once_nobody_holds_it)
     CHECK_EQ(load_rlx(&arenas.room_slices), 0);
 }
 
+/* A thread that the child does not have was between two steps, in which its block grew by four slices. */
+TEST(growth, the_child_of_a_fork_counts_room_anew)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    struct span *span = start(heap, 5000);
+    large_set_size(span, 5 * SLICE_SIZE);
+    heap_fork_child((struct heap_door *const[]){ &door, &thread_door }, 2, true);
+    CHECK_EQ(load_rlx(&arenas.room_slices), GROWTH_SLICES - 5);
+    CHECK_EQ(resident_slices(), 5);
+    large_destroy(span, 0);
+    CHECK_EQ(load_rlx(&arenas.room_slices), 0);
+}
+
 TEST(growth, room_that_is_used_raises_the_alarm)
 {
     struct heap_door door;
