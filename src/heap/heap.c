@@ -209,6 +209,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     if (unlikely((bin->head | bin->second) != 0))
         block_broken(NULL);
     heap_note_slow_op(heap);
+    heap->refilled[class] = true;
     if (has_remote(heap)) {
         take_remote(heap, bin);
         if (bin->head != 0)
@@ -237,8 +238,9 @@ static void return_rest(struct heap *heap, struct block *last)
     return_chain(heap, rest);
 }
 
-/* A bin that overflows again and again serves a program that frees in bursts: room for the burst costs less
- * than the way to the pools and back.  Bounded by class and by thread, and taken back by the next sweep. */
+/* A bin that is emptied and overflows again and again serves a program that frees in bursts: room for the burst costs
+ * less than the way to the pools and back.  Bounded by class and by thread, and taken back by the next sweep.  Of who
+ * frees and frees, small bins go back to the pools while the blocks are in the caches. */
 #define BIN_GROWN_BYTES (1u << 20)
 #define BIN_GROWN_BLOCKS 16384u
 #define HEAP_GROWN_BYTES (4u << 20)
@@ -246,7 +248,9 @@ static void return_rest(struct heap *heap, struct block *last)
 static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
 {
     uint32_t more = bin->limit, bytes = more * size_classes[class].block_size;
-    if (bytes > BIN_GROWN_BYTES / 2 || more > BIN_GROWN_BLOCKS / 2 || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
+    bool refilled = heap->refilled[class];
+    heap->refilled[class] = false;
+    if (!refilled || bytes > BIN_GROWN_BYTES / 2 || more > BIN_GROWN_BLOCKS / 2 || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
         return false;
     heap->grown_bytes += bytes;
     bin->limit = (uint16_t)(bin->limit + more);

@@ -66,6 +66,7 @@ struct heap {
     struct bin bins[SIZE_CLASSES]; /* not in the first place: that is what is called none, and a bin there is empty, since
                                     * these counts are no links */
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
+    bool refilled[SIZE_CLASSES];  /* a bin was, since it overflowed last */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t now_ms;              /* of the last slow operation */
     _Atomic uint32_t slow_ops;    /* counts them: tells the sweeper who is busy */

@@ -207,17 +207,38 @@ TEST(heap, a_flush_that_may_not_grow_keeps_the_newer_half)
     heap_check(heap);
 }
 
-TEST(heap, a_thread_s_bins_grow_to_a_bound)
+static void take_and_give_many(struct heap *heap)
 {
     static struct block *blocks[100000];
-    struct heap_door door;
-    struct heap *heap = attach(&door);
     for (uint32_t i = 0; i < 100000; i++)
         blocks[i] = take(heap);
     for (uint32_t i = 0; i < 100000; i++)
         give(heap, blocks[i]);
-    CHECK(heap->grown_bytes != 0 && heap->grown_bytes <= 2u << 20);
+}
+
+TEST(heap, a_thread_s_bins_grow_to_a_bound)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    uint32_t grown = 0;
+    for (unsigned round = 0; round < 20; round++) {
+        take_and_give_many(heap);
+        CHECK(heap->grown_bytes >= grown);
+        grown = heap->grown_bytes;
+    }
+    CHECK(grown >= 256u << 10 && grown <= 2u << 20);
     CHECK(bin_count(&heap->bins[class_of_test()]) * (size_t)SIZE <= 2u << 20);
+    heap_check(heap);
+}
+
+TEST(heap, the_bin_of_who_frees_and_frees_grows_once)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    const struct bin *bin = &heap->bins[class_of_test()];
+    uint32_t limit = bin->limit;
+    take_and_give_many(heap);
+    CHECK_EQ(bin->limit, 2 * limit);
     heap_check(heap);
 }
 
