@@ -35,8 +35,8 @@ void report_collect(struct report *report)
 {
     process_after_fork();
     memset(report, 0, sizeof *report);
-    lock_acquire(&arenas.lock);
     for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+        lock_acquire(&arenas.lock); /* for one arena at a time: who wants memory waits for that */
         for (uint32_t i = 0; i < a->slices;) {
             struct span *span = &a->spans[i];
             add_span(report, span);
@@ -44,6 +44,7 @@ void report_collect(struct report *report)
             if (a->huge)
                 break;
         }
+        lock_release(&arenas.lock);
     }
     report->dirty_bytes = load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
     report->mapped_bytes = load_rlx(&arenas.mapped_slices) << SLICE_SHIFT; /* what lives is less, as long as the lock is held */

@@ -1,4 +1,4 @@
-/* Figures: collected by walking the arenas under their lock. */
+/* Figures: collected by walking the arenas. */
 #ifndef ARCA_FRONT_REPORT_H
 #define ARCA_FRONT_REPORT_H
 
