@@ -73,6 +73,28 @@ ARCA_INLINE void block_set_next(struct block *block, const struct block *next)
     block->link = block_link_to(next);
 }
 
+/* One with room for it may name another that comes later in its list, so that whoever goes through the list asks for that
+ * in time: what others have freed is in their caches.  No more than a hint: the word may be anything. */
+struct roomy_block {
+    struct block block;
+    uintptr_t later; /* its mark */
+};
+
+ARCA_INLINE bool block_is_roomy(uint32_t block_size)
+{
+    return block_size >= sizeof(struct roomy_block);
+}
+
+ARCA_INLINE void block_set_later(struct block *block, const struct block *later)
+{
+    ((struct roomy_block *)block)->later = block_mark(later);
+}
+
+ARCA_INLINE void block_ask_for_later(const struct block *block)
+{
+    __builtin_prefetch(block_at(((const struct roomy_block *)block)->later), 1);
+}
+
 /* Looks at one byte first: a load that is wider than what the program has just stored there would wait until the
  * store has reached the cache. */
 ARCA_INLINE bool block_is_marked(const struct block *block)

@@ -173,6 +173,8 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
             log_abort("free(): %p: double free", (void *)block);
         struct bin *bin = &heap->bins[pool->size_class];
         bytes += pool->block_size;
+        if (!heap->objects && block_is_roomy(pool->block_size))
+            block_ask_for_later(block);
         if (bin->room > 0) {
             bin_push(bin, block);
             if (heap->objects && !load_rlx(&pool->young))

@@ -29,5 +29,9 @@ void parcel_leave(struct parcel *parcel)
 void parcel_open(struct parcel *parcel, struct remote_list *destination, struct block *last)
 {
     parcel_leave(parcel);
-    *parcel = (struct parcel){ .destination = destination, .last = last, .room = PARCEL_BYTES };
+    parcel->destination = destination;
+    parcel->first = 0;
+    parcel->last = last;
+    parcel->room = PARCEL_BYTES;
+    parcel->bytes = 0;
 }

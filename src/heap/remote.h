@@ -23,12 +23,17 @@ struct remote_list {
     _Atomic int64_t bytes; /* in it or drained and not looked at yet; a figure, counted before and after */
 };
 
+/* A block names the one so many further on, of this parcel or of the one before. */
+#define PARCEL_AHEAD 8
+
 struct parcel {
     struct remote_list *destination; /* NULL: empty */
     uintptr_t first; /* a link */
     struct block *last;
     int32_t room;   /* bytes until it is full; a small block takes its share of PARCEL_BLOCKS */
     uint32_t bytes; /* in it */
+    uint32_t named;
+    struct block *recent[PARCEL_AHEAD]; /* that were put in last, and are to be named next */
 };
 
 /* Sends what is in it. */
@@ -42,6 +47,11 @@ ARCA_INLINE bool parcel_try(struct parcel *parcel, const struct remote_list *des
     int32_t share = PARCEL_BYTES / PARCEL_BLOCKS, room = parcel->room - ((int32_t)block_size > share ? (int32_t)block_size : share);
     if (unlikely(parcel->destination != destination) || unlikely(room <= 0))
         return false;
+    if (likely(block_is_roomy(block_size))) {
+        struct block **place = &parcel->recent[parcel->named++ % PARCEL_AHEAD];
+        block_set_later(block, *place);
+        *place = block;
+    }
     block->link = parcel->first;
     parcel->first = block_mark(block);
     parcel->bytes += block_size;

@@ -68,6 +68,36 @@ static void fill(struct parcel *parcel, struct remote_list *list, struct block *
         CHECK(parcel_try(parcel, list, &blocks[i], sizeof *blocks));
 }
 
+TEST(remote, a_block_names_one_that_comes_later)
+{
+    static struct {
+        struct roomy_block roomy;
+        uintptr_t rest;
+    } blocks[3 * PARCEL_AHEAD];
+    struct remote_list list = { .head = NULL };
+    struct parcel parcel = { .destination = NULL };
+    parcel_add(&parcel, &list, &blocks[0].roomy.block, sizeof blocks[0]);
+    for (unsigned i = 1; i < 3 * PARCEL_AHEAD; i++)
+        CHECK(parcel_try(&parcel, &list, &blocks[i].roomy.block, sizeof blocks[0]));
+    parcel_leave(&parcel);
+    const struct block *block = remote_drain(&list);
+    for (unsigned i = 3 * PARCEL_AHEAD; i-- > PARCEL_AHEAD + 1; block = block_next(block)) {
+        CHECK_EQ(block, &blocks[i].roomy.block);
+        CHECK_EQ(blocks[i].roomy.later, block_mark(&blocks[i - PARCEL_AHEAD].roomy.block));
+        CHECK_EQ(blocks[i].rest, 0);
+    }
+}
+
+TEST(remote, one_without_room_for_a_name_has_none)
+{
+    static struct block blocks[PARCEL_BLOCKS]; /* each behind the other */
+    struct remote_list list = { .head = NULL };
+    struct parcel parcel = { .destination = NULL };
+    fill(&parcel, &list, blocks, PARCEL_BLOCKS - 1);
+    for (unsigned i = 0; i < PARCEL_BLOCKS; i++)
+        CHECK_EQ(blocks[i].mark, 0);
+}
+
 TEST(remote, a_parcel_takes_along_what_does_not_make_it_leave)
 {
     static struct block blocks[PARCEL_BLOCKS];
@@ -85,12 +115,12 @@ TEST(remote, a_parcel_takes_along_what_does_not_make_it_leave)
 
 TEST(remote, a_large_block_takes_more_room_in_a_parcel)
 {
-    static struct block blocks[2];
+    static struct roomy_block small, large;
     struct remote_list list = { .head = NULL };
     struct parcel parcel = { .destination = NULL };
-    fill(&parcel, &list, blocks, 1);
-    CHECK(!parcel_try(&parcel, &list, &blocks[1], PARCEL_BYTES));
-    CHECK(parcel_add(&parcel, &list, &blocks[1], PARCEL_BYTES));
+    fill(&parcel, &list, &small.block, 1);
+    CHECK(!parcel_try(&parcel, &list, &large.block, PARCEL_BYTES));
+    CHECK(parcel_add(&parcel, &list, &large.block, PARCEL_BYTES));
 }
 
 TEST(remote, a_parcel_takes_nothing_along_for_somebody_else)
