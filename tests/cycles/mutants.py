@@ -54,13 +54,11 @@ MUTANTS = [
                                                     "    (void)drop_upgraded;")]),
     Mutant("the dead are freed at once", [("gc/objects/death.c", "    if (unlikely(limbo_is_active()))", "    if (false && limbo_is_active())")]),
     Mutant("limbo drained inside an object", [("gc/cycles/finder.c",
-                                               "    uint32_t index = scope_index(finder->scope, object);\n"
-                                               "    if (index == NO_INDEX)\n        return;\n"
-                                               "    __builtin_prefetch(&finder->scope->units[index], 1);",
+                                               "    if (object == NULL)\n        return;\n"
+                                               "    uint32_t index = scope_index(finder->scope, object);\n",
                                                "    finder_drain(finder->scope);\n"
-                                               "    uint32_t index = scope_index(finder->scope, object);\n"
-                                               "    if (index == NO_INDEX)\n        return;\n"
-                                               "    __builtin_prefetch(&finder->scope->units[index], 1);")]),
+                                               "    if (object == NULL)\n        return;\n"
+                                               "    uint32_t index = scope_index(finder->scope, object);\n")]),
     Mutant("pages are purged in the window", [("gc/cycles/certifier.c",
                                                "        lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */\n",
                                                ""),
