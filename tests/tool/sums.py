@@ -71,6 +71,7 @@ def what_is_only_read():
     """Pages that were never written to are all one page of zeros, which the kernel does not count.  Before Linux 6.7 it can not
     be told from others."""
     if tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) < (6, 7):
+        print("SKIPPED: pages that are only read can not be told from others before Linux 6.7")
         return
     body = ("import ctypes\ncalloc = ctypes.CDLL(None).calloc\ncalloc.restype = ctypes.c_void_p\n"
             "block = calloc(1, 40 << 20)\nfor at in range(0, 40 << 20, 4096): ctypes.string_at(block + at, 1)\n")
