@@ -29,7 +29,7 @@ ARCA_PRINTF(2, 3) static bool refuse(struct process *process, const char *format
     return false;
 }
 
-static void read_name(struct process *process)
+void process_read_name(struct process *process)
 {
     char text[64];
     snprintf(process->name, sizeof process->name, "?");
@@ -54,7 +54,7 @@ bool process_open(struct process *process, int pid)
     process->uid = owner.st_uid;
     if (geteuid() != 0 && owner.st_uid != geteuid())
         return refuse(process, "process %d belongs to another user", pid);
-    read_name(process);
+    process_read_name(process);
     snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
     process->pagemap = open(path, O_RDONLY | O_CLOEXEC);
     if (process->pagemap < 0)

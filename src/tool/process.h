@@ -22,6 +22,8 @@ struct process {
 /* False, with the reason in why, for what does not exist or is somebody else's. */
 bool process_open(struct process *process, int pid);
 void process_close(struct process *process);
+/* What it is called, of its pid alone: "?" where it is not there. */
+void process_read_name(struct process *process);
 
 /* All or nothing. */
 bool process_read(struct process *process, const void *address, void *to, size_t bytes);

@@ -8,81 +8,159 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool make_room(struct samples *samples)
+/* Room for one more in a list; false without memory. */
+static bool make_room(void *list, size_t count, size_t *capacity, size_t bytes)
 {
-    if (samples->count < samples->capacity)
+    void *items;
+    memcpy(&items, list, sizeof items);
+    if (count < *capacity)
         return true;
-    size_t capacity = samples->capacity != 0 ? 2 * samples->capacity : 16;
-    struct sample *items = realloc(samples->items, capacity * sizeof *items);
-    if (items == NULL)
+    size_t wanted = *capacity != 0 ? 2 * *capacity : 16;
+    if ((items = realloc(items, wanted * bytes)) == NULL)
         return false;
-    samples->items = items;
-    samples->capacity = capacity;
+    memcpy(list, &items, sizeof items);
+    *capacity = wanted;
     return true;
 }
+
+/* ---- one process ------------------------------------------------------------------------------------------------------ */
 
 static struct absent *absent_of(struct samples *samples, int pid)
 {
     return &samples->absent[(unsigned)pid % ABSENT_PLACES];
 }
 
-/* False where there is nothing to be seen. */
-static bool find_page(struct samples *samples, struct process *process, struct stats_page *page)
+static void add_sample(struct samples *samples, int pid, const struct look *look)
 {
-    if (snapshot_find_page(process, page))
-        return true;
-    *absent_of(samples, process->pid) = (struct absent){ process->pid, os_clock_ms() + ABSENT_MS };
+    if (!make_room(&samples->items, samples->count, &samples->capacity, sizeof *samples->items))
+        return;
+    struct sample *sample = &samples->items[samples->count++];
+    sample->pid = pid;
+    memcpy(sample->name, look->name, sizeof sample->name);
+    sample->figures = look->figures;
+}
+
+static void add_left_out(struct samples *samples, const struct left_out *one)
+{
+    if (make_room(&samples->left_out, samples->left_out_count, &samples->left_out_capacity, sizeof *one))
+        samples->left_out[samples->left_out_count++] = *one;
+}
+
+static void add_process(struct samples *samples, int pid, uint64_t until_ms)
+{
+    struct look look;
+    uint64_t now_ms = os_clock_ms(), left_ms = now_ms < until_ms ? until_ms - now_ms : 0;
+    look_at(&samples->looker, pid, left_ms < LOOK_MS ? (unsigned)left_ms : LOOK_MS, &look);
+    if (look.outcome == LOOK_DONE) {
+        add_sample(samples, pid, &look);
+        return;
+    }
+    memcpy(samples->why, look.why, sizeof samples->why);
+    if (look.outcome == LOOK_ABSENT) {
+        *absent_of(samples, pid) = (struct absent){ pid, os_clock_ms() + ABSENT_MS };
+        return;
+    }
+    struct left_out one = { .pid = pid, .until_ms = look.outcome == LOOK_SLOW && left_ms >= LOOK_MS ? now_ms + SLOW_MS : 0 };
+    memcpy(one.name, look.name, sizeof one.name);
+    memcpy(one.why, look.why, sizeof one.why);
+    add_left_out(samples, &one);
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------------- */
+
+struct pids {
+    int *items;
+    size_t count, capacity;
+};
+
+static struct pids all_pids(void)
+{
+    struct pids pids = { NULL, 0, 0 };
+    DIR *directory = opendir("/proc");
+    if (directory == NULL)
+        return pids;
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        int pid;
+        if (parse_pid(entry->d_name, &pid) && make_room(&pids.items, pids.count, &pids.capacity, sizeof pid))
+            pids.items[pids.count++] = pid;
+    }
+    closedir(directory);
+    return pids;
+}
+
+/* Those that were samples the last time, to the front. */
+static void known_first(struct pids *pids, const struct samples *samples)
+{
+    size_t known = 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        for (size_t at = known; at < pids->count; at++) {
+            if (pids->items[at] == samples->items[i].pid) {
+                pids->items[at] = pids->items[known];
+                pids->items[known++] = samples->items[i].pid;
+                break;
+            }
+        }
+    }
+}
+
+static bool is_absent(struct samples *samples, int pid)
+{
+    const struct absent *absent = absent_of(samples, pid);
+    return absent->pid == pid && absent->until_ms >= os_clock_ms();
+}
+
+static bool is_left_alone(struct samples *samples, int pid)
+{
+    for (size_t i = 0; i < samples->left_out_count; i++) {
+        if (samples->left_out[i].pid == pid)
+            return true;
+    }
     return false;
 }
 
-static void add_process(struct samples *samples, int pid)
+/* Of those left out, the ones that go on to be, as long as they are there. */
+static void keep_left_out(struct samples *samples, const struct pids *pids)
 {
-    struct process process;
-    struct stats_page page;
-    if (!make_room(samples))
-        return;
-    struct sample *sample = &samples->items[samples->count];
-    memset(&sample->snapshot, 0, sizeof sample->snapshot);
-    if (process_open(&process, pid) && find_page(samples, &process, &page) && snapshot_take(&process, &page, &sample->snapshot)) {
-        sample->pid = pid;
-        memcpy(sample->name, process.name, sizeof sample->name);
-        samples->count++;
-    } else {
-        snapshot_free(&sample->snapshot);
-        memcpy(samples->why, process.why, sizeof samples->why);
+    size_t kept = 0;
+    uint64_t now_ms = os_clock_ms();
+    for (size_t i = 0; i < samples->left_out_count; i++) {
+        bool there = false;
+        for (size_t k = 0; k < pids->count; k++)
+            there |= pids->items[k] == samples->left_out[i].pid;
+        if (there && samples->left_out[i].until_ms > now_ms)
+            samples->left_out[kept++] = samples->left_out[i];
     }
-    process_close(&process);
+    samples->left_out_count = kept;
 }
 
 static void add_all_processes(struct samples *samples)
 {
-    DIR *directory = opendir("/proc");
-    if (directory == NULL)
-        return;
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        int pid;
-        if (!parse_pid(entry->d_name, &pid))
+    uint64_t until_ms = os_clock_ms() + SAMPLES_MS;
+    struct pids pids = all_pids();
+    known_first(&pids, samples);
+    samples->count = 0;
+    keep_left_out(samples, &pids);
+    samples->unreached = 0;
+    for (size_t i = 0; i < pids.count; i++) {
+        if (is_absent(samples, pids.items[i]) || is_left_alone(samples, pids.items[i]))
             continue;
-        const struct absent *absent = absent_of(samples, pid);
-        if (absent->pid != pid || absent->until_ms < os_clock_ms())
-            add_process(samples, pid);
+        if (os_clock_ms() < until_ms)
+            add_process(samples, pids.items[i], until_ms);
+        else
+            samples->unreached++;
     }
-    closedir(directory);
+    free(pids.items);
 }
 
 void samples_take(struct samples *samples, const int *pids, size_t count)
 {
-    samples->count = 0;
     samples->why[0] = '\0';
-    for (size_t i = 0; i < count; i++)
-        add_process(samples, pids[i]);
-    if (count == 0)
+    if (count == 0) {
         add_all_processes(samples);
-}
-
-void samples_free(struct samples *samples)
-{
-    for (size_t i = 0; i < samples->count; i++)
-        snapshot_free(&samples->items[i].snapshot);
+        return;
+    }
     samples->count = 0;
+    samples->left_out_count = 0;
+    for (size_t i = 0; i < count; i++)
+        add_process(samples, pids[i], UINT64_MAX);
 }

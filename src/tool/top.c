@@ -32,8 +32,8 @@ static uint64_t part_of(const struct arca_stats *sums, const struct part *part)
 
 static int compare_resident(const void *a, const void *b)
 {
-    size_t left = ((const struct sample *)a)->snapshot.figures.stats.resident;
-    size_t right = ((const struct sample *)b)->snapshot.figures.stats.resident;
+    size_t left = ((const struct sample *)a)->figures.stats.resident;
+    size_t right = ((const struct sample *)b)->figures.stats.resident;
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
@@ -46,7 +46,7 @@ static void draw_list(const struct samples *samples)
     mvprintw(2, 0, "%8s %-16s %10s %10s %10s %10s %10s %10s", "PID", "COMMAND", "RESIDENT", "LIVE", "SLACK", "CACHED", "DIRTY", "RETURNED");
     attroff(A_REVERSE);
     for (size_t i = 0; i < samples->count && (int)i + 3 < LINES; i++) {
-        const struct arca_stats *sums = &samples->items[i].snapshot.figures.stats;
+        const struct arca_stats *sums = &samples->items[i].figures.stats;
         const uint64_t columns[] = { sums->resident, sums->live, sums->slack, sums->cached, sums->dirty, sums->returned };
         mvprintw((int)i + 3, 0, "%8d %-16.16s", samples->items[i].pid, samples->items[i].name);
         for (unsigned k = 0; k < ARCA_ARRAY_LENGTH(columns); k++)
@@ -95,7 +95,7 @@ static void draw_classes(int row, const struct figures *figures)
 static void draw_one(const struct sample *sample, const struct arca_stats *before)
 {
     char a[16], b[16];
-    const struct arca_stats *sums = &sample->snapshot.figures.stats;
+    const struct arca_stats *sums = &sample->figures.stats;
     int row = 2;
     mvprintw(row++, 0, "%d %s: resident %s, of %s mapped", sample->pid, sample->name, format_bytes(a, sums->resident),
              format_bytes(b, sums->mapped));
@@ -107,7 +107,7 @@ static void draw_one(const struct sample *sample, const struct arca_stats *befor
     }
     mvprintw(row++, 0, "    returned %12s, %s in the last second", format_bytes(a, sums->returned),
              format_bytes(b, before->size != 0 && sums->returned >= before->returned ? sums->returned - before->returned : 0));
-    draw_classes(row + 1, &sample->snapshot.figures);
+    draw_classes(row + 1, &sample->figures);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------------- */
@@ -120,6 +120,9 @@ static void draw(const struct samples *samples, size_t wanted, const struct arca
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
     erase();
     mvprintw(0, 0, "arca top - %s - %zu process%s on Arca (q quits)", clock, samples->count, samples->count == 1 ? "" : "es");
+    if (samples->left_out_count + samples->unreached != 0)
+        mvprintw(1, 0, "%zu left out%s%.60s", samples->left_out_count + samples->unreached, samples->left_out_count != 0 ? ": " : "",
+                 samples->left_out_count != 0 ? samples->left_out[0].why : "");
     if (wanted == 1 && samples->count == 1)
         draw_one(&samples->items[0], before);
     else
@@ -139,8 +142,7 @@ static void watch(struct samples *samples, const int *pids, size_t count)
             qsort(samples->items, samples->count, sizeof *samples->items, compare_resident);
         draw(samples, count, &before);
         if (samples->count != 0)
-            before = samples->items[0].snapshot.figures.stats;
-        samples_free(samples);
+            before = samples->items[0].figures.stats;
         key = getch();
     } while (key != 'q' && key != 'Q' && key != 3);
 }
@@ -156,9 +158,7 @@ int run_top(const struct command *command, int argc, char **argv)
             return complain_usage(command, "'%s' is no process", argv[i]);
     }
     samples_take(&samples, pids, (size_t)argc);
-    bool some = samples.count != 0 || argc == 0;
-    samples_free(&samples);
-    if (!some)
+    if (samples.count == 0 && argc != 0)
         return complain("%s", samples.why);
     if (!isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
         return complain("top: this is no terminal: take arca stat");

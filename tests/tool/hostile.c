@@ -1,10 +1,14 @@
 /* A process that exports a statistics page of lies, a kind a run. */
 #include "front/page.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct arenas fake_arenas;
@@ -52,6 +56,27 @@ static struct arena *make_arena(void)
     return arena;
 }
 
+/* A page that its handler of faults never brings: who reads it waits until it is killed.  NULL where that is not allowed. */
+static void *make_trap(void)
+{
+    struct uffdio_api api = { .api = UFFD_API };
+    int handler = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct uffdio_register all = { .range = { (uintptr_t)page, 4096 }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+    if (handler < 0 || ioctl(handler, UFFDIO_API, &api) != 0 || ioctl(handler, UFFDIO_REGISTER, &all) != 0)
+        return NULL;
+    return page;
+}
+
+/* The least that a mapping can be, so many times. */
+static void make_mappings(unsigned count)
+{
+    char *at = mmap(NULL, 2 * (size_t)count * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int file = open("/proc/self/exe", O_RDONLY);
+    for (unsigned i = 0; i < count; i++)
+        mmap(at + 2 * (size_t)i * 4096, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0);
+}
+
 static void lie(const char *kind)
 {
     struct arena *arena = make_arena();
@@ -70,6 +95,13 @@ static void lie(const char *kind)
         chunk_ring[0] = (struct meta_chunk){ &chunk_ring[1], 0 };
         chunk_ring[1] = (struct meta_chunk){ &chunk_ring[0], 0 };
         chunks = chunk_ring;
+    } else if (strcmp(kind, "trap") == 0) {
+        void *page = make_trap();
+        chunks = page;
+        if (page == NULL)
+            puts("there is no trap");
+    } else if (strcmp(kind, "mappings") == 0) {
+        make_mappings(30000);
     } else if (strcmp(kind, "wide-arena") == 0) {
         arena->slices = UINT32_MAX;
     } else if (strcmp(kind, "huge-arena") == 0) {

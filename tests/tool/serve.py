@@ -1,44 +1,11 @@
 #!/usr/bin/python3
 """arca serve: what a scraper gets, by a real scraper's parser; who asks wrongly, or does not ask, harms nobody."""
-import contextlib
-import http.client
-import os
 import re
-import signal
 import socket
 import subprocess
 
-from tool import BUILD, LIB, check, complaint, dripping, environment, eventually, free_port, python, skip
-
-try:
-    from prometheus_client.openmetrics.parser import text_string_to_metric_families
-except ImportError:
-    skip("prometheus_client is not installed: apt-get install python3-prometheus-client")
-
-
-@contextlib.contextmanager
-def serving():
-    port = free_port()
-    child = subprocess.Popen([BUILD / "arca", "serve", "--listen", f"127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True)
-    try:
-        check(child.stdout.readline() == f"http://127.0.0.1:{port}/metrics\n", "it does not say where it is")
-        yield port
-        check(child.poll() is None, f"it ended: {child.returncode}")
-    finally:
-        child.kill()
-        child.wait()
-
-
-def ask(port, method="GET", path="/metrics"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request(method, path)
-    answer = connection.getresponse()
-    return answer, answer.read().decode()
-
-
-def values(text, name):
-    return {sample.labels["pid"]: sample.value for family in text_string_to_metric_families(text) for sample in family.samples
-            if sample.name == name}
+from serving import ask, serving, values
+from tool import LIB, check, complaint, dripping, environment, eventually, python
 
 
 def becomes_one_on_arca(port):
