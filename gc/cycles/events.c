@@ -5,6 +5,7 @@
 #include "gc/objects/fiber.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define CALLBACKS_MAX 16
 
@@ -19,11 +20,12 @@ static struct {
     unsigned count;
 } events;
 
-/* The items are owned by the list and by no slot: so what they reach is not garbage. */
+/* The items are owned by the list and by no slot: so what they reach is not garbage.
+ * Law: `count` items stand in a block for `capacity` or more at each moment: a fork may catch its change half way. */
 static struct {
     struct lock lock;
     void **objects;
-    size_t count;
+    size_t count, capacity;
 } garbage;
 
 /* On a copy: a callback may add and remove. */
@@ -78,19 +80,39 @@ int arca_gc_remove_callback(arca_gc_callback *callback, void *data)
     return found ? 0 : -1;
 }
 
+/* The old block is freed when it is the list's no more. */
+static bool grow_locked(size_t more)
+{
+    void **old = garbage.objects, **objects;
+    size_t wanted = garbage.count + more, capacity = 2 * garbage.capacity > wanted ? 2 * garbage.capacity : wanted;
+    if (wanted <= garbage.capacity)
+        return true;
+    if ((objects = arca_malloc(capacity * sizeof *objects)) == NULL)
+        return false;
+    if (garbage.count != 0)
+        memcpy(objects, old, garbage.count * sizeof *objects);
+    fence_compiler(); /* the fork is the processor's half, here and below */
+    garbage.objects = objects;
+    fence_compiler();
+    garbage.capacity = capacity;
+    fence_compiler();
+    arca_free(old);
+    return true;
+}
+
 bool events_save(const struct set *set)
 {
     lock_acquire(&garbage.lock);
-    void **objects = arca_realloc(garbage.objects, (garbage.count + set->members) * sizeof *objects);
-    if (objects != NULL) {
-        garbage.objects = objects;
-        for (size_t i = 0; i < set->size; i++) {
-            if (!set->dropped[i])
-                objects[garbage.count++] = set->held != 0 ? set->objects[i] : arca_retain(set->objects[i]);
-        }
+    bool room = grow_locked(set->members);
+    for (size_t i = 0; room && i < set->size; i++) {
+        if (set->dropped[i])
+            continue;
+        garbage.objects[garbage.count] = set->held != 0 ? set->objects[i] : arca_retain(set->objects[i]);
+        fence_compiler();
+        garbage.count++;
     }
     lock_release(&garbage.lock);
-    return objects != NULL;
+    return room;
 }
 
 void arca_gc_garbage(arca_gc_visit *visit, void *context)
@@ -98,8 +120,11 @@ void arca_gc_garbage(arca_gc_visit *visit, void *context)
     lock_acquire(&garbage.lock);
     void **objects = garbage.objects;
     size_t count = garbage.count;
-    garbage.objects = NULL;
     garbage.count = 0;
+    fence_compiler();
+    garbage.capacity = 0;
+    fence_compiler();
+    garbage.objects = NULL;
     lock_release(&garbage.lock);
     bool go_on = visit != NULL;
     for (size_t i = 0; i < count; i++) {

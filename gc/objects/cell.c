@@ -4,6 +4,8 @@
 struct lock cells_lock;
 struct cells_change cells_change;
 
+arca_type cell_type = { .name = "arca_weak_cell", .size = sizeof(struct cell), .flags = ARCA_TYPE_ACYCLIC };
+
 struct cell *cell_sever(void *object, arca_type **type)
 {
     uintptr_t kind = load_rlx(kind_of(object));

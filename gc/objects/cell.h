@@ -26,6 +26,8 @@ struct arca_weak {
     struct arca_weak *next, *prev;
 };
 
+extern arca_type cell_type;
+
 /* Of all cells: the list of watchers is touched when a weak reference with a callback is made, dies or is called. */
 extern struct lock cells_lock;
 

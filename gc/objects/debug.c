@@ -3,6 +3,8 @@
 
 #include "base/lock.h"
 #include "base/log.h"
+#include "gc/objects/cell.h"
+#include "gc/objects/epoch.h"
 #include "gc/objects/type.h"
 
 #define LATE_OBJECTS 4096
@@ -100,6 +102,16 @@ void debug_fork_child(void)
 
 static uint32_t left[TYPES_MAX]; /* by type; written by one thread, at exit */
 
+/* The cell of an immortal object stays with it, also when no weak reference is left. */
+static bool cell_stays(struct cell *cell)
+{
+    epoch_enter(); /* the object may be dying in another thread */
+    void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
+    bool immortal = object != NULL && (load_rlx(word_of(object)) & WORD_IMMORTAL);
+    epoch_leave();
+    return immortal;
+}
+
 /* Other threads may still run: a kind that is no type is a link of a dying object, and must not be followed. */
 static void count_object(void *block)
 {
@@ -110,6 +122,8 @@ static void count_object(void *block)
     if (kind & KIND_PENDING)
         return;
     const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
+    if (type == &cell_type && cell_stays(block))
+        return;
     for (uint32_t i = 1; i < type_count(); i++) {
         if (type_at(i) == type) { /* more than once where libraries came and went */
             left[i]++;

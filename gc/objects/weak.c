@@ -22,7 +22,6 @@ static void weak_destroy(void *object)
 static arca_type weak_type = {
     .name = "arca_weak", .size = sizeof(struct arca_weak), .destroy = weak_destroy, .flags = ARCA_TYPE_ACYCLIC
 };
-static arca_type cell_type = { .name = "arca_weak_cell", .size = sizeof(struct cell), .flags = ARCA_TYPE_ACYCLIC };
 
 /* The object's cell, owned, made if it has none; NULL without memory. */
 static struct cell *cell_of(void *object)

@@ -283,8 +283,20 @@ static void exit_with_leaks(void)
     exit_in_a_child(make_leaks);
 }
 
+static void watch_and_release(void *object)
+{
+    arca_weak *weak = arca_weak_bind(object, NULL, NULL);
+    CHECK(weak != NULL);
+    arca_release(weak);
+}
+
 static void make_nothing(void)
 {
+    static ARCA_STATIC(struct node) standing = { .object = { .object = ARCA_IMMORTAL(&node_type) } };
+    void *immortal = arca_new(&leaked_type);
+    arca_make_immortal(immortal);
+    watch_and_release(immortal);
+    watch_and_release(&standing.object);
     arca_release(node_new());
 }
 
