@@ -31,6 +31,8 @@ bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes);
 /* Gives the pages back and keeps the addresses, which then read as zeros (lazily when the option
  * `lazy` asks for MADV_FREE).  False: the kernel refused, nothing changed. */
 bool os_purge(void *address, size_t bytes);
+/* The same, at once and whatever the option says. */
+bool os_discard(void *address, size_t bytes);
 /* Several ranges in one call where the kernel can; at most OS_RANGES_MAX. */
 #define OS_RANGES_MAX 64
 bool os_purge_ranges(const struct os_range *ranges, unsigned count);

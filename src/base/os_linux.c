@@ -124,6 +124,14 @@ void os_set_lazy(bool lazy)
     store_rlx(&purge_lazily, lazy);
 }
 
+bool os_discard(void *address, size_t bytes)
+{
+    int saved = errno;
+    bool done = !os_fault() && madvise(address, bytes, MADV_DONTNEED) == 0;
+    errno = saved;
+    return done;
+}
+
 static int purge_advice(void)
 {
     return load_rlx(&purge_lazily) ? MADV_FREE : MADV_DONTNEED;

@@ -39,7 +39,8 @@ static bool park_idle_heaps(void)
     unsigned parked = 0;
     if (!options.sweep)
         return false;
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {
         if (heap_needs_sweep(heap))
             parked += heap_park_begin(heap);
     }
@@ -52,7 +53,8 @@ static size_t sweep_heaps(uint32_t now_ms, uint32_t since_ms, uint32_t hold_ms, 
     size_t bytes = 0;
     unsigned busy = 0;
     bool barrier = park_idle_heaps();
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {
         if (!heap_needs_sweep(heap))
             continue;
         if (!heap_park_finish(heap, barrier)) {
@@ -107,7 +109,8 @@ static bool work_left(void)
 {
     if (purge_has_work())
         return true;
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {
         enum heap_state state = load_rlx(&heap->state);
         if (state != HEAP_DEAD && (options.sweep || state >= HEAP_PARKED) && heap_needs_sweep(heap))
             return true;

@@ -72,7 +72,8 @@ static void add_all_records(struct usage *usage)
 static void add_heaps(struct usage *usage)
 {
     struct heap copy;
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {
         if (os_copy_racing(&copy, heap, sizeof copy))
             usage_heap(usage, &copy);
     }

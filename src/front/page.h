@@ -25,7 +25,7 @@ struct stats_page {
     uint32_t size;
     uint64_t layout; /* of what the pointers point to */
     const struct arenas *arenas;
-    const _Atomic(struct heap *) *heaps;
+    const _Atomic(struct heap_entry *) *heaps;
     const _Atomic(struct meta_chunk *) *chunks;
     const _Atomic(struct page_map_leaf *) *leaves;
     const struct page_map_leaf *first_leaf;

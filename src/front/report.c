@@ -164,7 +164,8 @@ int arca_heap_check(void)
     process_after_fork();
     arena_check();
     walked += check_own(&thread_door) + check_own(&object_door);
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {
         enum heap_state state = load_rlx(&heap->state);
         if (state < HEAP_PARKED || state == HEAP_DEAD)
             continue;

@@ -11,6 +11,7 @@
  * Who may touch a heap (all but `remote`, which is for everybody):
  *
  *   state             holder
+ *   HEAP_UNUSED       nobody: a record without a heap, all zero
  *   HEAP_ACTIVE       its thread, while door->busy
  *   HEAP_PARKING      nobody new: the thread may be finishing an operation
  *   HEAP_PARKED       who has the lock
@@ -40,7 +41,7 @@
 #define BUCKET_FULL (POOL_BUCKETS - 1) /* without room; the others have some */
 #define BUCKET_NONE 0xff               /* in no list yet */
 
-enum heap_state { HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHARED, HEAP_DEAD };
+enum heap_state { HEAP_UNUSED, HEAP_ACTIVE, HEAP_PARKING, HEAP_PARKED, HEAP_ORPHAN, HEAP_SHARED, HEAP_DEAD };
 
 /* A block's link leads to the block after the next: so the pops of a burst wait for two loads from memory at a
  * time, not for one after the other. */
@@ -58,6 +59,12 @@ struct heap_door {
     _Atomic(struct heap *) heap; /* own, or the sentinel */
     struct heap *own;            /* NULL before the first and after the last use */
     size_t asked;                /* its thread: counts bytes of requests, and overflows when one is to be looked at */
+};
+
+/* Where walks over all heaps find one.  It stays for ever, unlike the memory of a shared heap's record. */
+struct heap_entry {
+    _Atomic(struct heap *) heap; /* NULL while there is none */
+    struct heap_entry *next;
 };
 
 struct heap {
@@ -88,8 +95,9 @@ struct heap {
     _Atomic uint8_t state;
     _Atomic bool swept;           /* nothing is cached and no pool has pages to give */
     struct heap_door *door;
-    struct heap *all_next;        /* every heap, for ever */
     struct heap *orphan_next;
+    struct heap_entry entry;      /* a shared heap's is its group's */
+    struct heap_group *group;     /* of shared heaps (heap_shared.c) */
 
     struct remote_list remote ARCA_ALIGNED(ARCA_CACHE_LINE);
 };
@@ -148,7 +156,22 @@ ARCA_INLINE uint32_t bin_count(const struct bin *bin)
     return (uint32_t)(bin->limit - bin->room);
 }
 
-extern _Atomic(struct heap *) heaps_all;
+extern _Atomic(struct heap_entry *) heaps_all;
+
+ARCA_INLINE struct heap_entry *heap_first(void)
+{
+    return load_acq(&heaps_all); /* P:heap list acquire: with heap_enter */
+}
+
+/* The heap there, or at the next place that has one, and goes on; NULL at the end.  A shared one may be destroyed meanwhile, and
+ * then is of no state that is looked into. */
+ARCA_INLINE struct heap *heap_next(struct heap_entry **at)
+{
+    struct heap *heap = NULL;
+    for (; *at != NULL && heap == NULL; *at = (*at)->next)
+        heap = load_acq(&(*at)->heap); /* P:heap entry acquire: with heap_create_shared */
+    return heap;
+}
 
 ARCA_INLINE struct heap *door_enter(struct heap_door *door)
 {
@@ -174,6 +197,13 @@ void heap_detach(struct heap_door *door);
 struct heap *heap_create_shared(bool explicit_heap, bool objects);
 /* Frees every block of an explicit heap at once. */
 void heap_destroy_shared(struct heap *heap);
+void heap_shared_fork_child(void);
+
+/* The making of one, for heap_shared.c: a zeroed record; numbers; its place in the walks. */
+void heap_init(struct heap *heap, uint32_t index, enum heap_state state, bool objects);
+void heap_init_bins(struct heap *heap);
+uint32_t heap_indices(uint32_t count);
+void heap_enter(struct heap_entry *entry, struct heap *heap);
 
 /* ---- operations by the holder ---------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* Birth, parking, orphans and the child of a fork: who holds a heap when. */
+/* Birth, parking, orphans and the child of a fork: who holds a heap when.  Shared ones: heap_shared.c. */
 #include "heap/heap.h"
 
 #include "arenas/arena.h"
@@ -7,7 +7,7 @@
 #include "base/stats.h"
 #include "heap/retired.h"
 
-_Atomic(struct heap *) heaps_all;
+_Atomic(struct heap_entry *) heaps_all;
 
 static struct orphans {
     struct lock lock;
@@ -15,7 +15,7 @@ static struct orphans {
     _Atomic uint32_t count;
 } orphans[2]; /* by heap->objects */
 
-static void init_bins(struct heap *heap)
+void heap_init_bins(struct heap *heap)
 {
     heap->grown_bytes = 0;
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
@@ -23,21 +23,37 @@ static void init_bins(struct heap *heap)
     }
 }
 
-static struct heap *heap_create(enum heap_state state, bool objects)
+uint32_t heap_indices(uint32_t count)
 {
-    static _Atomic uint32_t next_index;
+    static _Atomic uint32_t next;
+    return add_rlx(&next, count);
+}
+
+void heap_init(struct heap *heap, uint32_t index, enum heap_state state, bool objects)
+{
+    heap_init_bins(heap);
+    heap->objects = objects;
+    heap->index = index;
+    heap->now_ms = os_now_ms();
+    store_rlx(&heap->state, (uint8_t)state);
+}
+
+void heap_enter(struct heap_entry *entry, struct heap *heap)
+{
+    struct heap_entry *first = load_rlx(&heaps_all);
+    store_rlx(&entry->heap, heap);
+    do {
+        entry->next = first;
+    } while (!cas_weak_rel(&heaps_all, &first, entry)); /* P:heap list release: with heap_first */
+}
+
+static struct heap *heap_create(bool objects)
+{
     struct heap *heap = meta_create(sizeof *heap);
     if (heap == NULL)
         return NULL;
-    init_bins(heap);
-    heap->objects = objects;
-    heap->index = add_rlx(&next_index, 1u);
-    heap->now_ms = os_now_ms();
-    store_rlx(&heap->state, (uint8_t)state);
-    struct heap *first = load_rlx(&heaps_all);
-    do {
-        heap->all_next = first;
-    } while (!cas_weak_rel(&heaps_all, &first, heap)); /* P:heap list release: with the walks over heaps_all */
+    heap_init(heap, heap_indices(1), HEAP_ORPHAN, objects);
+    heap_enter(&heap->entry, heap);
     return heap;
 }
 
@@ -83,7 +99,7 @@ bool heap_attach(struct heap_door *door, bool objects)
 {
     struct heap *heap = orphan_adopt(&orphans[objects]);
     if (heap == NULL)
-        heap = heap_create(HEAP_ORPHAN, objects);
+        heap = heap_create(objects);
     if (heap == NULL)
         return false;
     open_door(heap, door);
@@ -149,89 +165,6 @@ bool heap_park_finish(struct heap *heap, bool barrier)
     return false;
 }
 
-/* ---- shared heaps --------------------------------------------------------------------------------- */
-
-static struct {
-    struct lock lock;
-    struct heap *first; /* destroyed ones, ready for the next */
-} shared_spares;
-
-struct heap *heap_create_shared(bool explicit_heap, bool objects)
-{
-    lock_acquire(&shared_spares.lock);
-    struct heap *heap = shared_spares.first;
-    if (heap != NULL)
-        shared_spares.first = heap->orphan_next;
-    lock_release(&shared_spares.lock);
-    if (heap == NULL)
-        heap = heap_create(HEAP_SHARED, objects);
-    if (heap != NULL) {
-        lock_acquire(&heap->lock); /* the sweeper knows it already */
-        heap->explicit_heap = explicit_heap;
-        heap->objects = objects;
-        lock_release(&heap->lock);
-    }
-    return heap;
-}
-
-void heap_add_large(struct heap *heap, struct span *span)
-{
-    span->prev = NULL;
-    span->next = heap->large;
-    if (heap->large != NULL)
-        heap->large->prev = span;
-    heap->large = span;
-    store_rlx(&span->heap, heap);
-}
-
-void heap_remove_large(struct heap *heap, struct span *span)
-{
-    if (span->prev != NULL)
-        span->prev->next = span->next;
-    else
-        heap->large = span->next;
-    if (span->next != NULL)
-        span->next->prev = span->prev;
-    store_rlx(&span->heap, NULL);
-}
-
-static void destroy_pools(struct heap *heap)
-{
-    for (unsigned class = 0; class < SIZE_CLASSES; class++) {
-        for (unsigned bucket = 0; bucket < POOL_BUCKETS; bucket++) {
-            struct span *next;
-            for (struct span *pool = heap->pools[class][bucket]; pool != NULL; pool = next) {
-                next = pool->next;
-                pool_return(pool, heap->now_ms);
-            }
-            heap->pools[class][bucket] = NULL;
-        }
-    }
-    init_bins(heap);
-    heap->backlog = NULL;
-}
-
-void heap_destroy_shared(struct heap *heap)
-{
-    lock_acquire(&heap->lock);
-    if (load_rlx(&heap->state) != HEAP_SHARED) { /* caught by a fork: nothing in it can be trusted */
-        lock_release(&heap->lock);
-        return;
-    }
-    heap->now_ms = os_now_ms();
-    while (heap->large != NULL) {
-        struct span *span = heap->large;
-        heap_remove_large(heap, span);
-        large_destroy(span, heap->now_ms);
-    }
-    destroy_pools(heap);
-    lock_release(&heap->lock);
-    lock_acquire(&shared_spares.lock);
-    heap->orphan_next = shared_spares.first;
-    shared_spares.first = heap;
-    lock_release(&shared_spares.lock);
-}
-
 /* ---- fork ------------------------------------------------------------------------------------------ */
 
 /* The other threads are gone.  A heap that none of them was changing is an orphan now (unless we can not be sure
@@ -251,10 +184,6 @@ static void reset_lists(void)
         orphans[i].first = NULL;
         store_rlx(&orphans[i].count, 0u);
         lock_reset(&orphans[i].lock);
-    }
-    if (lock_is_held(&shared_spares.lock)) {
-        shared_spares.first = NULL;
-        lock_reset(&shared_spares.lock);
     }
 }
 
@@ -294,8 +223,10 @@ void heap_fork_child(struct heap_door *const doors[], unsigned door_count, bool 
 {
     size_t room = 0;
     reset_lists();
+    heap_shared_fork_child();
     retired_fork_child();
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next) { /* P:heap list acquire: with heap_create */
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {
         fork_child_heap(heap, door_of(heap, doors, door_count), alone);
         room += held_room(heap);
     }

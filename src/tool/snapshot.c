@@ -159,11 +159,17 @@ static bool walk_arenas(struct walk *walk, const struct arena *first)
     return true;
 }
 
-static bool walk_heaps(struct walk *walk, const struct heap *first)
+static bool walk_heaps(struct walk *walk, const struct heap_entry *first)
 {
+    struct heap_entry entry;
     struct heap copy;
-    for (const struct heap *at = first; at != NULL; at = copy.all_next) {
-        if (process_out_of_time(walk->process) || !process_read_sparse(walk->process, at, &copy, sizeof copy))
+    for (const struct heap_entry *at = first; at != NULL; at = entry.next) {
+        if (process_out_of_time(walk->process) || !process_read(walk->process, at, &entry, sizeof entry))
+            return false;
+        const struct heap *heap = load_rlx(&entry.heap);
+        if (heap == NULL)
+            continue;
+        if (!process_read_sparse(walk->process, heap, &copy, sizeof copy))
             return false;
         usage_heap(&walk->usage, &copy);
     }
@@ -200,7 +206,7 @@ bool snapshot_take(struct process *process, const struct stats_page *page, struc
     struct arenas records;
     struct stats counted;
     struct watch_figures collector;
-    struct heap *heaps = NULL;
+    struct heap_entry *heaps = NULL;
     struct meta_chunk *chunks = NULL;
     memset(snapshot, 0, sizeof *snapshot);
     process_start_walk(process);

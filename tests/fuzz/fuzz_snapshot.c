@@ -27,7 +27,7 @@ struct image {
     uint32_t hash[8]; /* 4 of the head, 2 of the filter, 1 bucket, 1 chain */
     struct stats_page page;
     struct arenas arenas;
-    struct heap *heaps;
+    struct heap_entry *heaps;
     struct meta_chunk *chunk_list;
     struct page_map_leaf *leaves[1u << PAGE_MAP_ROOT_BITS];
     struct stats counted;
@@ -180,7 +180,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     make_file();
     memcpy(&good.page, &arca_stats_page, sizeof good.page);
     good.page.arenas = (const struct arenas *)AT(arenas);
-    good.page.heaps = (const _Atomic(struct heap *) *)AT(heaps);
+    good.page.heaps = (const _Atomic(struct heap_entry *) *)AT(heaps);
     good.page.chunks = (const _Atomic(struct meta_chunk *) *)AT(chunk_list);
     good.page.leaves = (const _Atomic(struct page_map_leaf *) *)AT(leaves);
     good.page.first_leaf = (const struct page_map_leaf *)(BASE << 1);
@@ -192,8 +192,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     good.arena[0].all_next = (struct arena *)AT(arena[1]);
     make_arena(&good.arena[0], BASE << 2);
     make_arena(&good.arena[1], BASE << 3);
-    good.heaps = (struct heap *)AT(heap[0]);
-    good.heap[0].all_next = (struct heap *)AT(heap[1]);
+    good.heaps = (struct heap_entry *)AT(heap[0].entry);
+    for (unsigned i = 0; i < 2; i++)
+        store_rlx(&good.heap[i].entry.heap, (struct heap *)AT(heap[i]));
+    good.heap[0].entry.next = (struct heap_entry *)AT(heap[1].entry);
     good.heap[0].bins[4].limit = 100;
     good.chunk_list = (struct meta_chunk *)AT(chunks[0]);
     good.chunks[0] = (struct meta_chunk){ (struct meta_chunk *)AT(chunks[1]), 65536 };

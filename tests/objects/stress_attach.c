@@ -50,7 +50,7 @@ static void *live(void *argument)
 static unsigned heaps(void)
 {
     unsigned count = 0;
-    for (struct heap *heap = load_acq(&heaps_all); heap != NULL; heap = heap->all_next)
+    for (struct heap_entry *at = heap_first(); heap_next(&at) != NULL;)
         count++;
     return count;
 }

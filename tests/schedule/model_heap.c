@@ -50,6 +50,12 @@ void *meta_create(size_t bytes)
     return &heap;
 }
 
+bool os_discard(void *address, size_t bytes)
+{
+    (void)address, (void)bytes;
+    return false;
+}
+
 void large_destroy(struct span *span, uint32_t now_ms)
 {
     (void)span;

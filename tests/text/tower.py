@@ -28,7 +28,7 @@ MODULE_OF_FILE = {
     "os_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
     "option_value": "options", "option_sources": "options",
     "arena_law": "arena",
-    "heap_life": "heap",
+    "heap_life": "heap", "heap_shared": "heap",
     "profile_file": "profile",
     "report_exit": "report",
     "interpose_dlopen": "interpose", "interpose_mallctl": "interpose", "interpose_mallocx": "interpose",

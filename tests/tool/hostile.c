@@ -13,7 +13,7 @@
 
 static struct arenas fake_arenas;
 static struct meta_chunk chunk_ring[2];
-static _Atomic(struct heap *) heaps;
+static _Atomic(struct heap_entry *) heaps;
 static _Atomic(struct meta_chunk *) chunks;
 static _Atomic(struct page_map_leaf *) leaves[1u << PAGE_MAP_ROOT_BITS];
 static struct page_map_leaf leaf;
@@ -89,8 +89,9 @@ static void lie(const char *kind)
         arena->all_next->all_next = arena;
     } else if (strcmp(kind, "heap-ring") == 0) {
         struct heap *heap = calloc(1, sizeof *heap);
-        heap->all_next = heap;
-        heaps = heap;
+        heap->entry.heap = heap;
+        heap->entry.next = &heap->entry;
+        heaps = &heap->entry;
     } else if (strcmp(kind, "chunk-ring") == 0) {
         chunk_ring[0] = (struct meta_chunk){ &chunk_ring[1], 0 };
         chunk_ring[1] = (struct meta_chunk){ &chunk_ring[0], 0 };

@@ -4,6 +4,7 @@
 
 #include "arenas/arena.h"
 #include "arenas/large.h"
+#include "arenas/meta.h"
 #include "arenas/page_map.h"
 #include "base/stats.h"
 #include "heap/heap.h"
@@ -656,7 +657,7 @@ TEST(heap, a_thread_waits_for_the_sweep_of_its_own_heap)
     REQUIRE(os_barrier_register());
     REQUIRE(pthread_create(&thread, NULL, come_back, &owner) == 0);
     await(&owner, 1);
-    struct heap *heap = load_acq(&heaps_all);
+    struct heap *heap = load_acq(&heap_first()->heap);
     REQUIRE(heap_park_begin(heap));
     REQUIRE(os_barrier());
     while (!heap_park_finish(heap, true))
@@ -698,7 +699,7 @@ TEST(heap, what_a_thread_did_inside_is_seen_by_who_parks_it_afterwards)
     REQUIRE(os_barrier_register());
     REQUIRE(pthread_create(&thread, NULL, stay_inside, &owner) == 0);
     await(&owner, 1);
-    struct heap *heap = load_acq(&heaps_all);
+    struct heap *heap = load_acq(&heap_first()->heap);
     REQUIRE(heap_park_begin(heap) && os_barrier());
     CHECK(!heap_park_finish(heap, true));
     reach(&owner, 2);
@@ -870,6 +871,130 @@ TEST(heap, a_destroyed_heap_serves_the_next_create)
     CHECK(!heap->explicit_heap);
     CHECK(take(heap) != NULL);
     heap_check(heap);
+}
+
+#define MANY_HEAPS 3000
+
+static size_t resident_records(void)
+{
+    size_t bytes = 0;
+    for (struct meta_chunk *chunk = load_acq(&meta_chunks); chunk != NULL; chunk = chunk->next) {
+        unsigned char pages[(256 << 10) / OS_PAGE_SIZE];
+        REQUIRE(chunk->bytes <= sizeof pages * OS_PAGE_SIZE && os_resident(chunk, chunk->bytes, pages));
+        for (size_t i = 0; i < chunk->bytes / OS_PAGE_SIZE; i++)
+            bytes += (pages[i] & 1) * OS_PAGE_SIZE;
+    }
+    return bytes;
+}
+
+static unsigned walked_heaps(void)
+{
+    unsigned count = 0;
+    struct heap_entry *at = heap_first();
+    for (struct heap *heap; (heap = heap_next(&at)) != NULL; count++)
+        heap_check(heap);
+    return count;
+}
+
+TEST(heap, thousands_that_are_destroyed_give_their_records_back)
+{
+    static struct heap *heaps[MANY_HEAPS];
+    size_t before = resident_records();
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < MANY_HEAPS; i++)
+            take(heaps[i] = heap_create_shared(true, false));
+        CHECK_EQ(walked_heaps(), MANY_HEAPS);
+        CHECK(resident_records() - before >= MANY_HEAPS * sizeof(struct heap) / 2);
+        for (unsigned i = 0; i < MANY_HEAPS; i++)
+            heap_destroy_shared(heaps[(uint64_t)i * 1009 % MANY_HEAPS]);
+        CHECK(walked_heaps() <= 8);
+        CHECK(resident_records() - before <= 512 << 10); /* what tells where each is */
+    }
+    CHECK_EQ(used_slices(), 0);
+}
+
+/* A walk that came upon a heap before. */
+TEST(heap, a_heap_whose_memory_is_given_back_is_nobodys)
+{
+    struct heap *heaps[32];
+    for (unsigned i = 0; i < 32; i++)
+        heaps[i] = heap_create_shared(true, false);
+    for (unsigned i = 0; i < 32; i++)
+        heap_destroy_shared(heaps[i]);
+    struct heap *gone = heaps[31];
+    CHECK_EQ(load_rlx(&gone->state), HEAP_UNUSED);
+    CHECK(!heap_park_begin(gone));
+    CHECK(!heap_park_finish(gone, true));
+    CHECK(!lock_is_held(&gone->lock));
+    for (unsigned i = 0; i < 32; i++) {
+        heaps[i] = heap_create_shared(true, false);
+        CHECK_EQ(load_rlx(&heaps[i]->state), HEAP_SHARED);
+        CHECK(take(heaps[i]) != NULL);
+        heap_check(heaps[i]);
+    }
+}
+
+static void wait_for_it(struct heap *heap)
+{
+    lock_acquire(&heap->lock);
+    lock_release(&heap->lock);
+}
+
+static void *create_and_destroy(void *unused)
+{
+    struct heap *heaps[64];
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < 64; i++)
+            take(heaps[i] = heap_create_shared(true, false));
+        for (unsigned i = 0; i < 64; i++)
+            heap_destroy_shared(heaps[i]);
+    }
+    return unused;
+}
+
+TEST(heap, who_waits_for_one_that_is_given_back_is_woken)
+{
+    pthread_t makers[2];
+    for (unsigned i = 0; i < 2; i++)
+        REQUIRE(pthread_create(&makers[i], NULL, create_and_destroy, NULL) == 0);
+    for (unsigned round = 0; round < 2000; round++) {
+        struct heap_entry *at = heap_first();
+        for (struct heap *heap; (heap = heap_next(&at)) != NULL;)
+            wait_for_it(heap);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(makers[i], NULL);
+}
+
+static bool is_used(const struct heap *heap, struct heap *const heaps[], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (heaps[i] == heap)
+            return true;
+    }
+    return false;
+}
+
+TEST(heap, in_the_child_of_a_fork_used_heaps_stay_and_the_others_are_created_again)
+{
+    struct heap_door own;
+    struct heap *heaps[20];
+    attach(&own);
+    for (unsigned i = 0; i < 20; i++)
+        take(heaps[i] = heap_create_shared(true, false));
+    for (unsigned i = 0; i < 10; i++)
+        heap_destroy_shared(heaps[i]);
+    heap_fork_child((struct heap_door *const[]){ &own }, 1, true);
+    for (unsigned i = 0; i < 10; i++) {
+        struct heap *next = heap_create_shared(true, false);
+        CHECK(!is_used(next, heaps + 10, 10));
+        CHECK(take(next) != NULL);
+    }
+    for (unsigned i = 10; i < 20; i++) {
+        CHECK(take(heaps[i]) != NULL);
+        heap_check(heaps[i]);
+        heap_destroy_shared(heaps[i]);
+    }
 }
 
 TEST(heap, large_blocks_leave_their_list_from_any_place)
