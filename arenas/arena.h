@@ -5,7 +5,7 @@
  * A free slice is dirty while its pages may be resident, clean when it reads as zeros at no cost.
  *
  * Choice: dirty slices before clean ones (they are paid for), from the fullest arena that has room, so
- * that the emptiest drain and can leave.
+ * that the emptiest drain and can leave.  Blocks of more than half an arena are in arena_huge.c.
  *
  *   operation            claim/return/extend/shrink      purge (background)
  *   claim & co.          one lock                        the purger takes its slices out under the
@@ -23,6 +23,7 @@
 #include "base/lock.h"
 
 #define ARENA_SLICES 1024 /* 64 MiB */
+#define ARENA_HUGE_SLICES_MIN 16 /* 1 MiB: a smaller block had better not have an arena of its own */
 #define ARENA_BUCKETS 12  /* by the bit width of the number of free slices */
 
 struct arena {
@@ -31,9 +32,10 @@ struct arena {
     uint32_t free_slices, dirty_slices;
     uint8_t bucket;
     bool listed_dirty;
-    bool huge; /* one large block; no bitmaps, only spans[0] and freed_ms[0] count */
+    bool huge; /* one large block, or a piece: no bitmaps, only spans[0] and freed_ms[0] count */
     struct huge_pages huge_pages; /* none in a huge arena, nor in one that is smaller than they are */
     const struct arca_arena_source *source; /* that its memory is from */
+    uintptr_t mapping; /* huge: where it, or what it is a part of, was mapped: the kernel moves no pages of two mappings at once */
     struct arena *next, *prev;
     struct arena *all_next;   /* every record, for ever */
     struct arena *spare_next; /* records without memory */
@@ -46,7 +48,7 @@ struct arena {
 struct arenas {
     struct lock lock;
     struct arena *lists[2][ARENA_BUCKETS]; /* [has dirty slices][bucket] */
-    struct arena *huge_free;               /* by next; dirty */
+    struct arena *pieces, *youngest_piece; /* of freed huge blocks, dirty; by next, the oldest first */
     _Atomic(struct arena *) all;
     struct arena *spares;
     uint32_t purging; /* spans in the purger's hands */
@@ -78,7 +80,7 @@ ARCA_INLINE uint32_t arena_room(const struct span *span)
     return span->stained ? 0 : span->slices - slices_for(load_rlx(&span->large_size));
 }
 
-/* A span of exactly this many slices whose address is a multiple of align_slices slices (a power of
+/* A span of exactly this many slices, half an arena's at most, whose address is a multiple of align_slices slices (a power of
  * two), entered in the page map; NULL without memory.  *zeroed: its memory reads as zeros. */
 struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind kind, bool *zeroed);
 
@@ -98,17 +100,34 @@ void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms);
  * than half a slice, so do the pages in the rest of its slice. */
 void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms);
 
-/* For large blocks that have an arena of their own: the mapping moved or grew. */
-bool arena_remap_huge(struct span **span, uint32_t slices);
+/* A large block of at least so many slices that has an arena of its own, and goes by arena_return(); else as
+ * arena_claim(). */
+struct span *arena_claim_huge(uint32_t slices, uint32_t align_slices, bool *zeroed);
+/* It grows or shrinks, and may move: without a copy.  False: it is where and at least what it was. */
+bool arena_resize_huge(struct span *span, uint32_t slices);
 
 /* The arena of an address, of any slice in it, or NULL.  Slow: for messages. */
 struct arena *arena_find(uintptr_t address);
 
-/* For the purger and the repair; the lock is held. */
+/* For the parts of this module, the purger and the repair; with the lock held, where it says so. */
 void arena_list_locked(struct arena *arena);
+void arena_unlist_locked(struct arena *arena);
 void arena_relist_locked(struct arena *arena);
-void arena_forget_locked(struct arena *arena);
+void arena_list_piece_locked(struct arena *piece);
+void arena_unlist_piece_locked(struct arena *piece);
+void arena_return_huge_locked(struct arena *arena, uint32_t now_ms);
+void arena_count_used(size_t slices);
+/* A record without memory, or NULL. */
+struct arena *arena_take_record(void);
 void arena_spare_locked(struct arena *arena);
+/* New memory, with room for at least this many slices (smaller arenas where address space is short); in no list. */
+struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge);
+/* Fresh memory is about to be used: so much of what pieces are left goes to the system first. */
+void arena_make_way(uint32_t slices);
+/* A free arena leaves: first the lists, then without the lock its memory.  In between it counts as being purged.
+ * Returns its bytes. */
+void arena_forget_locked(struct arena *arena);
+size_t arena_unmap(struct arena *arena);
 
 /* Recomputes every law, or that of one arena; aborts with a line where one is broken. */
 void arena_check(void);

@@ -45,7 +45,7 @@ void arena_check(void)
             }
         }
     }
-    for (struct arena *a = arenas.huge_free; a != NULL; a = a->next)
+    for (struct arena *a = arenas.pieces; a != NULL; a = a->next)
         dirty += a->dirty_slices;
     if (dirty != load_rlx(&arenas.dirty_slices))
         log_abort("check: %zu dirty slices, counted %zu", dirty, load_rlx(&arenas.dirty_slices));
@@ -103,7 +103,7 @@ void arena_fork_child(void)
     uint32_t now_ms = os_now_ms();
     size_t mapped = 0, used = 0, dirty = 0;
     memset(arenas.lists, 0, sizeof arenas.lists);
-    arenas.huge_free = NULL;
+    arenas.pieces = arenas.youngest_piece = NULL;
     arenas.spares = NULL;
     arenas.purging = 0;
     for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) {

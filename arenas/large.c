@@ -17,19 +17,33 @@ static uint32_t checked_slices(size_t bytes)
     return bytes > (size_t)1 << 47 ? 0 : slices_for(bytes);
 }
 
+static struct span *large_begin(struct span *span, size_t bytes, bool zeroed)
+{
+    if (span != NULL) {
+        span->stained = !zeroed;
+        span->site = SITE_NONE;
+        large_set_size(span, bytes);
+    }
+    return span;
+}
+
 struct span *large_create(size_t bytes, size_t align, bool *zeroed)
 {
     uint32_t slices = checked_slices(bytes);
     if (slices == 0 || align > (size_t)1 << 46)
         return NULL;
     uint32_t align_slices = align <= SLICE_SIZE ? 1 : (uint32_t)(align >> SLICE_SHIFT);
-    struct span *span = arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
-    if (span != NULL) {
-        span->stained = !*zeroed;
-        span->site = SITE_NONE;
-        large_set_size(span, bytes);
-    }
-    return span;
+    struct span *span = slices > ARENA_SLICES / 2 ? arena_claim_huge(slices, align_slices, zeroed)
+                                                  : arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
+    return large_begin(span, bytes, *zeroed);
+}
+
+struct span *large_create_movable(size_t bytes)
+{
+    bool zeroed = false;
+    uint32_t slices = checked_slices(bytes);
+    struct span *span = slices == 0 ? NULL : arena_claim_huge(slices, 1, &zeroed);
+    return large_begin(span, bytes, zeroed);
 }
 
 void large_make_object(struct span *span)
@@ -45,25 +59,32 @@ void large_destroy(struct span *span, uint32_t now_ms)
     arena_return(span, now_ms);
 }
 
+static bool large_grow(struct span *span, uint32_t slices)
+{
+    if (span->arena->huge)
+        return arena_resize_huge(span, slices);
+    bool becomes_movable = slices >= slices_for(LARGE_MOVABLE_MIN) && span->slices < slices_for(LARGE_MOVABLE_MIN);
+    return !becomes_movable && arena_extend(span, slices);
+}
+
+static bool large_shrink(struct span *span, uint32_t slices, uint32_t now_ms)
+{
+    if (span->arena->huge)
+        return slices >= ARENA_HUGE_SLICES_MIN && arena_resize_huge(span, slices);
+    if (!worth_keeping(span, slices))
+        return false;
+    arena_shrink(span, slices, now_ms);
+    return true;
+}
+
 struct span *large_resize(struct span *span, size_t bytes, uint32_t now_ms)
 {
     uint32_t slices = checked_slices(bytes);
     if (slices == 0)
         return NULL;
-    if (slices > span->slices) {
-        bool done = span->arena->huge ? arena_remap_huge(&span, slices) : arena_extend(span, slices);
-        if (!done)
-            return NULL;
-    } else if (slices < span->slices) {
-        if (span->arena->huge) {
-            if (slices <= ARENA_SLICES / 2 || !arena_remap_huge(&span, slices))
-                return NULL;
-        } else {
-            if (!worth_keeping(span, slices))
-                return NULL;
-            arena_shrink(span, slices, now_ms);
-        }
-    }
+    bool grows = bytes > load_rlx(&span->large_size);
+    if (grows ? slices > span->slices && !large_grow(span, slices) : slices < span->slices && !large_shrink(span, slices, now_ms))
+        return NULL;
     large_set_size(span, bytes);
     return span;
 }

@@ -86,10 +86,10 @@ static void collect_arena_locked(struct batch *batch, struct arena *arena, uint3
     }
 }
 
-/* An empty arena whose time has come; the huge ones first, they have no reserve. */
+/* An empty arena whose time has come; pieces first, they have no reserve. */
 static struct arena *find_releasable_locked(uint32_t now_ms, uint32_t hold_ms)
 {
-    for (struct arena *a = arenas.huge_free; a != NULL; a = a->next) {
+    for (struct arena *a = arenas.pieces; a != NULL; a = a->next) {
         if (slice_due(a, 0, now_ms, hold_ms))
             return a;
     }
@@ -127,27 +127,6 @@ static bool collect(struct batch *batch, uint32_t now_ms, uint32_t hold_ms)
     }
     lock_release(&arenas.lock);
     return batch->unmap != NULL || batch->count != 0;
-}
-
-static size_t release_arena(struct arena *arena)
-{
-    size_t bytes = (size_t)arena->slices << SLICE_SHIFT;
-    /* First the record: a fork in between must not find memory that is gone. */
-    lock_acquire(&arenas.lock);
-    uintptr_t base = arena->base;
-    arena->slices = 0;
-    arenas.purging--;
-    lock_release(&arenas.lock);
-    stats_add(released_bytes, (size_t)arena->dirty_slices << SLICE_SHIFT);
-    PROBE2(arena_unmap, base, bytes);
-    source_unmap(arena->source, (void *)base, bytes);
-    os_purge((void *)bits_round_up((uintptr_t)arena->spans, OS_PAGE_SIZE), sizeof arena->spans - OS_PAGE_SIZE);
-    lock_acquire(&arenas.lock);
-    arena_spare_locked(arena);
-    lock_release(&arenas.lock);
-    stats_add(arenas_unmapped, 1);
-    stats_add(unmapped_bytes, bytes);
-    return bytes;
 }
 
 /* Back to the free slices, clean, or dirty as of now when the kernel refused. */
@@ -192,7 +171,7 @@ size_t purge_free_slices(uint32_t now_ms, uint32_t hold_ms)
         return 0;
     while (collect(&batch, now_ms, hold_ms)) {
         if (batch.unmap != NULL) {
-            total += release_arena(batch.unmap);
+            total += arena_unmap(batch.unmap);
             continue;
         }
         size_t bytes = 0;

@@ -319,7 +319,7 @@ static bool large_refit(struct span *span, size_t data)
     if (guarded && !guard_remove(span->start + old_data, span_bytes(span) - old_data))
         return false;
     if (span->arena->huge)
-        done = slices > ARENA_SLICES / 2 && arena_remap_huge(&span, slices);
+        done = slices > ARENA_SLICES / 2 && arena_resize_huge(span, slices);
     else if (slices > span->slices)
         done = arena_extend(span, slices);
     else

@@ -514,14 +514,16 @@ static void *growing_alloc(size_t size, const void *frame)
 {
     struct span *span = NULL;
     process_after_fork();
-    struct heap *heap = thread_enter(&thread_door);
+    struct heap *heap = size < LARGE_MOVABLE_MIN ? thread_enter(&thread_door) : NULL;
     if (heap != NULL) {
         heap_note_slow_op(heap);
         if (size > SMALL_MAX / 2 || heap->grows_far)
             span = growth_start(heap, size);
         door_leave(&thread_door);
+    } else if (size >= LARGE_MOVABLE_MIN) {
+        span = large_create_movable(size);
     }
-    background_poke();
+    background_poke_for(size);
     if (unlikely(span == NULL))
         return malloc_fast(size);
     if (unlikely(options.profile != 0) && profile_is_due(size))
@@ -545,7 +547,9 @@ static void *grow_elsewhere(const void *block, size_t size, const void *frame)
     } last;
     void *fresh;
     last.moves = last.block == block ? last.moves + 1 : 1;
-    if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2)
+    if (size >= LARGE_MOVABLE_MIN && likely(!hardening.on))
+        fresh = growing_alloc(size, frame);
+    else if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2)
         fresh = malloc_fast(size);
     else if (unlikely(hardening.on))
         fresh = size >= GROWING_MIN && size <= GROWING_MAX ? hardened_alloc_growing(size, size_below_twice(size)) : malloc_fast(size);

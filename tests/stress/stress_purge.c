@@ -42,8 +42,8 @@ static void claim_one(struct owned *owned, uint64_t *random)
 {
     uint64_t r = harness_random(random);
     uint32_t slices = 1 + (uint32_t)(r % 30);
-    bool zeroed = false, huge = (r >> 10) % 200 == 0;
-    owned->span = arena_claim(huge ? ARENA_SLICES / 2 + slices : slices, 1, SPAN_LARGE, &zeroed);
+    bool zeroed = false, huge = (r >> 10) % 100 == 0;
+    owned->span = huge ? arena_claim_huge(ARENA_SLICES / 2 + slices, 1, &zeroed) : arena_claim(slices, 1, SPAN_LARGE, &zeroed);
     REQUIRE(owned->span != NULL);
     for (uint32_t i = 0; zeroed && i < owned->span->slices; i++)
         REQUIRE(*word_of(owned->span, i) == 0);
@@ -54,12 +54,16 @@ static void claim_one(struct owned *owned, uint64_t *random)
 static void resize_one(struct owned *owned, uint64_t *random)
 {
     uint32_t old = owned->span->slices, slices = 1 + (uint32_t)(harness_random(random) % (2 * old));
-    if (owned->span->arena->huge)
-        return;
-    if (slices < old)
+    if (owned->span->arena->huge) {
+        slices = ARENA_SLICES / 2 + 1 + slices % ARENA_SLICES;
+        (void)arena_resize_huge(owned->span, slices);
+        if (owned->span->slices > old)
+            fill(owned, old);
+    } else if (slices < old) {
         arena_shrink(owned->span, slices, os_now_ms());
-    else if (slices > old && arena_extend(owned->span, slices))
+    } else if (slices > old && arena_extend(owned->span, slices)) {
         fill(owned, old);
+    }
 }
 
 static void *claim_and_return(void *argument)

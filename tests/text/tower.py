@@ -27,7 +27,7 @@ FLOORS = {
 MODULE_OF_FILE = {
     "os_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
     "option_value": "options", "option_sources": "options",
-    "arena_law": "arena",
+    "arena_huge": "arena", "arena_law": "arena", "arena_mapping": "arena",
     "heap_life": "heap", "heap_shared": "heap",
     "profile_file": "profile",
     "report_exit": "report",

@@ -11,12 +11,22 @@
 
 #define HALF (ARENA_SLICES / 2)
 
+static struct span *claim_any(uint32_t slices, uint32_t align, bool *zeroed)
+{
+    return slices > HALF ? arena_claim_huge(slices, align, zeroed) : arena_claim(slices, align, SPAN_LARGE, zeroed);
+}
+
 static struct span *claim(uint32_t slices)
 {
     bool zeroed;
-    struct span *span = arena_claim(slices, 1, SPAN_LARGE, &zeroed);
+    struct span *span = claim_any(slices, 1, &zeroed);
     REQUIRE(span != NULL);
     return span;
+}
+
+static size_t mapped(void)
+{
+    return load_rlx(&arenas.mapped_slices);
 }
 
 static size_t used(void)
@@ -221,17 +231,85 @@ TEST(arena, a_freed_huge_arena_serves_a_size_near_its_own)
     uintptr_t start = huge->start;
     bool zeroed = true;
     arena_return(huge, 0);
-    huge = arena_claim(1700, 1, SPAN_LARGE, &zeroed);
+    huge = arena_claim_huge(1990, 1, &zeroed);
     CHECK_EQ(huge->start, start);
+    CHECK_EQ(huge->slices, 2000);
     CHECK(!zeroed);
     arena_check();
 }
 
-TEST(arena, a_freed_huge_arena_does_not_serve_a_much_smaller_size)
+TEST(arena, of_a_larger_piece_the_rest_is_one)
 {
     struct span *huge = claim(2000);
+    uintptr_t start = huge->start;
     arena_return(huge, 0);
-    CHECK(claim(1000)->arena != huge->arena);
+    struct span *first = claim(600), *second = claim(700);
+    CHECK_EQ(first->start, start);
+    CHECK_EQ(first->slices, 600);
+    CHECK_EQ(second->start, start + 600 * SLICE_SIZE);
+    CHECK_EQ(dirty(), 700);
+    CHECK_EQ(used(), 1300);
+    CHECK_EQ(mapped(), 2000);
+    CHECK_EQ(page_map_find(second->start), second);
+    arena_check();
+}
+
+TEST(arena, pieces_next_to_each_other_are_one)
+{
+    arena_return(claim(2000), 0);
+    struct span *first = claim(600), *second = claim(700);
+    uintptr_t start = first->start;
+    arena_return(second, 5);
+    arena_return(first, 7);
+    CHECK_EQ(arenas.pieces, arenas.youngest_piece);
+    CHECK_EQ(arenas.pieces->slices, 2000);
+    CHECK_EQ(arenas.pieces->freed_ms[0], 7);
+    CHECK_EQ(claim(2000)->start, start);
+    CHECK_EQ(dirty(), 0);
+    CHECK_EQ(mapped(), 2000);
+    arena_check();
+}
+
+TEST(arena, a_huge_block_grows_into_the_piece_behind_it)
+{
+    arena_return(claim(2000), 0);
+    struct span *huge = claim(600);
+    uintptr_t start = huge->start;
+    REQUIRE(arena_resize_huge(huge, 1500));
+    CHECK_EQ(huge->start, start);
+    CHECK_EQ(dirty(), 500);
+    CHECK_EQ(used(), 1500);
+    REQUIRE(arena_resize_huge(huge, 2000));
+    CHECK_EQ(huge->start, start);
+    CHECK(arenas.pieces == NULL);
+    CHECK_EQ(mapped(), 2000);
+    arena_check();
+}
+
+TEST(arena, what_a_huge_block_takes_from_the_system_pieces_give_back)
+{
+    arena_return(claim(2000), 0);
+    struct span *huge = claim(3000); /* more than the piece has */
+    CHECK_EQ(dirty(), 0);
+    CHECK_EQ(mapped(), 3000);
+    struct span *other = claim(2000);
+    void *wall = os_map(SLICE_SIZE, SLICE_SIZE); /* whatever the kernel puts where */
+    arena_return(other, 0);
+    if (dirty() == 2000 && arenas.pieces->base != huge->start + 3000 * SLICE_SIZE) {
+        REQUIRE(arena_resize_huge(huge, 3100));
+        CHECK_EQ(dirty(), 1900);
+        CHECK_EQ(mapped(), 5000);
+    }
+    os_unmap(wall, SLICE_SIZE);
+    arena_check();
+}
+
+TEST(arena, a_new_arena_makes_pieces_give_back_as_much)
+{
+    arena_return(claim(3000), 0);
+    claim(1);
+    CHECK_EQ(dirty(), 3000 - ARENA_SLICES);
+    CHECK_EQ(mapped(), 3000);
     arena_check();
 }
 
@@ -241,7 +319,7 @@ TEST(arena, a_huge_block_that_is_remapped_keeps_its_contents)
     uintptr_t old = huge->start;
     memset((void *)old, 0x77, SLICE_SIZE);
     size_t before = used();
-    REQUIRE(arena_remap_huge(&huge, 6000));
+    REQUIRE(arena_resize_huge(huge, 6000));
     CHECK_EQ(huge->slices, 6000);
     CHECK_EQ(used(), before + 5400);
     CHECK_EQ(*(unsigned char *)huge->start, 0x77);
@@ -267,7 +345,7 @@ TEST(arena, a_remap_that_fails_changes_nothing)
     unsigned failures = 0;
     for (bool done = false; !done && failures < 10; failures += !done) {
         os_fault_after(failures + 1, true);
-        done = arena_remap_huge(&huge, slices);
+        done = arena_resize_huge(huge, slices);
         os_fault_after(0, false);
         CHECK_EQ(huge->slices, done ? slices : 600);
         CHECK(done || huge->start == start);
@@ -285,7 +363,7 @@ TEST(arena, without_memory_a_claim_is_null_and_later_works)
     bool zeroed;
     os_fault_after(1, true);
     CHECK(arena_claim(1, 1, SPAN_POOL, &zeroed) == NULL);
-    CHECK(arena_claim(2000, 1, SPAN_LARGE, &zeroed) == NULL);
+    CHECK(arena_claim_huge(2000, 1, &zeroed) == NULL);
     os_fault_after(0, false);
     arena_check();
     CHECK_EQ(used(), 0);
@@ -298,7 +376,7 @@ TEST(arena, whichever_call_fails_the_law_holds)
     for (unsigned n = 1; n <= 12; n++) {
         bool zeroed;
         os_fault_after(n, false);
-        struct span *small = arena_claim(300, 1, SPAN_LARGE, &zeroed), *huge = arena_claim(600 + n, 1, SPAN_LARGE, &zeroed);
+        struct span *small = arena_claim(300, 1, SPAN_LARGE, &zeroed), *huge = arena_claim_huge(600 + n, 1, &zeroed);
         os_fault_after(0, false);
         arena_check();
         if (small != NULL)
@@ -391,8 +469,8 @@ static void claim_random(struct model_span *held, uint64_t *random)
     uint32_t slices = 1 + (uint32_t)(r % 60), align = (uint32_t)1 << (r >> 8) % 5;
     bool zeroed = false, pool = slices <= POOL_SLICES_MAX && (r >> 16) % 2;
     if ((r >> 20) % 40 == 0)
-        slices = HALF + 1 + (uint32_t)((r >> 32) % 300);
-    held->span = arena_claim(slices, align, pool ? SPAN_POOL : SPAN_LARGE, &zeroed);
+        slices = HALF + 1 + (uint32_t)((r >> 32) % 300), pool = false;
+    held->span = pool ? arena_claim(slices, align, SPAN_POOL, &zeroed) : claim_any(slices, align, &zeroed);
     REQUIRE(held->span != NULL);
     CHECK(held->span->slices >= slices);
     CHECK_EQ(held->span->start % ((uintptr_t)align << SLICE_SHIFT), 0);
@@ -410,7 +488,7 @@ static void resize_random(struct model_span *held, uint64_t *random, uint32_t no
     if (held->span->arena->huge) {
         if (slices <= HALF)
             return;
-        CHECK(arena_remap_huge(&held->span, slices));
+        CHECK(arena_resize_huge(held->span, slices));
     } else if (slices < old) {
         arena_shrink(held->span, slices, now_ms);
     } else if (slices > old && slices <= HALF) {

@@ -25,7 +25,7 @@ static struct span *claim_filled(uint32_t slices)
 static struct span *claim(uint32_t slices)
 {
     bool zeroed;
-    struct span *span = arena_claim(slices, 1, SPAN_LARGE, &zeroed);
+    struct span *span = slices > ARENA_SLICES / 2 ? arena_claim_huge(slices, 1, &zeroed) : arena_claim(slices, 1, SPAN_LARGE, &zeroed);
     REQUIRE(span != NULL);
     return span;
 }
