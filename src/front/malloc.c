@@ -347,13 +347,22 @@ void *arca_malloc(size_t size)
 
 /* ---- calloc, alignment ------------------------------------------------------------------------------ */
 
+/* Tables of which little is used are among the largest: writing zeros would make all of one resident. */
+#define ZERO_BY_PURGE_MIN ((size_t)32 << 20)
+
+static bool zero_by_purge(void *block, size_t bytes)
+{
+    bool whole_pages = bytes >= ZERO_BY_PURGE_MIN && !hardening.on && !options.lazy;
+    return whole_pages && os_purge(block, bits_round_up(bytes, OS_PAGE_SIZE));
+}
+
 /* With a frame of its own, so that its caller is not lost between its caller's caller and malloc_slow(). */
 ARCA_NOINLINE static void *calloc_slow(size_t bytes)
 {
     bool zeroed = false;
     ARCA_KEEP_FRAME();
     void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow(bytes) : large_alloc(bytes, 1, &zeroed, ARCA_FRAME());
-    if (block != NULL && !zeroed)
+    if (block != NULL && !zeroed && !zero_by_purge(block, bytes))
         memset(block, 0, bytes);
     return block;
 }

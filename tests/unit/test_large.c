@@ -88,10 +88,29 @@ TEST(large, growth_stays_in_place_where_there_is_room)
     struct span *span = create(MIB);
     memset(bytes_of(span), 0x3c, MIB);
     uintptr_t start = span->start;
-    CHECK_EQ(large_resize(span, 5 * MIB, 0), span);
+    CHECK_EQ(large_resize(span, 7 * MIB / 4, 0), span);
     CHECK_EQ(span->start, start);
-    CHECK_EQ(span->large_size, 5 * MIB);
+    CHECK_EQ(span->large_size, 7 * MIB / 4);
     CHECK_EQ(bytes_of(span)[MIB - 1], 0x3c);
+    bytes_of(span)[7 * MIB / 4 - 1] = 1;
+    span = create(3 * MIB);
+    CHECK_EQ(large_resize(span, 5 * MIB, 0), span);
+    arena_check();
+}
+
+TEST(large, what_grows_to_where_it_is_movable_moves_before)
+{
+    struct span *span = create(MIB);
+    CHECK(large_resize(span, LARGE_MOVABLE_MIN, 0) == NULL);
+    CHECK_EQ(span->large_size, MIB);
+    span = large_create_movable(LARGE_MOVABLE_MIN);
+    REQUIRE(span != NULL);
+    memset(bytes_of(span), 0x3c, LARGE_MOVABLE_MIN);
+    create(40 * MIB);
+    span = large_resize(span, 5 * MIB, 0);
+    REQUIRE(span != NULL);
+    CHECK_EQ(span->slices, 5 * MIB / SLICE_SIZE);
+    CHECK_EQ(bytes_of(span)[LARGE_MOVABLE_MIN - 1], 0x3c);
     bytes_of(span)[5 * MIB - 1] = 1;
     arena_check();
 }
@@ -145,11 +164,14 @@ TEST(large, a_huge_block_grows_and_shrinks_with_its_contents)
     arena_check();
 }
 
-TEST(large, a_huge_block_does_not_shrink_below_the_size_of_one)
+TEST(large, a_huge_block_shrinks_to_where_it_had_better_be_among_others)
 {
     struct span *span = create(40 * MIB);
-    CHECK(large_resize(span, 20 * MIB, 0) == NULL);
-    CHECK_EQ(span->large_size, 40 * MIB);
+    CHECK_EQ(large_resize(span, MIB, 0), span);
+    CHECK_EQ(span->slices, MIB / SLICE_SIZE);
+    CHECK(large_resize(span, MIB / 2, 0) == NULL);
+    CHECK_EQ(span->large_size, MIB);
+    arena_check();
 }
 
 TEST(large, an_impossible_size_changes_nothing)
