@@ -26,76 +26,47 @@ uint32_t certifier_window_ms = 5000;
 /* So old a window may be when the work rests in it. */
 #define WINDOW_REST_MS 1000
 
-/* The tables are written at one pace.  From the same place in their pages on, they would drive each other from the first
- * level of the cache, and the stores into one hold up the loads from another. */
-#define TABLE_STEP 640
-
-/* A part of the one block that the tables are. */
-static void *take_table(size_t *taken, char *tables, size_t bytes)
-{
-    void *table = (void *)((uintptr_t)tables + *taken);
-    *taken += bits_round_up(bytes, bytes < OS_PAGE_SIZE ? ARCA_CACHE_LINE : OS_PAGE_SIZE) + TABLE_STEP;
-    return table;
-}
-
-/* How many bytes they take, when tables is NULL. */
-static size_t lay_tables(struct set *set, char *tables)
-{
-    size_t taken = 0, bitmap_words = (set->part.end - set->part.first) / 64;
-    set->objects = take_table(&taken, tables, (set->size + MEMBERS_AHEAD) * sizeof *set->objects);
-    set->words = take_table(&taken, tables, set->size * sizeof *set->words);
-    set->indices = take_table(&taken, tables, set->size * sizeof *set->indices);
-    set->first_edge = take_table(&taken, tables, (set->size + 1) * sizeof *set->first_edge);
-    set->dropped = take_table(&taken, tables, set->size * sizeof *set->dropped);
-    set->outward = take_table(&taken, tables, set->size * sizeof *set->outward);
-    set->lost = take_table(&taken, tables, bitmap_words * sizeof *set->lost);
-    set->ranks = take_table(&taken, tables, bitmap_words * sizeof *set->ranks);
-    return taken;
-}
-
-static void enter_objects(struct set *set)
-{
-    const struct scope *scope = set->scope;
-    uint32_t rank = 0, index = set->part.first, word = 0;
-    for (size_t s = set->part.from; s < set->part.to; s++) {
-        const struct span *span = scope->spans[s];
-        uint32_t first = index, end = first + span_indices(span);
-        for (; index < end; index += 64, word++) {
-            set->ranks[word] = rank;
-            set->lost[word] = scope->found[index / 64];
-            for (uint64_t bits = scope->found[index / 64]; bits != 0; bits &= bits - 1) {
-                set->indices[rank] = index + bits_lowest(bits);
-                set->objects[rank++] = span_block(span, index + bits_lowest(bits) - first);
-            }
-            fiber_rest_sometimes(index / 64);
-        }
-    }
-    for (unsigned i = 0; i < MEMBERS_AHEAD; i++)
-        set->objects[rank + i] = set->objects[rank - 1];
-}
+/* Objects are asked for so many before they are looked at; units of those who are referred to. */
+#define PASS_AHEAD 32
+/* Of 64: where they are so many they are asked for one by one, so many bytes before, while others are looked at. */
+#define PASS_DENSE 32
+#define DENSE_AHEAD 2048
+#define EDGES_AHEAD 32
 
 bool set_open(struct set *set, struct scope *scope, const struct part *part)
 {
+    size_t words = (part->end - part->first) / 64;
     *set = (struct set){ .scope = scope, .part = *part };
     set->members = set->size = scope_found(scope, part);
     if (set->size == 0 || set->size >= UINT32_MAX / 4)
         return set->size == 0;
-    set->edge_capacity = MEMBERS_AHEAD + 2 * set->size;
-    set->tables = arca_malloc(lay_tables(set, NULL));
+    set->edge_capacity = EDGES_AHEAD + 2 * set->size;
+    set->lost = arca_malloc(words * sizeof *set->lost);
+    set->outward = arca_malloc(words * sizeof *set->outward);
     set->edges = arca_malloc(set->edge_capacity * sizeof *set->edges);
-    if (set->tables == NULL || set->edges == NULL) {
+    if (set->lost == NULL || set->outward == NULL || set->edges == NULL) {
         set_close(set);
         return false;
     }
-    lay_tables(set, set->tables);
-    memset(set->dropped, false, set->size);
-    enter_objects(set);
+    memcpy(set->lost, &scope->found[part->first / 64], words * sizeof *set->lost);
     return true;
+}
+
+/* What was noted of those that were dropped is lost. */
+static void forget_notes(const struct set *set)
+{
+    for (uint32_t base = set->part.first; base < set->part.end; base += 64) {
+        if (set->scope->found[base / 64] & ~*set_lost(set, base))
+            set->scope->noted[base / 64] = 0;
+    }
 }
 
 void set_close(struct set *set)
 {
-    arca_free(set->tables);
+    if (set->read)
+        forget_notes(set);
+    arca_free(set->lost);
+    arca_free(set->outward);
     arca_free(set->edges);
     arca_free(set->with_cell);
     arca_free(set->cells);
@@ -107,21 +78,71 @@ void set_forget(const struct set *set)
         set->scope->found[base / 64] &= ~*set_lost(set, base);
 }
 
-static uint32_t rank_of(const struct set *set, uint32_t index)
+static struct pass_place pass_place_of(const struct scope *scope, size_t span, uint32_t first)
 {
-    return set->ranks[(index - set->part.first) / 64] + bits_count(set->scope->found[index / 64] & (index_bit(index) - 1));
+    return (struct pass_place){ span, first, first, first + span_indices(scope->spans[span]) };
 }
 
-static void drop(struct set *set, uint32_t rank)
+struct pass set_pass(const struct set *set, const uint64_t *bits)
 {
-    if (set->dropped[rank])
+    struct pass_place place = pass_place_of(set->scope, set->part.from, set->part.first);
+    return (struct pass){ .scope = set->scope, .bits = bits, .at = place, .ahead = place, .part_first = set->part.first,
+                          .to = set->part.end };
+}
+
+/* On to the next 64 indices with one of the bits, which are returned; 0 at the end. */
+ARCA_INLINE uint64_t place_next(const struct pass *pass, struct pass_place *place, uint32_t *index)
+{
+    while (place->index != pass->to) {
+        if (place->index == place->end)
+            *place = pass_place_of(pass->scope, place->span + 1, place->end);
+        uint64_t bits = pass->bits[(place->index - pass->part_first) / 64];
+        *index = place->index;
+        place->index += 64;
+        if (bits != 0)
+            return bits;
+    }
+    return 0;
+}
+
+static void pass_ask_for(const struct pass *pass, uint32_t index, uint64_t bits)
+{
+    const struct span *span = pass->scope->spans[pass->ahead.span];
+    const char *start = span_block(span, index - pass->ahead.first);
+    for (size_t block_size = span->block_size; bits != 0; bits &= bits - 1)
+        __builtin_prefetch(start + bits_lowest(bits) * block_size);
+}
+
+bool pass_next(struct pass *pass)
+{
+    const struct scope *scope = pass->scope;
+    pass->since += bits_count(pass->group.objects);
+    pass->group.objects = place_next(pass, &pass->at, &pass->group.index);
+    if (pass->group.objects == 0)
+        return false;
+    uint32_t count = bits_count(pass->group.objects), index;
+    for (uint64_t bits; pass->asked < count + PASS_AHEAD && (bits = place_next(pass, &pass->ahead, &index)) != 0;) {
+        if (bits_count(bits) < PASS_DENSE)
+            pass_ask_for(pass, index, bits);
+        pass->asked += bits_count(bits);
+    }
+    pass->asked -= count;
+    pass->group.ahead_bytes = count < PASS_DENSE ? 0 : DENSE_AHEAD;
+    pass->group.start = span_block(scope->spans[pass->at.span], pass->group.index - pass->at.first);
+    pass->group.block_size = scope->spans[pass->at.span]->block_size;
+    pass->group.noted = scope->noted[pass->group.index / 64];
+    pass->group.note = scope->first_note[pass->group.index / 64];
+    return true;
+}
+
+static void drop(struct set *set, uint32_t index)
+{
+    if (!(*set_lost(set, index) & index_bit(index)))
         return;
-    uint32_t index = set->indices[rank];
     *set_lost(set, index) &= ~index_bit(index);
-    set->dropped[rank] = true;
     set->members--;
-    set->words[rank] = set->last_dropped;
-    set->last_dropped = rank;
+    *scope_word(set->scope, scope_note(set->scope, index)) = set->last_dropped;
+    set->last_dropped = index;
 }
 
 /* Pages may be purged meanwhile, and then versions may have gone back. */
@@ -137,35 +158,57 @@ ARCA_NOINLINE static void rest_in_window(struct set *set)
     set->may_rest = os_now_ms() - set->open_ms < WINDOW_REST_MS;
 }
 
-ARCA_INLINE void rest_in_window_sometimes(struct set *set, size_t step)
+ARCA_INLINE void rest_in_window_sometimes(struct set *set, struct pass *pass)
 {
-    if (unlikely(step % FIBER_LOOK_EVERY == 0))
+    if (pass_may_rest(pass, FIBER_LOOK_EVERY))
         rest_in_window(set);
 }
 
 /* ---- 1: all words, before any slot ------------------------------------------------------------------ */
 
-/* Units are counted as the finder does: of each count, what the edges do not explain. */
-static void read_words(struct set *set, uint32_t held)
+/* What the finder has noted are readings, too, where no version has gone back since, and there is time left. */
+static bool notes_count(const struct set *set, uint32_t held)
 {
-    uint8_t *units = set->scope->units;
-    void *const *objects = set->objects;
-    const uint32_t *indices = set->indices;
-    set->read_ms = os_now_ms();
-    for (size_t i = 0, size = set->size; i < size; i++) {
-        rest_in_window_sometimes(set, i);
-        set_ask_ahead(objects, i);
-        if (set->dropped[i])
-            continue;
-        uint64_t word = load_acq(word_of(objects[i])); /* P:touch acquire: with word_touch, and every retain */
-        if (word_count(word) == 0 || (word & WORD_IMMORTAL)) {
-            drop(set, (uint32_t)i);
-            continue;
-        }
-        set->words[i] = word;
-        units[indices[i]] = UNITS_NONE;
-        carry_add(&set->carries, units, indices[i], (int64_t)word_count(word) - held);
+    const struct scope *scope = set->scope;
+    return !set->read && held == 0 && scope->notes_hold && load_rlx(&retired_purges) == scope->noted_purges &&
+           os_now_ms() - scope->noted_ms < certifier_window_ms / 2;
+}
+
+/* False without memory. */
+static bool read_objects(struct set *set, struct pass *pass)
+{
+    struct group group = pass->group;
+    if (group.objects & ~group.noted) {
+        if (scope_make_notes(set->scope) == NULL)
+            return false;
+        group.note = set->scope->note_count;
+        group.noted = group.objects;
+        scope_take_notes(set->scope, group.index, group.objects);
     }
+    uint64_t *read_word = scope_word(set->scope, group.note);
+    for (uint64_t bits = group.noted; bits != 0; bits &= bits - 1, read_word++) {
+        if (!(group.objects & bits & -bits))
+            continue;
+        uint64_t word = load_acq(word_of(group_object(&group, bits))); /* P:touch acquire: with word_touch, and every retain */
+        *read_word = word;
+        if (word_count(word) == 0 || (word & WORD_IMMORTAL))
+            drop(set, group.index + bits_lowest(bits));
+    }
+    return true;
+}
+
+static bool read_words(struct set *set, uint32_t held)
+{
+    bool noted = notes_count(set, held), room = true;
+    set->read = true;
+    set->read_ms = noted ? set->scope->noted_ms : os_now_ms();
+    for (struct pass pass = set_pass(set, set->lost); room && pass_next(&pass);) {
+        rest_in_window_sometimes(set, &pass);
+        memset(&set->scope->units[pass.group.index], UNITS_NONE, 64);
+        if (!noted || (pass.group.objects & ~pass.group.noted))
+            room = read_objects(set, &pass);
+    }
+    return room;
 }
 
 /* The readings that began at set->read_ms are over, or have been repeated. */
@@ -179,10 +222,14 @@ static void look_at_clock(struct set *set, uint32_t start_ms)
 ARCA_COLD static void repeat_words(struct set *set)
 {
     uint32_t start_ms = os_now_ms();
-    for (size_t i = 0; i < set->size; i++) {
-        set_ask_ahead(set->objects, i);
-        if (!set->dropped[i] && load_acq(word_of(set->objects[i])) != set->words[i]) /* P:touch acquire: with word_touch */
-            drop(set, (uint32_t)i);
+    for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {
+        const struct group group = pass.group;
+        const uint64_t *read_word = scope_word(set->scope, group.note);
+        for (uint64_t bits = group.noted; bits != 0; bits &= bits - 1, read_word++) {
+            bool is_member = (group.objects & bits & -bits) != 0;
+            if (is_member && load_acq(word_of(group_object(&group, bits))) != *read_word) /* P:touch acquire: with word_touch */
+                drop(set, group.index + bits_lowest(bits));
+        }
     }
     look_at_clock(set, start_ms);
 }
@@ -196,21 +243,26 @@ static bool there_is_time(struct set *set)
 
 /* ---- 2: all slots ------------------------------------------------------------------------------------ */
 
+/* In registers, for nobody else knows where it is. */
 struct scan {
     struct set *set;
-    uint32_t *edges; /* the last MEMBERS_AHEAD of them are not counted yet */
+    struct scope_map map;
+    struct scope_near near; /* the span whose members are looked at */
+    uint8_t *units;
+    const uint64_t *found;
+    uint32_t *edges; /* the last EDGES_AHEAD of them are not counted yet */
     size_t count, capacity;
     bool outward, failed;
 };
 
-ARCA_COLD static bool grow_edges(struct scan *scan)
+ARCA_COLD static bool grow_edges(struct set *set)
 {
-    size_t capacity = 2 * scan->capacity;
-    uint32_t *edges = capacity < UINT32_MAX ? arca_realloc(scan->edges, capacity * sizeof *edges) : NULL;
+    size_t capacity = 2 * set->edge_capacity;
+    uint32_t *edges = capacity < UINT32_MAX ? arca_realloc(set->edges, capacity * sizeof *edges) : NULL;
     if (edges == NULL)
         return false;
-    scan->set->edges = scan->edges = edges;
-    scan->set->edge_capacity = scan->capacity = capacity;
+    set->edges = edges;
+    set->edge_capacity = capacity;
     return true;
 }
 
@@ -218,54 +270,99 @@ ARCA_COLD static bool grow_edges(struct scan *scan)
 ARCA_INLINE void scan_slot(arca_slot *slot, void *context)
 {
     struct scan *scan = context;
-    struct scope *scope = scan->set->scope;
     void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
     if (object == NULL)
         return;
-    uint32_t index = scope_index(scope, object);
-    if (!set_covers(scan->set, index) || !(scope->found[index / 64] & index_bit(index))) {
+    uint32_t index = scope_near_index(&scan->near, object);
+    if (index == NO_INDEX)
+        index = scope_map_index(&scan->map, object);
+    if (!set_covers(scan->set, index) || !(scan->found[index / 64] & index_bit(index))) {
         scan->outward = true;
         return;
     }
-    if (unlikely(scan->count == scan->capacity) && !grow_edges(scan)) {
-        scan->failed = true;
-        return;
+    if (unlikely(scan->count == scan->capacity)) {
+        if (!grow_edges(scan->set)) {
+            scan->failed = true;
+            return;
+        }
+        scan->edges = scan->set->edges;
+        scan->capacity = scan->set->edge_capacity;
     }
-    __builtin_prefetch(&scope->units[index], 1);
+    __builtin_prefetch(&scan->units[index], 1);
     uint32_t *edge = &scan->edges[scan->count++];
     *edge = index;
-    carry_take_one(&scan->set->carries, scope->units, edge[-MEMBERS_AHEAD]);
+    carry_take_one(&scan->set->carries, scan->units, edge[-EDGES_AHEAD]);
 }
 
-static bool scan_slots(struct set *set)
+ARCA_NOINLINE static struct scan scan_traversed(struct scan scan, const arca_type *type, void *object)
 {
-    struct scan scan = { .set = set, .edges = set->edges, .count = MEMBERS_AHEAD, .capacity = set->edge_capacity };
-    struct scope_kind seen = { 0, NULL };
-    void *const *objects = set->objects;
-    for (size_t e = 0; e < MEMBERS_AHEAD; e++)
-        scan.edges[e] = set->scope->indices; /* nobody's */
-    for (size_t i = 0, size = set->size; i < size; i++) {
-        rest_in_window_sometimes(set, i);
-        set_ask_ahead(objects, i);
-        if (unlikely(i % CLOCK_EVERY == 0) && !there_is_time(set))
-            return false;
-        set->first_edge[i] = (uint32_t)scan.count;
-        if (set->dropped[i])
+    type->traverse(object, scan_slot, &scan);
+    return scan;
+}
+
+/* Of the members among 64 indices; the others have no edges.  False when there is no time left. */
+static bool scan_objects(struct scan *all, const struct pass *pass, struct scope_kind *seen_before, uint32_t held)
+{
+    struct scan scan = *all;
+    struct scope_kind seen = *seen_before;
+    struct set *set = scan.set;
+    const struct group group = pass->group;
+    const uint64_t *read_word = scope_word(set->scope, group.note);
+    uint32_t *first_edge = scope_first_edge(set->scope, group.note);
+    uint64_t outward = 0, members = *set_lost(set, group.index);
+    for (uint64_t bits = group.noted; bits != 0; bits &= bits - 1, read_word++) {
+        uint32_t index = group.index + bits_lowest(bits);
+        *first_edge++ = (uint32_t)scan.count;
+        if (unlikely(set->looked++ % CLOCK_EVERY == 0)) {
+            if (!there_is_time(set))
+                return false;
+            members = *set_lost(set, group.index);
+        }
+        if (!(members & bits & -bits))
             continue;
-        void *object = objects[i];
+        void *object = group_object(&group, bits);
         const arca_type *type = scope_type(object, &seen);
         uint64_t word = load_acq(word_of(object)); /* P:touch acquire: with word_touch, and every retain */
+        if (type == NULL || word != *read_word) {
+            drop(set, index);
+            continue;
+        }
+        carry_add(&set->carries, scan.units, index, (int64_t)word_count(word) - held);
         scan.outward = false;
-        if (type != NULL && word == set->words[i])
-            type_visit(type, object, scan_slot, &scan);
-        else
-            drop(set, (uint32_t)i);
-        set->outward[i] = scan.outward;
+        type_visit_told(type, object, scan_slot, &scan);
+        if (type_traverses(type))
+            scan = scan_traversed(scan, type, object);
+        outward |= scan.outward ? bits & -bits : 0;
     }
-    set->first_edge[set->size] = (uint32_t)scan.count;
-    for (size_t e = scan.count - MEMBERS_AHEAD; e < scan.count; e++)
-        carry_take_one(&set->carries, set->scope->units, scan.edges[e]);
-    carry_settle(&set->carries, set->scope->units);
+    *first_edge = (uint32_t)scan.count;
+    *set_outward(set, group.index) = outward;
+    *all = scan;
+    *seen_before = seen;
+    return true;
+}
+
+/* Units are counted as the finder does: of each count, what the edges do not explain.  Who has been dropped since the words
+ * were read has no edges, which is seen here, too. */
+static bool scan_slots(struct set *set, uint32_t held)
+{
+    struct scope *scope = set->scope;
+    struct scan scan = { .set = set, .map = scope->map, .units = scope->units, .found = scope->found, .edges = set->edges,
+                         .count = EDGES_AHEAD, .capacity = set->edge_capacity };
+    struct scope_kind seen = { 0, NULL };
+    set->looked = 0;
+    for (size_t e = 0; e < EDGES_AHEAD; e++)
+        scan.edges[e] = scope->indices; /* nobody's */
+    for (struct pass pass = set_pass(set, &scope->found[set->part.first / 64]); pass_next(&pass);) {
+        rest_in_window_sometimes(set, &pass);
+        if (pass.group.noted == 0)
+            continue;
+        scan.near = scope_near(scope, scope->spans[pass.at.span]);
+        if (!scan_objects(&scan, &pass, &seen, held))
+            return false;
+    }
+    for (size_t e = scan.count - EDGES_AHEAD; e < scan.count; e++)
+        carry_take_one(&set->carries, scope->units, scan.edges[e]);
+    carry_settle(&set->carries, scope->units);
     return !scan.failed && !set->carries.failed;
 }
 
@@ -275,13 +372,10 @@ static bool scan_slots(struct set *set)
 static void take_back_edges(struct set *set)
 {
     while (set->last_dropped != NO_INDEX) {
-        uint32_t from = set->last_dropped;
-        set->last_dropped = (uint32_t)set->words[from];
-        for (uint32_t e = set->first_edge[from]; e < set->first_edge[from + 1]; e++) {
-            uint32_t to = set->edges[e];
-            if (*set_lost(set, to) & index_bit(to))
-                drop(set, rank_of(set, to));
-        }
+        uint32_t note = scope_note(set->scope, set->last_dropped);
+        set->last_dropped = (uint32_t)*scope_word(set->scope, note);
+        for (uint32_t e = *scope_first_edge(set->scope, note); e < *scope_first_edge(set->scope, note + 1); e++)
+            drop(set, set->edges[e]);
     }
 }
 
@@ -289,9 +383,10 @@ static void balance(struct set *set)
 {
     for (uint32_t base = set->part.first; base < set->part.end; base += 64) {
         uint64_t left = *set_lost(set, base);
-        rest_in_window_sometimes(set, base / 64);
+        if (unlikely(base / 64 % FIBER_LOOK_EVERY == 0))
+            rest_in_window(set);
         for (left = left != 0 ? left & scope_with_units(set->scope, base) : 0; left != 0; left &= left - 1)
-            drop(set, rank_of(set, base + bits_lowest(left)));
+            drop(set, base + bits_lowest(left));
     }
     take_back_edges(set);
 }
@@ -302,7 +397,7 @@ static void balance(struct set *set)
 static bool grow_cells(struct set *set)
 {
     size_t capacity = set->cell_capacity != 0 ? 2 * set->cell_capacity : 64;
-    uint32_t *with_cell = arca_realloc(set->with_cell, capacity * sizeof *with_cell);
+    void **with_cell = arca_realloc(set->with_cell, capacity * sizeof *with_cell);
     if (with_cell == NULL)
         return false;
     set->with_cell = with_cell;
@@ -315,45 +410,54 @@ static bool grow_cells(struct set *set)
 }
 
 /* With room for its cell, too. */
-static bool enter_with_cell(struct set *set, uint32_t rank)
+static bool enter_with_cell(struct set *set, void *object)
 {
     if (set->cell_count + set->with_cell_count == set->cell_capacity && !grow_cells(set))
         return false;
-    set->with_cell[set->with_cell_count++] = rank;
+    set->with_cell[set->with_cell_count++] = object;
     return true;
+}
+
+/* What a pass over members looks for after the grace period. */
+struct second_look {
+    uintptr_t plain; /* the kind that was seen last of those that tell nothing more */
+    bool room;       /* for all that have a cell */
+};
+
+/* It was alive when its kind was read: an upgrade may still get it, and even its death, until the lock is held. */
+ARCA_NOINLINE static void look_at_kind(struct set *set, struct second_look *look, void *object, uintptr_t kind, uint64_t word)
+{
+    const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
+    set->finalize_due |= type->finalize != NULL && !(word & WORD_FINALIZED);
+    if (kind_is_cell(kind))
+        look->room = look->room && enter_with_cell(set, object);
+    else if (type->finalize == NULL)
+        look->plain = kind;
 }
 
 /* After the grace period only an upgrade can still get a unit: of who has a cell now.  Who died since the scan is in the
  * limbo, which nobody drains meanwhile.  False without memory. */
 static bool drop_changed(struct set *set)
 {
-    uintptr_t plain = 0; /* the kind that was seen last of those that tell nothing more */
-    bool room = true;
+    struct second_look look = { .room = true };
     set->with_cell_count = 0;
     set->finalize_due = false;
-    void *const *objects = set->objects;
-    for (size_t i = 0, size = set->size; i < size; i++) {
-        rest_in_window_sometimes(set, i);
-        set_ask_ahead(objects, i);
-        if (set->dropped[i])
-            continue;
-        const void *object = objects[i];
-        uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
-        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */
-            drop(set, (uint32_t)i);
-            continue;
+    for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {
+        rest_in_window_sometimes(set, &pass);
+        const struct group group = pass.group;
+        const uint64_t *read_word = scope_word(set->scope, group.note);
+        for (uint64_t bits = group.noted; bits != 0; bits &= bits - 1, read_word++) {
+            if (!(group.objects & bits & -bits))
+                continue;
+            void *object = group_object(&group, bits);
+            uintptr_t kind = load_acq(kind_of(object)); /* P:weak cell acquire: with cell_of */
+            if (load_acq(word_of(object)) != *read_word) /* P:touch acquire: with word_touch, and every retain */
+                drop(set, group.index + bits_lowest(bits));
+            else if (unlikely(kind != look.plain))
+                look_at_kind(set, &look, object, kind, *read_word);
         }
-        if (likely(kind == plain))
-            continue;
-        /* It was alive when its kind was read: an upgrade may still get it, and even its death, until the lock is held. */
-        const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
-        set->finalize_due |= type->finalize != NULL && !(set->words[i] & WORD_FINALIZED);
-        if (kind_is_cell(kind))
-            room = room && enter_with_cell(set, (uint32_t)i);
-        else if (type->finalize == NULL)
-            plain = kind;
     }
-    return room;
+    return look.room;
 }
 
 /* Who was upgraded has another word, even if it has died since.  Nobody else can have, but those whom such a member leads
@@ -361,9 +465,11 @@ static bool drop_changed(struct set *set)
 static void drop_upgraded(struct set *set)
 {
     for (size_t i = 0; i < set->with_cell_count; i++) {
-        uint32_t rank = set->with_cell[i];
-        if (!set->dropped[rank] && load_acq(word_of(set->objects[rank])) != set->words[rank]) /* P:touch acquire: with the upgrades */
-            drop(set, rank);
+        uint32_t index = scope_index(set->scope, set->with_cell[i]);
+        bool is_member = (*set_lost(set, index) & index_bit(index)) != 0;
+        const uint64_t *word = scope_word(set->scope, scope_note(set->scope, index));
+        if (is_member && load_acq(word_of(set->with_cell[i])) != *word) /* P:touch acquire: with the upgrades */
+            drop(set, index);
     }
 }
 
@@ -371,8 +477,7 @@ static void cut_cells(struct set *set)
 {
     for (size_t i = 0; i < set->with_cell_count; i++) {
         arca_type *type;
-        uint32_t rank = set->with_cell[i];
-        struct cell *cell = set->dropped[rank] ? NULL : cell_sever(set->objects[rank], &type);
+        struct cell *cell = set_has(set, set->with_cell[i]) ? cell_sever(set->with_cell[i], &type) : NULL;
         if (cell != NULL)
             set->cells[set->cell_count++] = cell;
     }
@@ -398,8 +503,9 @@ static bool certify_locked(struct set *set, uint32_t held)
 {
     set->late = false;
     set->last_dropped = NO_INDEX;
-    read_words(set, held);
-    if (!scan_slots(set))
+    if (!read_words(set, held))
+        return false;
+    if (!scan_slots(set, held))
         return false;
     balance(set);
     if (set->members == 0)

@@ -24,31 +24,27 @@
 struct cell;
 
 struct set {
-    struct scope *scope; /* whose units are used once more */
+    struct scope *scope; /* whose units and notes are used once more: members are noted, with their words when they were read
+                          * first; of one that is being dropped, the index of the one dropped before */
     struct part part;     /* of it, to which all else here is limited: a reference from elsewhere holds a member */
     size_t size, members; /* proposed; not dropped */
-    char *tables;         /* these eight are one block: */
-    uint32_t *ranks;      /* of each word of scope->found in the part: members before it */
-    uint64_t *lost;       /* like those words: the members */
-    void **objects;       /* in the scope's order; the ranks below are into it; MEMBERS_AHEAD more repeat the last */
-    uint64_t *words;      /* of one that is being dropped: the one dropped before */
-    uint32_t *indices;    /* in the scope */
-    uint32_t *first_edge; /* size + 1 of them */
-    bool *dropped;
-    bool *outward;        /* it refers to what was not proposed */
+    uint64_t *lost;       /* of 64 indices each: the members */
+    uint64_t *outward;    /* the same: they refer to what was not proposed */
     uint32_t *edges;      /* indices of those to whom; by whom they come from, in the order of its slots */
     size_t edge_capacity;
     struct carries carries;
     uint32_t last_dropped; /* whose edges have not been taken back; NO_INDEX: none */
-    uint32_t *with_cell;   /* ranks of members that had one when they were last seen unchanged */
+    void **with_cell;      /* members that had one when they were last seen unchanged */
     struct cell **cells;   /* cut off from members, with the objects' units; newest last */
     size_t with_cell_count, cell_count, cell_capacity; /* of both together */
     bool finalize_due; /* one of them has a finalize to run */
     bool freeing;      /* what fork may catch half way (teardown.h) */
+    bool read;         /* once at least */
     bool late;         /* two readings of a word were too far apart, or a version may have gone back */
     bool may_rest;     /* in this window */
     uint32_t open_ms;  /* since when it is open */
     uint32_t read_ms;  /* when the last readings of all words began */
+    uint32_t looked;   /* at members, since the scan began */
     uint32_t held;     /* units of each member that the collector has */
 };
 
@@ -63,12 +59,50 @@ void set_close(struct set *set);
 /* scope->found forgets the members. */
 void set_forget(const struct set *set);
 
-/* Members are asked for so many steps before they are looked at: the processor's own foresight ends with the page. */
-#define MEMBERS_AHEAD 32
+/* A pass over objects of a set in the order of their addresses, those of 64 indices at a time.  Who comes next is asked for:
+ * the processor's own foresight ends with the page. */
+struct pass_place {
+    size_t span;
+    uint32_t index, first, end; /* the next 64; those of the span */
+};
 
-ARCA_INLINE void set_ask_ahead(void *const *objects, size_t i)
+/* What it is at. */
+struct group {
+    uint32_t index, note; /* of the first of the 64; where their notes begin */
+    uint64_t objects;     /* who of them, a bit each */
+    uint64_t noted;       /* like these, perhaps more of them: whose notes are there */
+    char *start;
+    size_t block_size, ahead_bytes;
+};
+
+struct pass {
+    struct group group;
+    const struct scope *scope;
+    const uint64_t *bits;           /* whose it is, as set->lost is */
+    struct pass_place at, ahead;
+    uint32_t part_first, to, asked; /* asked for, and not passed yet */
+    uint32_t since;                 /* objects that it has passed since it was at a place to rest */
+};
+
+/* bits: like set->lost.  No place is given before the first pass_next. */
+struct pass set_pass(const struct set *set, const uint64_t *bits);
+bool pass_next(struct pass *pass);
+
+/* The lowest of the bits. */
+ARCA_INLINE void *group_object(const struct group *group, uint64_t bits)
 {
-    __builtin_prefetch(objects[i + MEMBERS_AHEAD]);
+    char *object = group->start + bits_lowest(bits) * group->block_size;
+    __builtin_prefetch(object + group->ahead_bytes);
+    return object;
+}
+
+/* So many objects are between two places to rest. */
+ARCA_INLINE bool pass_may_rest(struct pass *pass, uint32_t every)
+{
+    if (likely(pass->since < every))
+        return false;
+    pass->since = 0;
+    return true;
 }
 
 /* NO_INDEX is of no part. */
@@ -80,6 +114,11 @@ ARCA_INLINE bool set_covers(const struct set *set, uint32_t index)
 ARCA_INLINE uint64_t *set_lost(const struct set *set, uint32_t index)
 {
     return &set->lost[(index - set->part.first) / 64];
+}
+
+ARCA_INLINE uint64_t *set_outward(const struct set *set, uint32_t index)
+{
+    return &set->outward[(index - set->part.first) / 64];
 }
 
 /* Whether the object was certified; any block for objects is allowed. */

@@ -54,9 +54,9 @@ static const struct set *lost;
 
 ARCA_COLD static void say_members(const struct set *set, const char *what)
 {
-    for (size_t i = 0; i < set->size; i++) {
-        if (!set->dropped[i])
-            log_line("gc: %s %p '%s'", what, set->objects[i], type_of(set->objects[i])->name);
+    for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {
+        for (uint64_t bits = pass.group.objects; bits != 0; bits &= bits - 1)
+            log_line("gc: %s %p '%s'", what, group_object(&pass.group, bits), type_of(group_object(&pass.group, bits))->name);
     }
 }
 

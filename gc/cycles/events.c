@@ -104,12 +104,13 @@ bool events_save(const struct set *set)
 {
     lock_acquire(&garbage.lock);
     bool room = grow_locked(set->members);
-    for (size_t i = 0; room && i < set->size; i++) {
-        if (set->dropped[i])
-            continue;
-        garbage.objects[garbage.count] = set->held != 0 ? set->objects[i] : arca_retain(set->objects[i]);
-        fence_compiler();
-        garbage.count++;
+    for (struct pass pass = set_pass(set, set->lost); room && pass_next(&pass);) {
+        for (uint64_t bits = pass.group.objects; bits != 0; bits &= bits - 1) {
+            void *object = group_object(&pass.group, bits);
+            garbage.objects[garbage.count] = set->held != 0 ? object : arca_retain(object);
+            fence_compiler();
+            garbage.count++;
+        }
     }
     lock_release(&garbage.lock);
     return room;

@@ -1,11 +1,13 @@
 /* Counting, marking. */
 #include "gc/cycles/finder.h"
 
+#include "base/os.h"
 #include "gc/cycles/audit.h"
 #include "gc/cycles/carry.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/fiber.h"
 #include "gc/objects/limbo.h"
+#include "heap/retired.h"
 
 /* Units and objects lie anywhere: each is asked for so many steps before it is used. */
 #define AHEAD 32
@@ -35,9 +37,9 @@ struct finder {
 };
 
 /* Puts one in, and gets back the one that came so many steps before. */
-ARCA_INLINE uint32_t index_ahead(struct finder *finder, uint32_t index)
+ARCA_INLINE uint32_t index_ahead(struct finder *finder, unsigned *at, uint32_t index)
 {
-    uint32_t *place = &finder->indices[finder->index_at++ % AHEAD], before = *place;
+    uint32_t *place = &finder->indices[(*at)++ % AHEAD], before = *place;
     *place = index;
     return before;
 }
@@ -73,26 +75,50 @@ ARCA_INLINE void pause_sometimes(struct finder *finder)
 
 /* ---- counting: after it, an object's units are what of its count the scope does not account for ----------- */
 
+/* What a slot needs of the finder and its scope: in registers, for nobody else knows where it is. */
+struct counting {
+    struct finder *finder;
+    struct scope_map map;
+    struct scope_near near; /* the span whose blocks are counted */
+    uint8_t *units;
+    unsigned index_at;
+};
+
+/* Who is near has its units in the caches. */
 ARCA_INLINE void count_slot(arca_slot *slot, void *context)
 {
-    struct finder *finder = context;
+    struct counting *counting = context;
     void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
     if (object == NULL)
         return;
-    uint32_t index = scope_index(finder->scope, object);
-    if (index == NO_INDEX)
-        return;
-    __builtin_prefetch(&finder->scope->units[index], 1);
-    carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, index));
+    uint32_t index = scope_near_index(&counting->near, object);
+    if (index == NO_INDEX) {
+        index = scope_map_index(&counting->map, object);
+        if (index == NO_INDEX)
+            return;
+        __builtin_prefetch(&counting->units[index], 1);
+        index = index_ahead(counting->finder, &counting->index_at, index);
+    }
+    carry_take_one(&counting->finder->carries, counting->units, index);
+}
+
+ARCA_NOINLINE static struct counting count_traversed(struct counting counting, const arca_type *type, void *object)
+{
+    type->traverse(object, count_slot, &counting);
+    return counting;
 }
 
 /* Of up to 64 blocks, as a word of the bitmap has them; returns how many of them live. */
-static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t from, uint32_t to, uint32_t first)
+static uint32_t count_blocks(struct finder *finder, const struct span *span, const struct scope_near *near, uint32_t from, uint32_t to)
 {
     struct scope *scope = finder->scope;
     struct span_side *side = load_rlx(&span->side);
-    uint8_t older = scope->generation + 1 < GENERATIONS ? (uint8_t)(scope->generation + 1) : GENERATIONS - 1;
-    uint64_t uncarved = load_rlx(&span->kind) == SPAN_POOL ? pool_uncarved(span) : 0, found = 0;
+    uint32_t first = near->first;
+    struct counting counting = { finder, scope->map, *near, scope->units, finder->index_at };
+    struct scope_kind seen = finder->seen;
+    uint8_t generation = (uint8_t)scope->generation, older = generation + 1 < GENERATIONS ? generation + 1 : GENERATIONS - 1;
+    uint64_t uncarved = load_rlx(&span->kind) == SPAN_POOL ? pool_uncarved(span) : 0, found = 0, noted = 0;
+    uint64_t *note = scope_make_notes(scope);
     uint32_t alive = 0;
     size_t block_size = span->block_size;
     char *block = span_block(span, from);
@@ -101,34 +127,44 @@ static uint32_t count_blocks(struct finder *finder, struct span *span, uint32_t 
         if (unlikely(uncarved != 0) && !pool_is_carved(uncarved, span, i))
             continue;
         uint8_t age = load_rlx(&side->ages[i]);
-        if (age > scope->generation) { /* its death would have cleared it */
+        if (age > generation) { /* its death would have cleared it */
             alive++;
             continue;
         }
         __builtin_prefetch(block + COUNT_AHEAD);
-        const arca_type *type = scope_look(block, &word, &finder->seen);
+        const arca_type *type = scope_look(block, &word, &seen);
         alive += word_count(word) != 0;
         if (type == NULL)
             continue;
         if (age < older) /* if it lives on, it does so older */
             store_rlx(&side->ages[i], older);
-        carry_add(&finder->carries, scope->units, first + i, word_count(word));
+        carry_add(&finder->carries, counting.units, first + i, word_count(word));
         found |= index_bit(i);
-        type_visit(type, block, count_slot, finder);
+        if (age == 0 && note != NULL) {
+            *note++ = word;
+            noted |= index_bit(i);
+        }
+        type_visit_told(type, block, count_slot, &counting);
+        if (type_traverses(type))
+            counting = count_traversed(counting, type, block);
     }
+    finder->index_at = counting.index_at;
+    finder->seen = seen;
     scope->found[(first + from) / 64] = found;
+    scope_take_notes(scope, first + from, noted);
     scope->tracked += bits_count(found);
     finder->looked += to - from;
     pause_sometimes(finder);
     return alive;
 }
 
-static void count_span(struct finder *finder, struct span *span, uint32_t first)
+static void count_span(struct finder *finder, struct span *span)
 {
     uint32_t blocks = span_blocks(span), alive = 0;
+    struct scope_near near = scope_near(finder->scope, span);
     store_rlx(&span->young, false);
     for (uint32_t i = 0; i < blocks; i += 64)
-        alive += count_blocks(finder, span, i, blocks - i < 64 ? blocks : i + 64, first);
+        alive += count_blocks(finder, span, &near, i, blocks - i < 64 ? blocks : i + 64);
     /* Blocks in bins are born without a sign: the span stays young while it has some. */
     if (load_rlx(&span->kind) == SPAN_POOL && load_rlx(&span->used) != alive)
         store_rlx(&span->young, true);
@@ -136,15 +172,16 @@ static void count_span(struct finder *finder, struct span *span, uint32_t first)
 
 static void count(struct finder *finder)
 {
-    uint32_t first = 0;
+    finder->scope->noted_ms = os_now_ms();
+    finder->scope->noted_purges = load_rlx(&retired_purges);
+    finder->scope->notes_hold = true;
     for (size_t s = 0; s < finder->scope->count; s++) {
         struct span *span = finder->scope->spans[s];
-        count_span(finder, span, first);
-        first += span_indices(span);
+        count_span(finder, span);
         fiber_rest();
     }
     for (unsigned i = 0; i < AHEAD; i++)
-        carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, finder->scope->indices));
+        carry_take_one(&finder->carries, finder->scope->units, index_ahead(finder, &finder->index_at, finder->scope->indices));
     if (unlikely(debug_is_on()) && !finder->carries.failed)
         audit_counts(finder->scope, &finder->carries);
     carry_settle(&finder->carries, finder->scope->units);
@@ -203,7 +240,7 @@ ARCA_INLINE void mark_slot(arca_slot *slot, void *context)
     if (index == NO_INDEX)
         return;
     __builtin_prefetch(&finder->scope->found[index / 64], 1);
-    index = index_ahead(finder, index);
+    index = index_ahead(finder, &finder->index_at, index);
     finder->scope->found[index / 64] &= ~index_bit(index);
 }
 
@@ -304,7 +341,7 @@ static void mark_pass(struct finder *finder)
     for (unsigned i = 0; i < AHEAD; i++)
         mark_object_ahead(finder, NULL);
     for (unsigned i = 0; i < AHEAD; i++) {
-        uint32_t index = index_ahead(finder, finder->scope->indices);
+        uint32_t index = index_ahead(finder, &finder->index_at, finder->scope->indices);
         finder->scope->found[index / 64] &= ~index_bit(index);
     }
 }

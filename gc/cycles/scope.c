@@ -10,6 +10,9 @@
 #define REST_SPANS 64
 #define REST_BYTES ((size_t)1 << 16)
 
+/* An index may be noted when it is counted, in a part, and after that. */
+#define NOTE_TIMES 3
+
 /* Where there is no span. */
 static struct scope_slice empty_region[REGION_SLICES];
 
@@ -65,17 +68,17 @@ static bool make_regions(struct scope *scope)
         first = from < first ? from : first;
         last = to > last ? to : last;
     }
-    scope->first_region = first;
-    scope->region_count = scope->count != 0 ? last - first + 1 : 0;
-    scope->regions = arca_malloc(((size_t)scope->region_count + 1) * sizeof scope->regions[0]);
-    for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++)
-        scope->regions[i] = empty_region;
-    return scope->regions != NULL;
+    scope->map.first_region = first;
+    scope->map.region_count = scope->count != 0 ? last - first + 1 : 0;
+    scope->map.regions = arca_malloc(((size_t)scope->map.region_count + 1) * sizeof scope->map.regions[0]);
+    for (uint32_t i = 0; i < scope->map.region_count && scope->map.regions != NULL; i++)
+        scope->map.regions[i] = empty_region;
+    return scope->map.regions != NULL;
 }
 
 static struct scope_slice *slice_of(struct scope *scope, uintptr_t address)
 {
-    struct scope_slice **region = &scope->regions[region_of(address) - scope->first_region];
+    struct scope_slice **region = &scope->map.regions[region_of(address) - scope->map.first_region];
     if (*region == empty_region) {
         struct scope_slice *slices = arca_calloc(REGION_SLICES, sizeof *slices);
         if (slices == NULL)
@@ -130,12 +133,35 @@ bool scope_open(struct scope *scope, unsigned generation)
     scope->units = arca_malloc((size_t)scope->indices + 1);
     scope->found = arca_calloc(scope->indices / 64 + 1, sizeof *scope->found);
     scope->unseen = arca_calloc(scope->indices / 64 + 1, sizeof *scope->unseen);
-    if (scope->units == NULL || scope->found == NULL || scope->unseen == NULL || !make_regions(scope) || !enter_spans(scope)) {
+    scope->noted = arca_calloc(scope->indices / 64 + 1, sizeof *scope->noted);
+    scope->first_note = arca_malloc((scope->indices / 64 + 1) * sizeof *scope->first_note);
+    scope->notes = arca_calloc((size_t)scope->indices / 64 * NOTE_TIMES * 65 / (NOTES_AT_ONCE - 64) + 2, sizeof *scope->notes);
+    if (scope->units == NULL || scope->found == NULL || scope->unseen == NULL || scope->noted == NULL ||
+        scope->first_note == NULL || scope->notes == NULL || !make_regions(scope) || !enter_spans(scope)) {
         scope_close(scope);
         return false;
     }
     clear_units(scope);
     return true;
+}
+
+uint64_t *scope_make_notes(struct scope *scope)
+{
+    if (unlikely(scope->note_count > UINT32_MAX - 2 * NOTES_AT_ONCE))
+        return NULL;
+    if (scope->note_count % NOTES_AT_ONCE >= NOTES_AT_ONCE - 64)
+        scope->note_count = (uint32_t)bits_round_up(scope->note_count, NOTES_AT_ONCE);
+    struct notes **notes = &scope->notes[scope->note_count / NOTES_AT_ONCE];
+    if (*notes == NULL)
+        *notes = arca_malloc(sizeof **notes);
+    return *notes != NULL ? &(*notes)->words[scope->note_count % NOTES_AT_ONCE] : NULL;
+}
+
+void scope_take_notes(struct scope *scope, uint32_t first, uint64_t noted)
+{
+    scope->noted[first / 64] = noted;
+    scope->first_note[first / 64] = scope->note_count;
+    scope->note_count += noted != 0 ? bits_count(noted) + 1 : 0;
 }
 
 size_t scope_found(const struct scope *scope, const struct part *part)
@@ -160,15 +186,31 @@ bool scope_next_part(const struct scope *scope, struct part *part, size_t found)
     return part->from < part->to;
 }
 
+const arca_type *scope_type_of(const void *block, uintptr_t kind)
+{
+    /* If it died meanwhile, that may have been a link, not a kind; one of who waits for its finalize outlasts the count 0. */
+    if (kind & KIND_PENDING)
+        return NULL;
+    const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
+    if (word_count(load_rlx(word_of(block))) == 0)
+        return NULL;
+    return type_is_tracked(type) ? type : NULL;
+}
+
 void scope_close(struct scope *scope)
 {
-    for (uint32_t i = 0; i < scope->region_count && scope->regions != NULL; i++) {
-        if (scope->regions[i] != empty_region)
-            arca_free(scope->regions[i]);
+    for (uint32_t i = 0; i < scope->map.region_count && scope->map.regions != NULL; i++) {
+        if (scope->map.regions[i] != empty_region)
+            arca_free(scope->map.regions[i]);
     }
-    arca_free(scope->regions);
+    arca_free(scope->map.regions);
     arca_free(scope->units);
     arca_free(scope->found);
     arca_free(scope->unseen);
+    arca_free(scope->noted);
+    arca_free(scope->first_note);
+    for (uint32_t i = 0; scope->notes != NULL && scope->notes[i] != NULL; i++)
+        arca_free(scope->notes[i]);
+    arca_free(scope->notes);
     arca_free(scope->spans);
 }

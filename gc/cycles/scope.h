@@ -12,6 +12,8 @@
  *   found    in the scope, and nothing outside is known to keep it alive
  *   unseen   in the scope, and not looked at since it was counted: where it is not found either, something keeps it alive
  *            and its slots are still to be looked at
+ *   noted    its word is in the notes; of the young as it was when they were counted: most garbage was young, and need not
+ *            be read once more
  *
  * A byte and a bit are read and written in the order of the references, that is in none: the fewer they are, the more of
  * them is in the caches.  Only the collector touches them.  Ages are hints: a block that is freed and
@@ -49,17 +51,34 @@ _Static_assert(POOL_SLICES_MAX * SLICE_SIZE / BLOCK_ALIGN < (size_t)1 << (INVERS
 #define REGION_SHIFT 10 /* 64 MiB, as an arena */
 #define REGION_SLICES ((uint32_t)1 << REGION_SHIFT)
 
+/* Small enough to be held in registers: through memory it would have to be read anew after each store of a byte. */
+struct scope_map {
+    struct scope_slice **regions; /* from the first with a span on; REGION_SLICES each */
+    uint32_t first_region, region_count;
+};
+
 struct scope {
     struct span **spans;
     size_t count, capacity;
-    struct scope_slice **regions; /* from the first with a span on; REGION_SLICES each */
-    uint32_t first_region, region_count;
+    struct scope_map map;
     uint32_t indices;
     uint8_t *units; /* one more than there are indices: of nobody */
-    uint64_t *found, *unseen; /* of 64 indices each */
+    uint64_t *found, *unseen, *noted; /* of 64 indices each */
+    uint32_t *first_note; /* of 64 indices each: where their notes are, in the order of the indices */
+    struct notes **notes;
+    uint32_t note_count;  /* with gaps: those of 64 indices are not torn apart, and one more is behind them */
+    uint32_t noted_purges, noted_ms; /* retired_purges, and the clock, before the first one */
+    bool notes_hold; /* the collection itself has not changed a word of what it found since */
     unsigned generation;
     size_t tracked;  /* objects that were counted */
     bool incomplete; /* memory was short for some spans */
+};
+
+/* Of the objects that are noted, by the place of their notes, which are as close as they can be: they may be few. */
+#define NOTES_AT_ONCE 8192
+struct notes {
+    uint64_t words[NOTES_AT_ONCE];
+    uint32_t first_edge[NOTES_AT_ONCE]; /* of a set (certifier.h) */
 };
 
 /* Spans of a scope, one after the other, and the indices of their blocks. */
@@ -97,21 +116,74 @@ ARCA_INLINE void *span_block(const struct span *span, uint32_t index)
     return (void *)(span->start + (uintptr_t)index * span->block_size);
 }
 
-/* The index of an object, or NO_INDEX for what the scope does not cover; any value is allowed. */
-ARCA_INLINE uint32_t scope_index(const struct scope *scope, const void *object)
+/* NULL where there is none; any value is allowed. */
+ARCA_INLINE const struct scope_slice *scope_slice(const struct scope_map *map, const void *object)
 {
-    uint32_t region = (uint32_t)((uintptr_t)object >> (SLICE_SHIFT + REGION_SHIFT)) - scope->first_region;
-    if (region >= scope->region_count)
+    uint32_t region = (uint32_t)((uintptr_t)object >> (SLICE_SHIFT + REGION_SHIFT)) - map->first_region;
+    if (region >= map->region_count)
+        return NULL;
+    return &map->regions[region][(uintptr_t)object >> SLICE_SHIFT & (REGION_SLICES - 1)];
+}
+
+/* The index of an object, or NO_INDEX for what the scope does not cover; any value is allowed. */
+ARCA_INLINE uint32_t scope_map_index(const struct scope_map *map, const void *object)
+{
+    const struct scope_slice *slice = scope_slice(map, object);
+    if (slice == NULL)
         return NO_INDEX;
-    const struct scope_slice *slice = &scope->regions[region][(uintptr_t)object >> SLICE_SHIFT & (REGION_SLICES - 1)];
     uint32_t offset = ((uint32_t)(uintptr_t)object - slice->start) / BLOCK_ALIGN;
     uint32_t index = (uint32_t)((uint64_t)offset * slice->inverse >> INVERSE_SHIFT);
     return likely(index < slice->blocks) ? slice->first + index : NO_INDEX;
 }
 
+/* The same of one of its spans: objects refer to their neighbours, mostly. */
+struct scope_near {
+    uintptr_t start, bytes;
+    uint32_t inverse, first;
+};
+
+ARCA_INLINE struct scope_near scope_near(const struct scope *scope, const struct span *span)
+{
+    const struct scope_slice *slice = scope_slice(&scope->map, (const void *)span->start);
+    return (struct scope_near){ span->start, (uintptr_t)span->block_size * slice->blocks, slice->inverse, slice->first };
+}
+
+ARCA_INLINE uint32_t scope_near_index(const struct scope_near *near, const void *object)
+{
+    uintptr_t offset = (uintptr_t)object - near->start;
+    return offset < near->bytes ? near->first + (uint32_t)(offset / BLOCK_ALIGN * near->inverse >> INVERSE_SHIFT) : NO_INDEX;
+}
+
+ARCA_INLINE uint32_t scope_index(const struct scope *scope, const void *object)
+{
+    return scope_map_index(&scope->map, object);
+}
+
 ARCA_INLINE uint64_t index_bit(uint32_t index)
 {
     return (uint64_t)1 << index % 64;
+}
+
+/* Room for the words of 64 indices; NULL without memory. */
+uint64_t *scope_make_notes(struct scope *scope);
+/* So they are taken, for 64 indices from a multiple of it on. */
+void scope_take_notes(struct scope *scope, uint32_t first, uint64_t noted);
+
+ARCA_INLINE uint64_t *scope_word(const struct scope *scope, uint32_t note)
+{
+    return &scope->notes[note / NOTES_AT_ONCE]->words[note % NOTES_AT_ONCE];
+}
+
+/* The next note has the end of them. */
+ARCA_INLINE uint32_t *scope_first_edge(const struct scope *scope, uint32_t note)
+{
+    return &scope->notes[note / NOTES_AT_ONCE]->first_edge[note % NOTES_AT_ONCE];
+}
+
+/* Where the note of an index is that is noted. */
+ARCA_INLINE uint32_t scope_note(const struct scope *scope, uint32_t index)
+{
+    return scope->first_note[index / 64] + bits_count(scope->noted[index / 64] & (index_bit(index) - 1));
 }
 
 /* Of 64 indices, from a multiple of it on: a bit for each that has units. */
@@ -136,24 +208,21 @@ struct scope_kind {
     const arca_type *type;
 };
 
+/* The type of an object whose kind is not the one that was seen last. */
+const arca_type *scope_type_of(const void *block, uintptr_t kind);
+
 /* The type of an object that was alive when its word was read; NULL where it is not tracked, or has died meanwhile.
  * What was a kind before is none by chance: no link is the address of a type. */
 ARCA_INLINE const arca_type *scope_type(const void *block, struct scope_kind *seen)
 {
     uintptr_t kind = load_acq(kind_of(block)); /* P:weak cell acquire: with cell_of */
-    if (likely(kind == seen->kind))
-        return seen->type;
-    /* If it died meanwhile, that may have been a link, not a kind; one of who waits for its finalize outlasts the count 0. */
-    if (kind & KIND_PENDING)
-        return NULL;
-    const arca_type *type = kind_is_cell(kind) ? kind_cell(kind)->type : (const arca_type *)kind;
-    if (word_count(load_rlx(word_of(block))) == 0)
-        return NULL;
-    if (!type_is_tracked(type))
-        return NULL;
-    if (!kind_is_cell(kind))
+    if (unlikely(kind != seen->kind)) {
+        const arca_type *type = scope_type_of(block, kind);
+        if (type == NULL || kind_is_cell(kind))
+            return type;
         *seen = (struct scope_kind){ kind, type };
-    return type;
+    }
+    return seen->type;
 }
 
 /* A tracked object that was alive when it was looked at, with its type and word; NULL for the rest.  Its slots may be

@@ -6,37 +6,58 @@
 #include "gc/objects/debug.h"
 #include "gc/objects/fiber.h"
 
+#include <string.h>
+
 static bool finalize_due(const void *object)
 {
     return type_of(object)->finalize != NULL && !(load_rlx(word_of(object)) & WORD_FINALIZED);
+}
+
+/* A unit of each member, so that none is freed by what the finalizers of others do.  Which they are; NULL without memory. */
+static uint64_t *hold_members(const struct set *set)
+{
+    size_t bytes = (set->part.end - set->part.first) / 64 * sizeof(uint64_t);
+    uint64_t *held = arca_malloc(bytes);
+    if (held == NULL)
+        return NULL;
+    memcpy(held, set->lost, bytes);
+    for (struct pass pass = set_pass(set, held); pass_next(&pass);) {
+        for (uint64_t bits = pass.group.objects; bits != 0; bits &= bits - 1)
+            add_rlx(word_of(group_object(&pass.group, bits)), WORD_VERSION + WORD_ONE);
+    }
+    return held;
+}
+
+static void run_finalizers(const struct set *set, const uint64_t *held)
+{
+    for (struct pass pass = set_pass(set, held); pass_next(&pass);) {
+        for (uint64_t bits = pass.group.objects; bits != 0; bits &= bits - 1) {
+            void *object = group_object(&pass.group, bits);
+            if (finalize_due(object)) {
+                or_rlx(word_of(object), WORD_FINALIZED);
+                type_of(object)->finalize(object);
+            }
+        }
+        finder_drain(NULL);
+        fiber_rest();
+    }
 }
 
 bool teardown_finalize(struct set *set)
 {
     if (set->members == 0 || !set->finalize_due)
         return true;
-    bool *held = arca_calloc(set->size, sizeof *held);
+    set->scope->notes_hold = false;
+    uint64_t *held = hold_members(set);
     if (held == NULL)
         return false;
-    for (size_t i = 0; i < set->size; i++) {
-        held[i] = !set->dropped[i];
-        if (held[i])
-            add_rlx(word_of(set->objects[i]), WORD_VERSION + WORD_ONE);
-    }
-    for (size_t i = 0; i < set->size; i++) {
-        if (held[i] && finalize_due(set->objects[i])) {
-            or_rlx(word_of(set->objects[i]), WORD_FINALIZED);
-            type_of(set->objects[i])->finalize(set->objects[i]);
-        }
-        if (i % DRAIN_EVERY == 0)
-            finder_drain(NULL);
-        fiber_rest_sometimes(i);
-    }
+    run_finalizers(set, held);
     bool proved = certifier_run(set, 1);
-    for (size_t i = 0; i < set->size; i++) {
-        if (held[i] && (set->dropped[i] || !proved))
-            arca_release(set->objects[i]);
-        fiber_rest_sometimes(i);
+    for (struct pass pass = set_pass(set, held); pass_next(&pass);) {
+        uint64_t given_back = proved ? pass.group.objects & ~*set_lost(set, pass.group.index) : pass.group.objects;
+        for (; given_back != 0; given_back &= given_back - 1)
+            arca_release(group_object(&pass.group, given_back));
+        fiber_rest();
     }
     arca_free(held);
     return proved;
@@ -45,6 +66,7 @@ bool teardown_finalize(struct set *set)
 void teardown_call_back(struct set *set)
 {
     while (set->cell_count != 0) {
+        set->scope->notes_hold = false;
         struct cell *cell = set->cells[--set->cell_count];
         struct arca_weak *weak;
         while ((weak = cell_next_watcher(cell)) != NULL) {
@@ -57,14 +79,20 @@ void teardown_call_back(struct set *set)
     }
 }
 
-ARCA_INLINE void clear_member_slot(arca_slot *slot, void *set)
+/* What was found in another part has another word from now on. */
+ARCA_INLINE void clear_member_slot(arca_slot *slot, void *context)
 {
+    struct set *set = context;
     void *object = load_rlx(slot_word(slot));
     if (object == NULL)
         return;
     store_rlx(slot_word(slot), NULL);
-    if (!set_has(set, object))
-        arca_release(object);
+    if (set_has(set, object))
+        return;
+    uint32_t index = scope_index(set->scope, object);
+    if (index != NO_INDEX && (set->scope->found[index / 64] & index_bit(index)))
+        set->scope->notes_hold = false;
+    arca_release(object);
 }
 
 ARCA_INLINE void count_filled(arca_slot *slot, void *filled)
@@ -72,17 +100,24 @@ ARCA_INLINE void count_filled(arca_slot *slot, void *filled)
     *(uint32_t *)filled += load_rlx(slot_word(slot)) != NULL;
 }
 
+/* A member, and the edges that the scan saw. */
+struct ending {
+    void *object;
+    const uint32_t *first_edge;
+    bool outward;
+};
+
 /* A put leaves no trace in the words, and may give away the last unit that kept its slot's owner. */
-ARCA_INLINE bool was_filled_since(const struct set *set, size_t rank, const arca_type *type)
+ARCA_INLINE bool was_filled_since(const struct ending *ending, const arca_type *type)
 {
     uint32_t filled = 0;
-    type_visit(type, set->objects[rank], count_filled, &filled);
-    return filled != set->first_edge[rank + 1] - set->first_edge[rank];
+    type_visit(type, ending->object, count_filled, &filled);
+    return filled != ending->first_edge[1] - ending->first_edge[0];
 }
 
-ARCA_INLINE bool refers_to_dropped(const struct set *set, size_t rank)
+ARCA_INLINE bool refers_to_dropped(const struct set *set, const struct ending *ending)
 {
-    for (uint32_t e = set->first_edge[rank]; e < set->first_edge[rank + 1]; e++) {
+    for (uint32_t e = ending->first_edge[0]; e < ending->first_edge[1]; e++) {
         uint32_t index = set->edges[e];
         if (!(*set_lost(set, index) & index_bit(index)))
             return true;
@@ -90,25 +125,22 @@ ARCA_INLINE bool refers_to_dropped(const struct set *set, size_t rank)
     return false;
 }
 
-ARCA_INLINE bool refers_to_members_only(const struct set *set, size_t rank)
+ARCA_INLINE bool refers_to_members_only(const struct set *set, const struct ending *ending)
 {
-    return !set->outward[rank] && (set->members == set->size || !refers_to_dropped(set, rank));
+    return !ending->outward && (set->members == set->size || !refers_to_dropped(set, ending));
 }
 
 /* One that refers to nothing but members needs no look at whom its slots hold: what is freed with them is forgotten. */
-ARCA_INLINE void end_member(struct set *set, size_t rank)
+ARCA_INLINE void end_member(struct set *set, const struct ending *ending)
 {
-    void *object = set->objects[rank];
+    void *object = ending->object;
     const arca_type *type = type_of(object);
-    if (!refers_to_members_only(set, rank) || type->destroy != NULL || unlikely(was_filled_since(set, rank, type)))
+    if (!refers_to_members_only(set, ending) || type->destroy != NULL || unlikely(was_filled_since(ending, type)))
         type_visit(type, object, clear_member_slot, set);
     if (type->destroy != NULL)
         type->destroy(object);
     store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
 }
-
-/* So many blocks go at once. */
-#define RUN 64
 
 static void free_run(struct object_batch *batch, void **blocks, size_t count)
 {
@@ -120,25 +152,32 @@ static void free_run(struct object_batch *batch, void **blocks, size_t count)
         debug_free(blocks[i]);
 }
 
+static void free_members(struct set *set, const struct pass *pass, struct object_batch *batch)
+{
+    void *run[64];
+    size_t count = 0;
+    uint64_t outward = *set_outward(set, pass->group.index);
+    const uint32_t *first_edge = scope_first_edge(set->scope, pass->group.note);
+    for (uint64_t bits = pass->group.noted; bits != 0; bits &= bits - 1, first_edge++) {
+        if (!(pass->group.objects & bits & -bits))
+            continue;
+        struct ending ending = { group_object(&pass->group, bits), first_edge, (outward & bits & -bits) != 0 };
+        end_member(set, &ending);
+        run[count++] = ending.object;
+    }
+    free_run(batch, run, count);
+}
+
 size_t teardown_free(struct set *set)
 {
     struct object_batch batch = { .count = 0 };
-    void *run[RUN];
-    size_t count = 0;
     set->freeing = true;
-    for (size_t i = 0; i < set->size; i++) {
-        set_ask_ahead(set->objects, i);
-        if (!set->dropped[i]) {
-            end_member(set, i);
-            run[count++] = set->objects[i];
-        }
-        if (count == RUN || i == set->size - 1) {
-            free_run(&batch, run, count);
-            count = 0;
-        }
-        if (unlikely(i % DRAIN_EVERY == 0))
+    for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {
+        free_members(set, &pass, &batch);
+        if (pass_may_rest(&pass, FIBER_LOOK_EVERY)) {
             finder_drain(NULL);
-        fiber_rest_sometimes(i);
+            fiber_rest();
+        }
     }
     object_batch_end(&batch);
     return set->members;
@@ -155,9 +194,12 @@ void teardown_fork_child(const struct set *set)
 {
     if (!set->freeing)
         return;
-    for (size_t i = 0; i < set->size; i++) {
-        void *object = set->objects[i];
-        if (!set->dropped[i] && load_rlx(word_of(object)) == set->words[i])
-            type_visit(type_of(object), object, forget_slot, NULL);
+    for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {
+        const uint64_t *word = scope_word(set->scope, pass.group.note);
+        for (uint64_t bits = pass.group.noted; bits != 0; bits &= bits - 1, word++) {
+            void *object = group_object(&pass.group, bits);
+            if ((pass.group.objects & bits & -bits) != 0 && load_rlx(word_of(object)) == *word)
+                type_visit(type_of(object), object, forget_slot, NULL);
+        }
     }
 }

@@ -39,8 +39,14 @@ ARCA_INLINE struct heap *type_heap(const arca_type *type)
 /* Bytes of an object with so many items; SIZE_MAX when that overflows. */
 size_t type_size(const arca_type *type, size_t count);
 
-/* Calls visit for each slot of an object; inlined, visit and all. */
-ARCA_INLINE void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
+/* It tells its slots itself. */
+ARCA_INLINE bool type_traverses(const arca_type *type)
+{
+    return unlikely(type->traverse != NULL) && !(type->flags & ARCA_TYPE_ITEM_SLOTS);
+}
+
+/* Calls visit for each slot of an object of a type that does not; inlined, visit and all. */
+ARCA_INLINE void type_visit_told(const arca_type *type, void *object, arca_visit *visit, void *context)
 {
     const uint32_t *slots = type->slots;
     for (size_t i = 0, count = type->slot_count; i < count; i++)
@@ -49,9 +55,15 @@ ARCA_INLINE void type_visit(const arca_type *type, void *object, arca_visit *vis
         arca_slot *items = (arca_slot *)((char *)object + type->size);
         for (size_t i = 0, count = ((arca_var_object *)object)->count; i < count; i++)
             visit(&items[i], context);
-    } else if (unlikely(type->traverse != NULL)) {
-        type->traverse(object, visit, context);
     }
+}
+
+/* The same of any type. */
+ARCA_INLINE void type_visit(const arca_type *type, void *object, arca_visit *visit, void *context)
+{
+    type_visit_told(type, object, visit, context);
+    if (type_traverses(type))
+        type->traverse(object, visit, context);
 }
 
 /* Its objects can own references to others. */

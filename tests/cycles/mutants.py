@@ -34,19 +34,22 @@ MUTANTS = [
     Mutant("no grace period", [("gc/cycles/certifier.c",
                                 "    epoch_wait();                    /* 5 */", "")]),
     Mutant("words read after the scan", [("gc/cycles/certifier.c",
-                                          "    if (!scan_slots(set))\n        return false;\n",
-                                          "    if (!scan_slots(set))\n        return false;\n"
-                                          "    for (size_t i = 0; i < set->size; i++) {\n"
-                                          "        uint64_t before = set->words[i];\n"
-                                          "        set->words[i] = load_acq(word_of(set->objects[i]));\n"
-                                          "        carry_add(&set->carries, set->scope->units, set->indices[i],"
-                                          " (int64_t)word_count(set->words[i]) - word_count(before));\n    }\n"),
+                                          "    if (!scan_slots(set, held))\n        return false;\n",
+                                          "    if (!scan_slots(set, held))\n        return false;\n"
+                                          "    for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {\n"
+                                          "        for (uint64_t bits = pass.group.objects; bits != 0; bits &= bits - 1) {\n"
+                                          "            uint32_t index = pass.group.index + bits_lowest(bits);\n"
+                                          "            uint64_t *word = scope_word(set->scope, scope_note(set->scope, index));\n"
+                                          "            uint64_t now = load_acq(word_of(group_object(&pass.group, bits)));\n"
+                                          "            carry_add(&set->carries, set->scope->units, index,"
+                                          " (int64_t)word_count(now) - word_count(*word));\n"
+                                          "            *word = now;\n        }\n    }\n"),
                                          ("gc/cycles/certifier.c",
-                                          "        if (type != NULL && word == set->words[i])",
-                                          "        if (type != NULL && word != 0)")]),
+                                          "        if (type == NULL || word != *read_word) {",
+                                          "        *(uint64_t *)(uintptr_t)read_word = word;\n        if (type == NULL || word == 0) {")]),
     Mutant("words not read again", [("gc/cycles/certifier.c",
-                                     "        if (load_acq(word_of(object)) != set->words[i]) { /* P:touch acquire: with word_touch, and every retain */",
-                                     "        if (false) {"),
+                                     "            if (load_acq(word_of(object)) != *read_word) /* P:touch acquire: with word_touch, and every retain */",
+                                     "            if (false)"),
                                     ("gc/cycles/certifier.c",
                                      "    drop_upgraded(set);", "    (void)drop_upgraded;")]),
     Mutant("words not read again under the lock", [("gc/cycles/certifier.c",
@@ -55,10 +58,10 @@ MUTANTS = [
     Mutant("the dead are freed at once", [("gc/objects/death.c", "    if (unlikely(limbo_is_active()))", "    if (false && limbo_is_active())")]),
     Mutant("limbo drained inside an object", [("gc/cycles/finder.c",
                                                "    if (object == NULL)\n        return;\n"
-                                               "    uint32_t index = scope_index(finder->scope, object);\n",
-                                               "    finder_drain(finder->scope);\n"
+                                               "    uint32_t index = scope_near_index(&counting->near, object);\n",
+                                               "    finder_drain(counting->finder->scope);\n"
                                                "    if (object == NULL)\n        return;\n"
-                                               "    uint32_t index = scope_index(finder->scope, object);\n")]),
+                                               "    uint32_t index = scope_near_index(&counting->near, object);\n")]),
     Mutant("pages are purged in the window", [("gc/cycles/certifier.c",
                                                "        lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */\n",
                                                ""),

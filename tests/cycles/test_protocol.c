@@ -70,6 +70,13 @@ static void actors_ring(void)
     arca_slot_put(&b->node.slots[0], a);
 }
 
+/* The words of the young are noted when they are counted.  These are read again when they have been proposed. */
+static void actors_age(void)
+{
+    CHECK_EQ(arca_gc_collect(2), 0);
+    a->looks = b->looks = c->looks = 0;
+}
+
 /* In the last look of counting: a is proposed, since its count was read before. */
 static void get_hold_of_a(struct actor *self)
 {
@@ -122,6 +129,7 @@ static void restore_the_count(struct actor *self)
 TEST(protocol, a_count_that_is_as_before_proves_nothing)
 {
     actors_make();
+    actors_age();
     actors_ring();
     c->script = restore_the_count;
     check_nothing_is_freed();
@@ -152,6 +160,7 @@ static void exchange_out(struct actor *self)
 static void check_move(void (*script)(struct actor *))
 {
     actors_make();
+    actors_age();
     actors_ring();
     arca_slot_put(&b->node.slots[3], arca_retain(c));
     c->script = get_hold_of_a;
@@ -394,6 +403,7 @@ static void bind_in_scan(struct actor *self)
 TEST(protocol, a_cell_that_is_made_during_the_scan_is_cut_off)
 {
     actors_make();
+    actors_age();
     actors_ring();
     arca_slot_put(&b->node.slots[3], arca_retain(c));
     c->script = get_hold_of_a;
