@@ -593,8 +593,6 @@ ARCA_NOINLINE static void *move_block(struct span *span, void *block, size_t siz
 ARCA_NOINLINE static void *realloc_slow(void *block, size_t size)
 {
     ARCA_KEEP_FRAME();
-    if (block == NULL)
-        return malloc_fast(size);
     if (unlikely(hardening.on) && size != 0 && hardened_resize_fast(block, size))
         return block;
     process_after_fork();
@@ -609,9 +607,12 @@ ARCA_NOINLINE static void *realloc_slow(void *block, size_t size)
     return same != NULL ? same : move_block(span, block, size);
 }
 
-/* Small blocks that need not move, or that grow, and large ones that grow into their room, come by no lock. */
+/* Small blocks that need not move, or that grow, and large ones that grow into their room, come by no lock.  Lua and
+ * other languages know no other way to a new block. */
 void *arca_realloc(void *block, size_t size)
 {
+    if (block == NULL)
+        return malloc_fast(size);
     struct span *span = page_map_find((uintptr_t)block);
     if (unlikely(span == NULL || size == 0))
         return realloc_slow(block, size);

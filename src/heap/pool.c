@@ -109,15 +109,13 @@ static void append(struct span *pool, struct block *end, struct block *block)
         pool->free_list = block;
 }
 
-/* [first, last] in the order in which they are handed out: that of the addresses, or in hardened pools at random. */
-static void order_blocks(const struct span *pool, uint32_t first, uint32_t last, uint16_t *order)
+/* [first, end) in an order that nobody foretells. */
+static void shuffle_blocks(const struct span *pool, uint32_t first, uint32_t end, uint16_t *order)
 {
-    for (uint32_t i = first; i <= last; i++)
+    for (uint32_t i = first; i < end; i++)
         order[i - first] = (uint16_t)i;
-    if (likely(!pool->hardened))
-        return;
     uint64_t random = os_random() ^ (pool->start + first) * 0x9e3779b97f4a7c15u;
-    for (uint32_t i = last - first; i > 0; i--) {
+    for (uint32_t i = end - first; i-- > 1;) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         uint32_t other = (uint32_t)((random >> 32) * (i + 1) >> 32);
         uint16_t index = order[i];
@@ -126,22 +124,42 @@ static void order_blocks(const struct span *pool, uint32_t first, uint32_t last,
     }
 }
 
-/* The blocks of [first, last] that overlap none of these pages, to the end of a list. */
-static struct block *carve_blocks(struct span *pool, uint32_t first, uint32_t last, uint64_t uncarved, struct block *end)
+static struct block *carve_block(struct span *pool, struct block *block, struct block *tail)
 {
-    uint16_t order[OS_PAGE_SIZE / BLOCK_ALIGN + 1];
-    order_blocks(pool, first, last, order);
-    for (uint32_t i = first; i <= last; i++) {
-        uint32_t index = order[i - first];
-        if (pages_of_block(pool, index) & uncarved)
-            continue;
-        struct block *block = pool_block(pool, index);
-        block_init(block, pool->objects);
-        append(pool, end, block);
-        end = block;
-        pool->free_count++;
+    block_init(block, pool->objects);
+    append(pool, tail, block);
+    pool->free_count++;
+    return block;
+}
+
+/* The blocks of [first, end), all of one page, to the end of a list, in the order in which they are handed out. */
+static struct block *carve_blocks(struct span *pool, uint32_t first, uint32_t end, struct block *tail)
+{
+    if (likely(!pool->hardened)) {
+        for (uint32_t i = first; i < end; i++)
+            tail = carve_block(pool, pool_block(pool, i), tail);
+        return tail;
     }
-    return end;
+    uint16_t order[OS_PAGE_SIZE / BLOCK_ALIGN + 1];
+    shuffle_blocks(pool, first, end, order);
+    for (uint32_t i = first; i < end; i++)
+        tail = carve_block(pool, pool_block(pool, order[i - first]), tail);
+    return tail;
+}
+
+/* The blocks of a page that overlap none of the uncarved ones, to the end of a list; from start on, if that is one. */
+static struct block *carve_page(struct span *pool, unsigned page, uint64_t uncarved, uint32_t start, struct block *tail)
+{
+    uint32_t first, last;
+    blocks_of_page(pool, page, &first, &last);
+    uint32_t end = last + 1;
+    if (pages_of_block(pool, last) & uncarved) /* only the outer ones reach beyond the page */
+        end--;
+    if (first < end && (pages_of_block(pool, first) & uncarved))
+        first++;
+    if (start <= first || start >= end)
+        return carve_blocks(pool, first, end, tail);
+    return carve_blocks(pool, first, start, carve_blocks(pool, start, end, tail));
 }
 
 /* The uncarved page that comes next, round from that of the block that is carved first. */
@@ -161,22 +179,17 @@ static unsigned pool_bin(const struct span *pool)
  * round from the one that is carved first. */
 static void carve(struct span *pool, unsigned pages)
 {
-    struct block *end = NULL;
+    struct block *tail = NULL;
     uint64_t uncarved = load_rlx(&pool->uncarved);
     uint32_t start = first_carved(pool);
     assert(pool->free_list == NULL);
     for (; uncarved != 0 && (pages != 0 || pool->free_count == 0); pages -= pages != 0) {
         unsigned page = next_page(pool, uncarved, start);
-        uint32_t first, last;
         uncarved &= ~((uint64_t)1 << page);
-        blocks_of_page(pool, page, &first, &last);
-        uint32_t from = start > first && start <= last ? start : first;
-        end = carve_blocks(pool, from, last, uncarved, end);
-        if (from != first)
-            end = carve_blocks(pool, first, from - 1, uncarved, end);
+        tail = carve_page(pool, page, uncarved, start, tail);
     }
-    if (end != NULL)
-        block_set_next(end, NULL);
+    if (tail != NULL)
+        block_set_next(tail, NULL);
     page_map_set_bins(pool, load_rlx(&pool->uncarved) & ~uncarved, pool_bin(pool));
     store_rel(&pool->uncarved, uncarved); /* P:carve release: first words of blocks, to pool_uncarved */
 }
