@@ -26,11 +26,10 @@ uint32_t certifier_window_ms = 5000;
 /* So old a window may be when the work rests in it. */
 #define WINDOW_REST_MS 1000
 
-/* Objects are asked for so many before they are looked at; units of those who are referred to. */
-#define PASS_AHEAD 32
 /* Of 64: where they are so many they are asked for one by one, so many bytes before, while others are looked at. */
 #define PASS_DENSE 32
 #define DENSE_AHEAD 2048
+/* Units of those who are referred to: so many references before. */
 #define EDGES_AHEAD 32
 
 bool set_open(struct set *set, struct scope *scope, const struct part *part)
@@ -105,7 +104,8 @@ ARCA_INLINE uint64_t place_next(const struct pass *pass, struct pass_place *plac
     return 0;
 }
 
-static void pass_ask_for(const struct pass *pass, uint32_t index, uint64_t bits)
+/* Inline: the compiler leaves out the call of a function that does nothing else. */
+ARCA_INLINE void pass_ask_for(const struct pass *pass, uint32_t index, uint64_t bits)
 {
     const struct span *span = pass->scope->spans[pass->ahead.span];
     const char *start = span_block(span, index - pass->ahead.first);
@@ -116,22 +116,25 @@ static void pass_ask_for(const struct pass *pass, uint32_t index, uint64_t bits)
 bool pass_next(struct pass *pass)
 {
     const struct scope *scope = pass->scope;
-    pass->since += bits_count(pass->group.objects);
-    pass->group.objects = place_next(pass, &pass->at, &pass->group.index);
-    if (pass->group.objects == 0)
-        return false;
-    uint32_t count = bits_count(pass->group.objects), index;
-    for (uint64_t bits; pass->asked < count + PASS_AHEAD && (bits = place_next(pass, &pass->ahead, &index)) != 0;) {
-        if (bits_count(bits) < PASS_DENSE)
+    uint32_t index;
+    for (uint64_t bits; pass->asked - pass->passed < PASS_AHEAD && (bits = place_next(pass, &pass->ahead, &index)) != 0;) {
+        uint8_t count = (uint8_t)bits_count(bits);
+        if (count < PASS_DENSE)
             pass_ask_for(pass, index, bits);
-        pass->asked += bits_count(bits);
+        pass->counts[pass->asked++ % PASS_AHEAD] = count;
     }
-    pass->asked -= count;
-    pass->group.ahead_bytes = count < PASS_DENSE ? 0 : DENSE_AHEAD;
-    pass->group.start = span_block(scope->spans[pass->at.span], pass->group.index - pass->at.first);
-    pass->group.block_size = scope->spans[pass->at.span]->block_size;
-    pass->group.noted = scope->noted[pass->group.index / 64];
-    pass->group.note = scope->first_note[pass->group.index / 64];
+    struct group *group = &pass->group;
+    group->objects = place_next(pass, &pass->at, &group->index);
+    if (group->objects == 0)
+        return false;
+    uint8_t count = pass->counts[pass->passed++ % PASS_AHEAD];
+    const struct span *span = scope->spans[pass->at.span];
+    pass->since += count;
+    group->ahead_bytes = count < PASS_DENSE ? 0 : DENSE_AHEAD;
+    group->start = span_block(span, group->index - pass->at.first);
+    group->block_size = span->block_size;
+    group->noted = scope->noted[group->index / 64];
+    group->note = scope->first_note[group->index / 64];
     return true;
 }
 

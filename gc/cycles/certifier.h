@@ -75,12 +75,17 @@ struct group {
     size_t block_size, ahead_bytes;
 };
 
+/* Groups whose objects are asked for before they are looked at. */
+#define PASS_AHEAD 8
+
 struct pass {
     struct group group;
     const struct scope *scope;
     const uint64_t *bits;           /* whose it is, as set->lost is */
     struct pass_place at, ahead;
-    uint32_t part_first, to, asked; /* asked for, and not passed yet */
+    uint32_t part_first, to;
+    uint32_t asked, passed;         /* groups */
+    uint8_t counts[PASS_AHEAD];     /* of the objects of those that are asked for */
     uint32_t since;                 /* objects that it has passed since it was at a place to rest */
 };
 
