@@ -118,7 +118,7 @@ static uint32_t count_blocks(struct finder *finder, const struct span *span, con
     struct scope_kind seen = finder->seen;
     uint8_t generation = (uint8_t)scope->generation, older = generation + 1 < GENERATIONS ? generation + 1 : GENERATIONS - 1;
     uint64_t uncarved = load_rlx(&span->kind) == SPAN_POOL ? pool_uncarved(span) : 0, found = 0, noted = 0;
-    uint64_t *note = scope_make_notes(scope);
+    uint64_t *note = scope->noting ? scope_make_notes(scope) : NULL;
     uint32_t alive = 0;
     size_t block_size = span->block_size;
     char *block = span_block(span, from);

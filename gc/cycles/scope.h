@@ -68,6 +68,7 @@ struct scope {
     struct notes **notes;
     uint32_t note_count;  /* with gaps: those of 64 indices are not torn apart, and one more is behind them */
     uint32_t noted_purges, noted_ms; /* retired_purges, and the clock, before the first one */
+    bool noting;     /* the young are noted */
     bool notes_hold; /* the collection itself has not changed a word of what it found since */
     unsigned generation;
     size_t tracked;  /* objects that were counted */
