@@ -11,7 +11,7 @@
  * Who may touch a heap (all but `remote`, which is for everybody):
  *
  *   state             holder
- *   HEAP_UNUSED       nobody: a record without a heap, all zero
+ *   HEAP_UNUSED       nobody: a record without a heap
  *   HEAP_ACTIVE       its thread, while door->busy
  *   HEAP_PARKING      nobody new: the thread may be finishing an operation
  *   HEAP_PARKED       who has the lock

@@ -2,8 +2,8 @@
  * Shared heaps: each operation under the heap's lock.  Their records come in groups of whole pages, which are given back when
  * all of a group are destroyed; programs that have thousands of heaps for a moment do not keep them.
  *
- * Law: a record that is not used is that of an empty heap, which the next one may be, or has no entry and is all zero but for
- * its lock.  Of groups with nothing used one keeps its memory, so that a heap for each request costs no system call.
+ * Law: a record that is not used is that of an empty heap, which the next one may be, with or without an entry, or all zero.
+ * Of groups with nothing used one keeps its memory, so that a heap for each request costs no system call.
  */
 #include "arenas/large.h"
 #include "arenas/meta.h"
@@ -162,10 +162,13 @@ static void group_give_back(struct heap_group *group)
         lock_acquire(&heap->lock);
         store_rlx(&heap->state, (uint8_t)HEAP_UNUSED);
     }
-    if (!os_discard(group->heaps, GROUP_BYTES))
-        memset((void *)group->heaps, 0, GROUP_BYTES);
-    for (unsigned i = 0; i < GROUP_HEAPS; i++) /* they are free, by the zeros */
-        lock_wake(&group->heaps[i].lock);
+    bool gone = os_discard(group->heaps, GROUP_BYTES);
+    for (unsigned i = 0; i < GROUP_HEAPS; i++) {
+        if (gone)
+            lock_wake(&group->heaps[i].lock); /* it is free, by the zeros */
+        else
+            lock_release(&group->heaps[i].lock);
+    }
 }
 
 static void shared_leave(struct heap *heap)

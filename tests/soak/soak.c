@@ -17,6 +17,8 @@
 #define THREADS_MAX 64
 #define STEPS_A_TURN 200
 #define TURNS_A_TRIM 64
+#define TURNS_A_CHORE 16
+#define TURNS_A_COLLECTION 64
 #define SHORT_LIVES 4
 #define CHILD_SECONDS 120
 
@@ -41,7 +43,8 @@ static void turn(struct blocks_bag *bag, uint64_t *random)
 {
     blocks_steps(bag, STEPS_A_TURN, random);
     objects_steps(STEPS_A_TURN, random);
-    atomic_fetch_add(&operations, 2 * STEPS_A_TURN);
+    faces_steps(STEPS_A_TURN / 4, random);
+    atomic_fetch_add(&operations, 2 * STEPS_A_TURN + 3 * STEPS_A_TURN / 4);
 }
 
 static void *work(void *number)
@@ -52,6 +55,10 @@ static void *work(void *number)
         turn(bag, &random);
         if (harness_random(&random) % TURNS_A_TRIM == 0)
             arca_trim(0);
+        if (harness_random(&random) % TURNS_A_CHORE == 0)
+            faces_chore(&random);
+        if (harness_random(&random) % TURNS_A_COLLECTION == 0)
+            objects_collect(&random);
     }
     blocks_close(bag);
     return NULL;
@@ -102,6 +109,9 @@ static _Noreturn void live_as_child(struct blocks_bag *bag, uint64_t random)
     blocks_steps(bag, STEPS_A_TURN, &random);
     if (!SANITIZED) {
         objects_steps(STEPS_A_TURN, &random);
+        faces_live_as_child();
+        faces_steps(STEPS_A_TURN, &random);
+        faces_chore(&random);
         arca_gc_collect(2);
         pid_t grandchild = fork();
         if (grandchild == 0) {
@@ -133,7 +143,7 @@ static void fork_once(struct blocks_bag *bag, uint64_t *random)
 
 static void chore(struct blocks_bag *bag, uint64_t *random)
 {
-    switch (harness_random(random) % 8) {
+    switch (harness_random(random) % 10) {
     case 0:
         fork_once(bag, random);
         break;
@@ -153,6 +163,10 @@ static void chore(struct blocks_bag *bag, uint64_t *random)
         break;
     case 6:
         blocks_burst(random);
+        break;
+    case 7:
+    case 8:
+        faces_chore(random);
         break;
     default:
         faults_by_chance(2 + (unsigned)(harness_random(random) % 30));
@@ -193,6 +207,7 @@ static void expect_an_empty_heap(void)
 {
     size_t allowed = live_allowed();
     blocks_empty_mailbox();
+    faces_close();
     objects_close();
     size_t live = live_bytes();
     /* Half a minute: the collector's thread may have to wait for a processor. */
@@ -215,6 +230,7 @@ int main(int argc, char **argv)
     uint64_t random = harness_seed();
     blocks_allow_refusals();
     objects_open();
+    faces_open();
     for (uintptr_t t = 0; t < threads; t++)
         REQUIRE(pthread_create(&workers[t], NULL, work, (void *)(t + 1)) == 0);
     chores_until(end, random);

@@ -29,4 +29,13 @@ void objects_collect(uint64_t *random);
 void objects_close(void);
 uint64_t objects_born(void);
 
+/* The other faces: explicit heaps that all threads use, containers in each other, domains that are traced and served by others,
+ * figures, options, dumps, libraries that come and go.  In the child of a fork what another thread was changing is left alone. */
+void faces_open(void);
+void faces_live_as_child(void);
+void faces_steps(unsigned steps, uint64_t *random);
+void faces_chore(uint64_t *random);
+/* Checks and releases all. */
+void faces_close(void);
+
 #endif

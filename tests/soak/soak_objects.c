@@ -165,7 +165,8 @@ static bool look_at(void *object, void *unused)
 {
     struct node *node = object;
     (void)unused;
-    if (atomic_load_explicit(&node->stamp, memory_order_relaxed) != 0) /* else it is just being made */
+    if (arca_type_of(object)->destroy == node_destroy &&
+        atomic_load_explicit(&node->stamp, memory_order_relaxed) != 0) /* else it is just being made */
         node_check(node);
     return true;
 }
