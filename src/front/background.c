@@ -86,7 +86,7 @@ static size_t round_locked(uint32_t hold_ms, bool *interrupted)
     stats_add(background_rounds, 1);
     size_t trimmed = sweep_heaps(now_ms, since_ms, hold_ms, interrupted);
     stats_add(trimmed_bytes, trimmed);
-    return trimmed + purge_free_slices(now_ms, hold_ms);
+    return trimmed + heap_shared_trim(now_ms, hold_ms) + purge_free_slices(now_ms, hold_ms);
 }
 
 /* As the options and the state of memory have it. */
@@ -107,7 +107,7 @@ size_t background_round(uint32_t hold_ms)
 
 static bool work_left(void)
 {
-    if (purge_has_work())
+    if (purge_has_work() || (heap_shared_has_work() && options.purge != OPTION_NEVER))
         return true;
     struct heap_entry *at = heap_first();
     for (struct heap *heap; (heap = heap_next(&at)) != NULL;) {

@@ -2,6 +2,7 @@
 #include "arca/arca.h"
 
 #include "arenas/large.h"
+#include "base/log.h"
 #include "front/background.h"
 #include "front/process.h"
 #include "front/profile.h"
@@ -35,6 +36,8 @@ static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool 
         if (attempt != 0)
             supply_reclaim();
         lock_acquire(&heap->lock);
+        if (unlikely(load_rlx(&heap->state) == HEAP_UNUSED))
+            log_abort("arca_heap_malloc(): %p: not a heap (destroyed before)", (void *)heap);
         if (load_rlx(&heap->state) == HEAP_SHARED)
             block = heap_alloc_locked(heap, size, align, sampled, zeroed);
         lock_release(&heap->lock);

@@ -197,6 +197,9 @@ void heap_detach(struct heap_door *door);
 struct heap *heap_create_shared(bool explicit_heap, bool objects);
 /* Frees every block of an explicit heap at once. */
 void heap_destroy_shared(struct heap *heap);
+/* Gives back the records that have been unused for so long; how many bytes. */
+size_t heap_shared_trim(uint32_t now_ms, uint32_t hold_ms);
+bool heap_shared_has_work(void);
 void heap_shared_fork_child(void);
 
 /* The making of one, for heap_shared.c: a zeroed record; numbers; its place in the walks. */

@@ -2,12 +2,13 @@
  * Shared heaps: each operation under the heap's lock.  Their records come in groups of whole pages, which are given back when
  * all of a group are destroyed; programs that have thousands of heaps for a moment do not keep them.
  *
- * Law: a record that is not used is that of an empty heap, which the next one may be, with or without an entry, or all zero.
- * Of groups with nothing used one keeps its memory, so that a heap for each request costs no system call.
+ * Law: a record is HEAP_UNUSED, empty and in no entry, or that of a heap, in its entry, with its bit.  Groups with nothing used keep their memory as long as free
+ * memory is held (option `purge`), so that a heap for each request costs no system call.
  */
 #include "arenas/large.h"
 #include "arenas/meta.h"
 #include "base/bits.h"
+#include "base/log.h"
 #include "heap/heap.h"
 
 #include <string.h>
@@ -22,6 +23,7 @@ struct heap_group {
     struct heap_group *all_next, *next, *prev;
     uint32_t used;  /* a bit each */
     uint32_t index; /* of the first among all heaps */
+    uint32_t emptied_ms;
     bool cold;      /* its memory was given back */
     struct heap_entry entries[GROUP_HEAPS];
 };
@@ -31,7 +33,7 @@ static struct {
     struct lock lock;
     struct heap_group *all;
     struct heap_group *partial; /* some are used, some are not */
-    struct heap_group *warm;    /* none is used: at most one of these */
+    _Atomic(struct heap_group *) warm; /* none is used; the last one to become so first */
     struct heap_group *cold;    /* any number */
     struct heap_group *headers; /* without records */
 } shared_groups;
@@ -109,8 +111,8 @@ static struct heap_group *group_find_locked(void)
     struct heap_group *group = shared_groups.partial;
     if (group != NULL)
         return group;
-    if ((group = shared_groups.warm) != NULL) {
-        shared_groups.warm = NULL;
+    if ((group = load_rlx(&shared_groups.warm)) != NULL) {
+        store_rlx(&shared_groups.warm, group->next);
     } else if ((group = shared_groups.cold) != NULL) {
         shared_groups.cold = group->next;
         group->cold = false;
@@ -156,12 +158,8 @@ static struct heap *shared_take(struct heap_entry **entry)
 /* Who has come upon a heap in a walk may be waiting for its lock: it is there still, and says that there is nothing. */
 static void group_give_back(struct heap_group *group)
 {
-    for (unsigned i = 0; i < GROUP_HEAPS; i++) {
-        struct heap *heap = &group->heaps[i];
-        store_rlx(&group->entries[i].heap, NULL);
-        lock_acquire(&heap->lock);
-        store_rlx(&heap->state, (uint8_t)HEAP_UNUSED);
-    }
+    for (unsigned i = 0; i < GROUP_HEAPS; i++)
+        lock_acquire(&group->heaps[i].lock);
     bool gone = os_discard(group->heaps, GROUP_BYTES);
     for (unsigned i = 0; i < GROUP_HEAPS; i++) {
         if (gone)
@@ -173,25 +171,55 @@ static void group_give_back(struct heap_group *group)
 
 static void shared_leave(struct heap *heap)
 {
-    struct heap_group *group = heap->group, *empty = NULL;
+    struct heap_group *group = heap->group;
     lock_acquire(&shared_groups.lock);
     if (group->used == GROUP_ALL)
         partial_add_locked(group);
     group->used &= ~(1u << (heap - group->heaps));
     if (group->used == 0) {
         partial_remove_locked(group);
-        if (shared_groups.warm == NULL)
-            shared_groups.warm = group;
-        else
-            empty = group;
+        group->emptied_ms = heap->now_ms;
+        group->next = load_rlx(&shared_groups.warm);
+        store_rlx(&shared_groups.warm, group);
     }
     lock_release(&shared_groups.lock);
-    if (empty == NULL)
-        return;
-    group_give_back(empty);
+}
+
+/* Those that have been empty for so long, out of their list. */
+static struct heap_group *warm_take(uint32_t now_ms, uint32_t hold_ms)
+{
+    struct heap_group *group, *before = NULL;
     lock_acquire(&shared_groups.lock);
-    cold_add_locked(empty);
+    for (group = load_rlx(&shared_groups.warm); group != NULL; before = group, group = group->next) {
+        if ((int32_t)(now_ms - group->emptied_ms) >= (int32_t)hold_ms)
+            break;
+    }
+    if (group != NULL && before != NULL)
+        before->next = NULL;
+    else if (group != NULL)
+        store_rlx(&shared_groups.warm, NULL);
     lock_release(&shared_groups.lock);
+    return group;
+}
+
+size_t heap_shared_trim(uint32_t now_ms, uint32_t hold_ms)
+{
+    size_t bytes = 0;
+    struct heap_group *next;
+    for (struct heap_group *group = warm_take(now_ms, hold_ms); group != NULL; group = next) {
+        next = group->next;
+        group_give_back(group);
+        lock_acquire(&shared_groups.lock);
+        cold_add_locked(group);
+        lock_release(&shared_groups.lock);
+        bytes += GROUP_BYTES;
+    }
+    return bytes;
+}
+
+bool heap_shared_has_work(void)
+{
+    return load_rlx(&shared_groups.warm) != NULL;
 }
 
 /* A fork may have caught any of it half way.  Heaps that are used are known by their bits alone; in a group without one
@@ -215,7 +243,8 @@ static void group_fork_child(struct heap_group *group)
 void heap_shared_fork_child(void)
 {
     lock_reset(&shared_groups.lock);
-    shared_groups.partial = shared_groups.warm = shared_groups.cold = shared_groups.headers = NULL;
+    shared_groups.partial = shared_groups.cold = shared_groups.headers = NULL;
+    store_rlx(&shared_groups.warm, NULL);
     for (struct heap_group *group = shared_groups.all; group != NULL; group = group->all_next)
         group_fork_child(group);
 }
@@ -228,11 +257,10 @@ struct heap *heap_create_shared(bool explicit_heap, bool objects)
     struct heap *heap = shared_take(&entry);
     if (heap == NULL)
         return NULL;
-    lock_acquire(&heap->lock); /* the sweeper may know it already */
-    if (load_rlx(&heap->state) != HEAP_SHARED)
-        heap_init(heap, heap->group->index + (uint32_t)(heap - heap->group->heaps), HEAP_SHARED, objects);
+    lock_acquire(&heap->lock); /* a sweeper may have known the one before */
+    heap_init(heap, heap->group->index + (uint32_t)(heap - heap->group->heaps), HEAP_SHARED, objects);
     heap->explicit_heap = explicit_heap;
-    heap->objects = objects;
+    store_rlx(&heap->swept, false);
     lock_release(&heap->lock);
     store_rel(&entry->heap, heap); /* P:heap entry release: with heap_next */
     return heap;
@@ -278,6 +306,8 @@ static void destroy_pools(struct heap *heap)
 void heap_destroy_shared(struct heap *heap)
 {
     lock_acquire(&heap->lock);
+    if (load_rlx(&heap->state) == HEAP_UNUSED)
+        log_abort("arca_heap_destroy(): %p: not a heap (destroyed before)", (void *)heap);
     if (load_rlx(&heap->state) != HEAP_SHARED) { /* caught by a fork: nothing in it can be trusted */
         lock_release(&heap->lock);
         return;
@@ -289,6 +319,9 @@ void heap_destroy_shared(struct heap *heap)
         large_destroy(span, heap->now_ms);
     }
     destroy_pools(heap);
+    store_rlx(&heap->group->entries[heap - heap->group->heaps].heap, NULL);
+    fence_compiler(); /* a child of a fork takes what has an entry for a heap */
+    store_rlx(&heap->state, (uint8_t)HEAP_UNUSED);
     lock_release(&heap->lock);
     shared_leave(heap);
 }

@@ -91,6 +91,32 @@ TEST_ABORTS(crimes, a_pointer_far_into_a_large_block_is_refused, "inside a large
     arca_free((char *)arca_malloc(400000) + 300000);
 }
 
+/* While its record is there for the next one, and when its memory is given back. */
+static arca_heap *destroyed_heap(unsigned of)
+{
+    arca_heap *heaps[64];
+    for (unsigned i = 0; i < of; i++)
+        heaps[i] = arca_heap_create();
+    for (unsigned i = 0; i < of; i++)
+        arca_heap_destroy(heaps[i]);
+    return heaps[of - 1];
+}
+
+TEST_ABORTS(crimes, a_heap_that_is_destroyed_twice_is_named, "arca_heap_destroy(): ")
+{
+    arca_heap_destroy(destroyed_heap(1));
+}
+
+TEST_ABORTS(crimes, one_of_many_heaps_that_is_destroyed_twice_is_named, "not a heap (destroyed before)")
+{
+    arca_heap_destroy(destroyed_heap(64));
+}
+
+TEST_ABORTS(crimes, a_block_from_a_destroyed_heap_is_refused, "arca_heap_malloc(): ")
+{
+    CHECK(arca_heap_malloc(destroyed_heap(1), 100) == NULL);
+}
+
 TEST_ABORTS(crimes, a_stack_pointer_is_refused, "not a block of this heap")
 {
     char local[64];

@@ -907,7 +907,11 @@ TEST(heap, thousands_that_are_destroyed_give_their_records_back)
         CHECK(resident_records() - before >= MANY_HEAPS * sizeof(struct heap) / 2);
         for (unsigned i = 0; i < MANY_HEAPS; i++)
             heap_destroy_shared(heaps[(uint64_t)i * 1009 % MANY_HEAPS]);
-        CHECK(walked_heaps() <= 8);
+        CHECK_EQ(walked_heaps(), 0);
+        CHECK_EQ(heap_shared_trim(os_now_ms(), 60000), 0);
+        CHECK(heap_shared_has_work());
+        CHECK(heap_shared_trim(os_now_ms() + 60000, 60000) >= MANY_HEAPS * sizeof(struct heap));
+        CHECK(!heap_shared_has_work());
         CHECK(resident_records() - before <= 512 << 10); /* what tells where each is */
     }
     CHECK_EQ(used_slices(), 0);
@@ -922,6 +926,7 @@ TEST(heap, a_heap_whose_memory_is_given_back_is_nobodys)
     for (unsigned i = 0; i < 32; i++)
         heap_destroy_shared(heaps[i]);
     struct heap *gone = heaps[31];
+    heap_shared_trim(os_now_ms(), 0);
     CHECK_EQ(load_rlx(&gone->state), HEAP_UNUSED);
     CHECK(!heap_park_begin(gone));
     CHECK(!heap_park_finish(gone, true));
@@ -961,6 +966,7 @@ TEST(heap, who_waits_for_one_that_is_given_back_is_woken)
         struct heap_entry *at = heap_first();
         for (struct heap *heap; (heap = heap_next(&at)) != NULL;)
             wait_for_it(heap);
+        heap_shared_trim(os_now_ms(), 0);
     }
     for (unsigned i = 0; i < 2; i++)
         pthread_join(makers[i], NULL);
