@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 
-uintptr_t block_secret = 0x9e3779b97f4a7c1bu;
+uintptr_t block_secret ARCA_READ_OFTEN = 0x9e3779b97f4a7c1bu;
 
 void block_broken(const struct block *block)
 {
