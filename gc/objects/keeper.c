@@ -26,12 +26,17 @@
 #define PART_MICROSECONDS 250
 #define GAP_MICROSECONDS 125
 #define RETURN_AT_ONCE 64
+/* Large objects may have taken so much since dead ones were last returned, or half of what they had then, before births
+ * wait, and each for so long at most: who is to return memory may wait for a reader. */
+#define LEAD_SLICES ((size_t)4096) /* 256 MiB */
+#define LEAD_WAIT_MS 100
 
 _Atomic uint32_t keeper_state = KEEPER_OFF;
 
 static const struct keeper_work *registered;
 static struct lock start_lock, work_lock;
 static uint32_t next_try_ms;
+static _Atomic size_t large_before;   /* retired_large_slices after the last return */
 static _Atomic uint64_t next_part_us; /* not before; 0 when nothing rests */
 static _Atomic uint32_t wanted;       /* threads that wait for work_lock; births do not get ahead of them */
 static ARCA_TLS bool working;
@@ -50,9 +55,8 @@ bool keeper_is_working(void)
 static void release_retired(void)
 {
     struct span *list = retired_take();
-    if (list == NULL)
-        return;
-    epoch_wait();
+    if (list != NULL)
+        epoch_wait();
     while (list != NULL) {
         struct span *first = list, *last = NULL;
         for (unsigned i = 0; i < RETURN_AT_ONCE && list != NULL; i++) {
@@ -65,6 +69,23 @@ static void release_retired(void)
         object_return_retired(first);
         fiber_rest();
     }
+    store_rlx(&large_before, load_rlx(&retired_large_slices));
+}
+
+static bool large_are_ahead(void)
+{
+    size_t before = load_rlx(&large_before);
+    return load_rlx(&retired_large_slices) > before + (before / 2 > LEAD_SLICES ? before / 2 : LEAD_SLICES);
+}
+
+void keeper_wait_for_memory(void)
+{
+    if (likely(!large_are_ahead()) || working || load_rlx(&keeper_state) != KEEPER_RUNNING || epoch_inside())
+        return;
+    watch_ring();
+    add_rlx(&watch_figures.waits, 1u);
+    for (unsigned waited = 0; waited < LEAD_WAIT_MS && large_are_ahead(); waited++)
+        os_pause(1000);
 }
 
 static void do_work(void)

@@ -28,6 +28,10 @@ ARCA_INLINE void keeper_poke(void)
         keeper_poke_slow();
 }
 
+/* At the birth of a large object.  Where such objects hold much more memory than when dead ones were last returned, it waits
+ * a while for the next return: they die faster than the thread gets a processor. */
+void keeper_wait_for_memory(void);
+
 /* At some deaths: what they leave behind waits for the end of work that rests, and there may be no more births. */
 void keeper_help(void);
 

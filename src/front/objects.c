@@ -44,6 +44,7 @@ static void *object_large_try(size_t size)
     store_rlx(&span->side, NULL);
     store_rlx(&span->young, true);
     large_make_object(span);
+    add_rlx(&retired_large_slices, span->slices);
     watch_add(1);
     return (void *)span->start;
 }

@@ -9,6 +9,7 @@
 struct lock retired_window;
 _Atomic uint32_t retired_purges;
 _Atomic uint32_t retired_count;
+_Atomic size_t retired_large_slices;
 
 static struct lock list_lock;
 static struct span *first;
@@ -40,10 +41,12 @@ void retired_return(struct span *list)
     while (list != NULL) {
         struct span *next = list->next;
         list->next = NULL;
-        if (load_rlx(&list->kind) == SPAN_POOL)
+        if (load_rlx(&list->kind) == SPAN_POOL) {
             pool_return(list, now_ms);
-        else
+        } else {
+            sub_rlx(&retired_large_slices, list->slices);
             arena_return(list, now_ms);
+        }
         list = next;
     }
 }

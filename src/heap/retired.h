@@ -19,6 +19,9 @@ extern _Atomic uint32_t retired_purges ARCA_SHARED(retired_purges);
 /* Spans in the list. */
 extern _Atomic uint32_t retired_count ARCA_SHARED(retired_count);
 
+/* Slices of large objects, from birth to their return: live ones, and dead ones wherever they wait. */
+extern _Atomic size_t retired_large_slices ARCA_SHARED(retired_large_slices);
+
 void retired_add(struct span *span);
 
 /* All that is in the list, linked by next. */

@@ -6,9 +6,12 @@
 #include "base/poison.h"
 #include "front/objects.h"
 #include "gc/objects/header.h"
+#include "heap/retired.h"
 #include "heap/size_class.h"
+#include "heap/watch.h"
 
 #include <stdlib.h>
+#include <urcu/urcu-bp.h>
 
 static arca_type bytes_type = { .name = "bytes", .size = sizeof(arca_var_object), .item_size = 1 };
 
@@ -115,6 +118,37 @@ TEST(object_blocks, emptied_pools_go_back_to_their_arena)
     WAIT_UNTIL(load_rlx(&retired_count) == 0);
     nodes_check_gone();
     arca_heap_check();
+}
+
+static void *read_for_a_while(void *barrier)
+{
+    urcu_bp_read_lock();
+    pthread_barrier_wait(barrier);
+    pthread_barrier_wait(barrier);
+    urcu_bp_read_unlock();
+    return NULL;
+}
+
+/* A reader keeps it from leaving: what dies faster than it leaves is born more slowly. */
+TEST(object_blocks, births_of_large_objects_wait_while_much_of_their_memory_waits)
+{
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, 2);
+    arca_release(arca_new_var(&bytes_type, 100000));
+    WAIT_UNTIL(load_rlx(&retired_large_slices) == 0);
+    uint64_t waits = load_rlx(&watch_figures.waits);
+    for (unsigned i = 0; i < 20; i++)
+        arca_release(arca_new_var(&bytes_type, (size_t)8 << 20));
+    CHECK_EQ(load_rlx(&watch_figures.waits), waits);
+    pthread_t reader = start_thread(read_for_a_while, &barrier);
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < 40; i++)
+        arca_release(arca_new_var(&bytes_type, (size_t)8 << 20));
+    CHECK(load_rlx(&watch_figures.waits) > waits);
+    pthread_barrier_wait(&barrier);
+    pthread_join(reader, NULL);
+    WAIT_UNTIL(load_rlx(&retired_large_slices) == 0);
+    pthread_barrier_destroy(&barrier);
 }
 
 TEST(object_blocks, pages_of_objects_are_trimmed_only_outside_a_window)
