@@ -17,10 +17,11 @@ static uint32_t checked_slices(size_t bytes)
     return bytes > (size_t)1 << 47 ? 0 : slices_for(bytes);
 }
 
-static struct span *large_begin(struct span *span, size_t bytes, bool zeroed)
+/* zeroed: heeded when there is a span. */
+static struct span *large_begin(struct span *span, size_t bytes, const bool *zeroed)
 {
     if (span != NULL) {
-        span->stained = !zeroed;
+        span->stained = !*zeroed;
         span->site = SITE_NONE;
         large_set_size(span, bytes);
     }
@@ -35,7 +36,7 @@ struct span *large_create(size_t bytes, size_t align, bool *zeroed)
     uint32_t align_slices = align <= SLICE_SIZE ? 1 : (uint32_t)(align >> SLICE_SHIFT);
     struct span *span = slices > ARENA_SLICES / 2 ? arena_claim_huge(slices, align_slices, zeroed)
                                                   : arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
-    return large_begin(span, bytes, *zeroed);
+    return large_begin(span, bytes, zeroed);
 }
 
 struct span *large_create_movable(size_t bytes)
@@ -43,7 +44,7 @@ struct span *large_create_movable(size_t bytes)
     bool zeroed = false;
     uint32_t slices = checked_slices(bytes);
     struct span *span = slices == 0 ? NULL : arena_claim_huge(slices, 1, &zeroed);
-    return large_begin(span, bytes, zeroed);
+    return large_begin(span, bytes, &zeroed);
 }
 
 void large_make_object(struct span *span)
