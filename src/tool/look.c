@@ -31,6 +31,8 @@ static enum look_outcome look(struct process *process, int pid, struct figures *
         return LOOK_ABSENT;
     if (!snapshot_find_page(process, &page))
         return page.size != 0 && !has_ended(process) ? LOOK_FAILED : LOOK_ABSENT;
+    if (page.arenas == NULL || page.collector == NULL) /* it is being loaded: the last of these is relocated last */
+        return LOOK_ABSENT;
     bool done = snapshot_take(process, &page, &snapshot);
     if (done)
         *figures = snapshot.figures;
