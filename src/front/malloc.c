@@ -347,12 +347,13 @@ void *arca_malloc(size_t size)
 
 /* ---- calloc, alignment ------------------------------------------------------------------------------ */
 
-/* Tables of which little is used are among the largest: writing zeros would make all of one resident. */
-#define ZERO_BY_PURGE_MIN ((size_t)32 << 20)
+/* Tables of which little is used are among the largest: writing zeros would make all of one resident.  Beyond this size
+ * they have arenas of their own, whose pages nobody else keeps account of. */
+#define ZERO_BY_WRITING_MAX ((size_t)ARENA_SLICES / 2 << SLICE_SHIFT)
 
 static bool zero_by_purge(void *block, size_t bytes)
 {
-    bool whole_pages = bytes >= ZERO_BY_PURGE_MIN && !hardening.on && !options.lazy;
+    bool whole_pages = bytes > ZERO_BY_WRITING_MAX && !hardening.on && !options.lazy;
     return whole_pages && os_purge(block, bits_round_up(bytes, OS_PAGE_SIZE));
 }
 
