@@ -100,6 +100,12 @@ ARCA_INLINE size_t span_bytes(const struct span *span)
     return (size_t)span->slices << SLICE_SHIFT;
 }
 
+/* What one of its blocks takes. */
+ARCA_INLINE size_t span_block_bytes(const struct span *span)
+{
+    return load_rlx(&span->kind) == SPAN_POOL ? span->block_size : span_bytes(span);
+}
+
 ARCA_INLINE uint32_t slices_for(size_t bytes)
 {
     return (uint32_t)((bytes + SLICE_SIZE - 1) >> SLICE_SHIFT);

@@ -16,6 +16,18 @@
 /* In a larger heap than this generation 0 may grow in proportion. */
 #define SMALL_HEAP 70000
 
+/* By bytes as well: of the young an object of so many counts as one, of a backlog one of so many; larger ones count as
+ * several.  In a larger heap the young may be a share of it before they are collected, and births by another share ahead
+ * before they wait.
+ * Law: bytes in use <= what the last collection left + young + ahead, and what births make that wait. */
+#define YOUNG_BYTES ((int64_t)64 << 10)
+#define YOUNG_SHARE 8
+#define AHEAD_BYTES 256
+#define AHEAD_SHARE 2
+/* What may have been left since the last full one, before another: a share, or so many times the young. */
+#define OLD_SHARE 2
+#define OLD_YOUNG 8
+
 /* The limbo is emptied again while so much comes into it meanwhile; the deaths of a thread that does nothing else but die
  * bring half of it back. */
 #define DRAIN_FEW 4096
@@ -166,29 +178,53 @@ static void collect_active(unsigned generation, struct outcome *outcome)
 
 /* ---- figures ---------------------------------------------------------------------------------------------- */
 
+static bool limit_is_passed(void)
+{
+    return load_rlx(&watch_blocks) >= load_rlx(&watch_limit) || load_rlx(&watch_bytes) >= load_rlx(&watch_limit_bytes);
+}
+
+/* A share, or so many objects of so many bytes. */
+static int64_t share_of(int64_t bytes, int64_t share, uint64_t objects, int64_t each)
+{
+    int64_t most = WATCH_BYTES_NEVER / 16, few = objects < (uint64_t)(most / each) ? (int64_t)objects * each : most;
+    return bytes / share > few ? bytes / share : few;
+}
+
 void collector_set_limits(void)
 {
     lock_acquire(&limits_lock);
     int64_t base = load_rlx(&collector.base), threshold = load_rlx(&collector.thresholds[0]);
+    int64_t bytes = load_rlx(&collector.base_bytes), lead = share_of(bytes, AHEAD_SHARE, options.backlog, AHEAD_BYTES);
+    store_rlx(&watch_lead_bytes, lead);
     if (!load_rlx(&collector.enabled) || threshold == 0) {
         store_rlx(&watch_limit, INT64_MAX);
         store_rlx(&watch_full, INT64_MAX);
+        store_rlx(&watch_limit_bytes, WATCH_BYTES_NEVER);
+        store_rlx(&watch_full_bytes, WATCH_BYTES_NEVER);
     } else {
         int64_t growth = base > SMALL_HEAP ? threshold * (base / SMALL_HEAP) : threshold;
         store_rlx(&watch_limit, base + growth);
         store_rlx(&watch_full, base + growth + (int64_t)options.backlog);
+        bytes += share_of(bytes, YOUNG_SHARE, (uint64_t)threshold, YOUNG_BYTES);
+        store_rlx(&watch_limit_bytes, bytes);
+        store_rlx(&watch_full_bytes, bytes + lead);
     }
     watch_judge();
     lock_release(&limits_lock);
-    if (load_rlx(&watch_blocks) >= load_rlx(&watch_limit)) /* nothing will pass it */
+    if (limit_is_passed()) /* nothing will pass it */
         watch_ring();
 }
 
-/* The young are what there is more than so many blocks. */
-static void count_from(int64_t blocks)
+static int64_t lower(int64_t amount, int64_t other)
 {
-    int64_t now = load_rlx(&watch_blocks);
-    store_rlx(&collector.base, blocks < now ? blocks : now);
+    return amount < other ? amount : other;
+}
+
+/* The young are what there is more than so many blocks, or so many bytes. */
+static void count_from(int64_t blocks, int64_t bytes)
+{
+    store_rlx(&collector.base, lower(blocks, load_rlx(&watch_blocks)));
+    store_rlx(&collector.base_bytes, lower(bytes, load_rlx(&watch_bytes)));
     collector_set_limits();
 }
 
@@ -236,7 +272,8 @@ long collector_collect(unsigned generation)
 {
     struct outcome outcome = { .failed = false };
     uint64_t start = os_now_us() - fiber_rested_us();
-    int64_t blocks = load_rlx(&watch_blocks);
+    int64_t blocks = load_rlx(&watch_blocks), bytes = load_rlx(&watch_bytes);
+    struct keeper_freed before = keeper_freed;
     PROBE1(collect_begin, generation);
     events_call(&(struct arca_gc_event){ .start = true, .generation = (int)generation });
     collector_activate();
@@ -244,7 +281,10 @@ long collector_collect(unsigned generation)
     collector_deactivate();
     uint64_t microseconds = os_now_us() - fiber_rested_us() - start;
     note(generation, &outcome, microseconds);
-    count_from(blocks - (int64_t)outcome.collected); /* what was born meanwhile is young */
+    /* What was born meanwhile is young. */
+    count_from(blocks - (keeper_freed.blocks - before.blocks), bytes - (keeper_freed.bytes - before.bytes));
+    if (generation == GENERATIONS - 1)
+        store_rlx(&collector.old_bytes, load_rlx(&collector.base_bytes));
     PROBE2(collect_end, generation, outcome.collected);
     events_call(&(struct arca_gc_event){ .generation = (int)generation, .collected = outcome.collected,
                                          .uncollectable = outcome.uncollectable, .microseconds = microseconds });
@@ -261,12 +301,21 @@ int64_t collector_young(void)
 
 static bool young_due(void)
 {
-    return load_rlx(&collector.enabled) && load_rlx(&watch_blocks) >= load_rlx(&watch_limit);
+    return load_rlx(&collector.enabled) && limit_is_passed();
+}
+
+/* By bytes: few large objects may be among them. */
+static bool old_have_grown(void)
+{
+    int64_t old = load_rlx(&collector.old_bytes);
+    return load_rlx(&collector.base_bytes) - old > share_of(old, OLD_SHARE, load_rlx(&collector.thresholds[0]), OLD_YOUNG * YOUNG_BYTES);
 }
 
 /* The oldest that is due; the oldest of all only when what it would look at anew is worth looking at the rest. */
 static unsigned generation_due(void)
 {
+    if (old_have_grown())
+        return 2;
     if (load_rlx(&collector.runs[2]) > load_rlx(&collector.thresholds[2]) &&
         load_rlx(&collector.old_pending) >= load_rlx(&collector.old_total) / 4)
         return 2;
@@ -366,8 +415,8 @@ static void collector_work(void)
         watch_ring();
     if (load_rlx(&watch_wanted) && exchange_rlx(&watch_wanted, false))
         collector_collect(GENERATIONS - 1);
-    if (load_rlx(&watch_blocks) < load_rlx(&collector.base))
-        count_from(INT64_MAX);
+    if (load_rlx(&watch_blocks) < load_rlx(&collector.base) || load_rlx(&watch_bytes) < load_rlx(&collector.base_bytes))
+        count_from(load_rlx(&collector.base), load_rlx(&collector.base_bytes));
     follow_plan(asked);
     if (asked)
         watch_answer();
@@ -419,7 +468,7 @@ static void collector_fork_child(bool cut)
     lock_reset(&limits_lock);
     store_rlx(&watch_attended, false);
     events_fork_child();
-    count_from(INT64_MAX);
+    count_from(INT64_MAX, INT64_MAX);
 }
 
 static const struct keeper_work work = { collector_work, collector_wait, collector_pause_ms, collector_fork_child };

@@ -17,7 +17,8 @@ struct collector {
     _Atomic uint32_t debug;
 
     /* Of who collects; others read them as figures. */
-    _Atomic int64_t base;                          /* watch_blocks of what the last collection left, or less since */
+    _Atomic int64_t base, base_bytes;              /* watch_blocks, watch_bytes of what the last collection left, or less since */
+    _Atomic int64_t old_bytes;                     /* what of them the last full one left */
     _Atomic uint32_t runs[ARCA_GC_GENERATIONS];    /* [g]: collections of g - 1 since the last one of g */
     _Atomic size_t old_total, old_pending;         /* survivors of the last full one; what joined them since */
 };

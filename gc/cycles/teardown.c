@@ -5,6 +5,7 @@
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/fiber.h"
+#include "gc/objects/keeper.h"
 
 #include <string.h>
 
@@ -165,6 +166,8 @@ static void free_members(struct set *set, const struct pass *pass, struct object
         end_member(set, &ending);
         run[count++] = ending.object;
     }
+    keeper_freed.blocks += (int64_t)count;
+    keeper_freed.bytes += (int64_t)(count * span_block_bytes(pass->scope->spans[pass->at.span]));
     free_run(batch, run, count);
 }
 

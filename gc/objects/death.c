@@ -97,6 +97,10 @@ static bool finalize(void *object, arca_type *type, struct cell **late)
 static void keep_readable(void *object)
 {
     static ARCA_TLS uint32_t kept;
+    if (keeper_is_working()) {
+        keeper_freed.blocks++;
+        keeper_freed.bytes += (int64_t)span_block_bytes(object_span((uintptr_t)object));
+    }
     limbo_push(object);
     if (++kept % HELP_EVERY == 0)
         keeper_help();

@@ -26,20 +26,23 @@
 #define PART_MICROSECONDS 250
 #define GAP_MICROSECONDS 125
 #define RETURN_AT_ONCE 64
-/* Large objects may have taken so much since dead ones were last returned, or half of what they had then, before births
- * wait, and each for so long at most: who is to return memory may wait for a reader. */
-#define LEAD_SLICES ((size_t)4096) /* 256 MiB */
-#define LEAD_WAIT_MS 100
+/* A thread whose births are ahead by bytes sleeps once for so many of them, and for fewer the further they are ahead: it is
+ * left less than who is to free or to return memory can do with a small part of a processor.  A birth sleeps so often at
+ * most, for that one may wait for a reader. */
+#define SLEEP_BYTES ((size_t)64 << 10)
+#define SLEEP_MICROSECONDS 200
+#define SLEEPS_MAX 500
 
 _Atomic uint32_t keeper_state = KEEPER_OFF;
 
 static const struct keeper_work *registered;
 static struct lock start_lock, work_lock;
 static uint32_t next_try_ms;
-static _Atomic size_t large_before;   /* retired_large_slices after the last return */
 static _Atomic uint64_t next_part_us; /* not before; 0 when nothing rests */
 static _Atomic uint32_t wanted;       /* threads that wait for work_lock; births do not get ahead of them */
 static ARCA_TLS bool working;
+
+struct keeper_freed keeper_freed;
 
 void keeper_set_work(const struct keeper_work *work)
 {
@@ -55,8 +58,9 @@ bool keeper_is_working(void)
 static void release_retired(void)
 {
     struct span *list = retired_take();
-    if (list != NULL)
-        epoch_wait();
+    if (list == NULL)
+        return;
+    epoch_wait();
     while (list != NULL) {
         struct span *first = list, *last = NULL;
         for (unsigned i = 0; i < RETURN_AT_ONCE && list != NULL; i++) {
@@ -69,23 +73,35 @@ static void release_retired(void)
         object_return_retired(first);
         fiber_rest();
     }
-    store_rlx(&large_before, load_rlx(&retired_large_slices));
 }
 
-static bool large_are_ahead(void)
+/* Bytes that a thread may make before it sleeps; 0: births are not ahead. */
+static size_t sleep_every(void)
 {
-    size_t before = load_rlx(&large_before);
-    return load_rlx(&retired_large_slices) > before + (before / 2 > LEAD_SLICES ? before / 2 : LEAD_SLICES);
+    int64_t ahead = watch_ahead_bytes(), lead = load_rlx(&watch_lead_bytes);
+    if (ahead <= 0)
+        return 0;
+    int64_t times = 1 + ahead / (lead + 1), every = (int64_t)SLEEP_BYTES / (times * times);
+    return every > 0 ? (size_t)every : 1;
 }
 
-void keeper_wait_for_memory(void)
+/* Small objects for those that were born before them as well. */
+static void wait_for_memory(size_t size)
 {
-    if (likely(!large_are_ahead()) || working || load_rlx(&keeper_state) != KEEPER_RUNNING || epoch_inside())
+    static ARCA_TLS size_t unpaid;
+    size_t every = sleep_every();
+    if (every == 0)
         return;
-    watch_ring();
+    unpaid += size;
+    if (unpaid < every)
+        return;
     add_rlx(&watch_figures.waits, 1u);
-    for (unsigned waited = 0; waited < LEAD_WAIT_MS && large_are_ahead(); waited++)
-        os_pause(1000);
+    for (unsigned slept = 0; slept < SLEEPS_MAX && every != 0 && unpaid >= every; slept++) {
+        unpaid -= every;
+        os_pause(SLEEP_MICROSECONDS);
+        every = sleep_every();
+    }
+    unpaid = 0;
 }
 
 static void do_work(void)
@@ -219,7 +235,7 @@ static bool work_without_thread(bool pressed)
     return true;
 }
 
-void keeper_poke_slow(void)
+void keeper_poke_slow(size_t size)
 {
     if (working)
         return;
@@ -232,8 +248,11 @@ void keeper_poke_slow(void)
     }
     if (load_rlx(&keeper_state) == KEEPER_NONE && !inside)
         outrun = !work_without_thread(pressed) && pressed;
-    if (outrun && !inside && registered != NULL)
-        registered->wait();
+    if (outrun && !inside) {
+        wait_for_memory(size);
+        if (registered != NULL)
+            registered->wait();
+    }
 }
 
 void keeper_help(void)

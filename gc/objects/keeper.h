@@ -19,18 +19,14 @@ enum keeper_state { KEEPER_OFF, KEEPER_RUNNING, KEEPER_NONE };
 
 extern _Atomic uint32_t keeper_state;
 
-void keeper_poke_slow(void);
+void keeper_poke_slow(size_t size);
 
-/* At each birth. */
-ARCA_INLINE void keeper_poke(void)
+/* At each birth of an object of so many bytes. */
+ARCA_INLINE void keeper_poke(size_t size)
 {
     if (unlikely(load_rlx(&watch_call) != 0))
-        keeper_poke_slow();
+        keeper_poke_slow(size);
 }
-
-/* At the birth of a large object.  Where such objects hold much more memory than when dead ones were last returned, it waits
- * a while for the next return: they die faster than the thread gets a processor. */
-void keeper_wait_for_memory(void);
 
 /* At some deaths: what they leave behind waits for the end of work that rests, and there may be no more births. */
 void keeper_help(void);
@@ -46,6 +42,12 @@ void keeper_set_work(const struct keeper_work *work);
 
 /* True in the thread, and in a birth that does its work. */
 bool keeper_is_working(void);
+
+/* What who is at work has freed since the program began, or has let die.  Of who is at work. */
+struct keeper_freed {
+    int64_t blocks, bytes;
+};
+extern struct keeper_freed keeper_freed;
 
 /* At work: somebody waits for its end.  What begins anew had better be left for later. */
 bool keeper_is_wanted(void);

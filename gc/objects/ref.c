@@ -27,9 +27,7 @@ static void *object_block(arca_type *type, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    keeper_poke();
-    if (unlikely(size > SMALL_MAX))
-        keeper_wait_for_memory();
+    keeper_poke(size);
     void *block = unlikely(type_heap(type) != NULL) ? object_alloc_own(type_heap(type), size) : object_alloc(size);
     if (likely(block != NULL))
         clear_body(block, size);

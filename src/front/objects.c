@@ -44,8 +44,7 @@ static void *object_large_try(size_t size)
     store_rlx(&span->side, NULL);
     store_rlx(&span->young, true);
     large_make_object(span);
-    add_rlx(&retired_large_slices, span->slices);
-    watch_add(1);
+    watch_add(1, (int64_t)span_bytes(span));
     return (void *)span->start;
 }
 
@@ -150,7 +149,7 @@ ARCA_NOINLINE static void object_free_slow(struct span *span, struct block *bloc
     process_after_fork();
     struct heap *owner = load_rlx(&span->heap), *heap;
     if (load_rlx(&span->kind) == SPAN_OBJECT) {
-        watch_add(-1);
+        watch_add(-1, -(int64_t)span_bytes(span));
         retired_add(span);
     } else if (owner->explicit_heap) {
         object_own_free(owner, span, block);

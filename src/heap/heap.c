@@ -63,8 +63,13 @@ static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
     link_pool(heap, pool, bucket);
 }
 
+/* Blocks of objects, to be counted together. */
+struct batch_count {
+    int64_t blocks, bytes;
+};
+
 /* The first blocks of a chain that are of one pool go back to it in one piece; returns the rest. */
-static struct block *return_run(struct heap *heap, struct block *first, int64_t *returned)
+static struct block *return_run(struct heap *heap, struct block *first, struct batch_count *returned)
 {
     struct span *pool = page_map_find((uintptr_t)first);
     struct block *last, *next = first;
@@ -84,7 +89,8 @@ static struct block *return_run(struct heap *heap, struct block *first, int64_t 
         count++;
     } while ((uintptr_t)next - start < extent && count < pool->capacity);
     pool_put(pool, first, last, count);
-    *returned += count;
+    returned->blocks += count;
+    returned->bytes += (int64_t)count * pool->block_size;
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
     settle_pool(heap, pool, heap->now_ms);
@@ -93,11 +99,11 @@ static struct block *return_run(struct heap *heap, struct block *first, int64_t 
 
 static void return_chain(struct heap *heap, struct block *block)
 {
-    int64_t returned = 0;
+    struct batch_count returned = { 0, 0 };
     while (block != NULL)
         block = return_run(heap, block, &returned);
-    if (heap->objects && returned != 0)
-        watch_add(-returned);
+    if (heap->objects && returned.blocks != 0)
+        watch_add(-returned.blocks, -returned.bytes);
 }
 
 /* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
@@ -189,7 +195,7 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
     return_chain(heap, rest);
     sub_rlx(&heap->remote.bytes, bytes);
     if (heap->objects && taken != 0)
-        watch_add(taken);
+        watch_add(taken, bytes);
 }
 
 /* An empty bin, from the free blocks of a pool. */
@@ -223,7 +229,7 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     uint32_t taken = bin_fill(bin, pool);
     if (heap->objects) {
         store_rlx(&pool->young, true);
-        watch_add(taken);
+        watch_add(taken, (int64_t)taken * pool->block_size);
     }
     pool->touched_ms = heap->now_ms;
     ARCA_WALK(pool_check(pool));
@@ -307,14 +313,17 @@ void heap_put_run(struct heap *heap, struct block *first)
 static void count_sent(struct heap *heap)
 {
     if (heap->sent != 0)
-        watch_add(-(int64_t)heap->sent);
-    heap->sent = 0;
+        watch_add(-(int64_t)heap->sent, -(int64_t)heap->sent_bytes);
+    heap->sent = heap->sent_bytes = 0;
 }
 
-void heap_sent(struct heap *heap, bool left)
+void heap_sent(struct heap *heap, bool left, uint32_t block_size)
 {
-    if (heap->objects && (++heap->sent == PARCEL_BLOCKS || left))
-        count_sent(heap);
+    if (heap->objects) {
+        heap->sent_bytes += block_size;
+        if (++heap->sent == PARCEL_BLOCKS || left)
+            count_sent(heap);
+    }
     if (left)
         heap_note_slow_op(heap);
 }
@@ -322,14 +331,14 @@ void heap_sent(struct heap *heap, bool left)
 void heap_push_remote(struct heap *heap, struct block *block, uint32_t block_size)
 {
     if (heap->objects)
-        watch_add(-1);
+        watch_add(-1, -(int64_t)block_size);
     add_rlx(&heap->remote.bytes, (int64_t)block_size);
     remote_push(&heap->remote, block, block);
 }
 
 void heap_push_remote_run(struct heap *heap, struct block *first, struct block *last, uint32_t count, uint32_t block_size)
 {
-    watch_add(-(int64_t)count);
+    watch_add(-(int64_t)count, -(int64_t)count * block_size);
     add_rlx(&heap->remote.bytes, (int64_t)count * block_size);
     remote_push(&heap->remote, first, last);
 }

@@ -75,6 +75,7 @@ struct heap {
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     bool refilled[SIZE_CLASSES];  /* a bin was, since it overflowed last */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
+    uint32_t sent_bytes;          /* of what was sent */
     uint32_t now_ms;              /* of the last slow operation */
     _Atomic uint32_t slow_ops;    /* counts them: tells the sweeper who is busy */
     uint32_t seen_slow_ops;       /* sweeper: value when it last judged, at seen_ms, whether the thread is idle */
@@ -252,13 +253,13 @@ ARCA_INLINE bool heap_send_along(struct heap *heap, struct heap *destination, st
     return parcel_try(heap_parcel(heap, destination), &destination->remote, block, block_size);
 }
 /* Keeps count of what was sent. */
-void heap_sent(struct heap *heap, bool left);
+void heap_sent(struct heap *heap, bool left, uint32_t block_size);
 /* A block of another heap: into a parcel, which leaves when it is full.  True when one left. */
 ARCA_INLINE bool heap_send(struct heap *heap, struct heap *destination, struct block *block, uint32_t block_size)
 {
     bool left = parcel_add(heap_parcel(heap, destination), &destination->remote, block, block_size);
     if (unlikely(left | heap->objects))
-        heap_sent(heap, left);
+        heap_sent(heap, left, block_size);
     return left;
 }
 /* The same of a full bin. */

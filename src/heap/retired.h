@@ -16,11 +16,8 @@ extern struct lock retired_window ARCA_SHARED(retired_window);
 /* How often some were; changes under the lock. */
 extern _Atomic uint32_t retired_purges ARCA_SHARED(retired_purges);
 
-/* Spans in the list. */
+/* Spans in the list; their bytes are told to the watch. */
 extern _Atomic uint32_t retired_count ARCA_SHARED(retired_count);
-
-/* Slices of large objects, from birth to their return: live ones, and dead ones wherever they wait. */
-extern _Atomic size_t retired_large_slices ARCA_SHARED(retired_large_slices);
 
 void retired_add(struct span *span);
 

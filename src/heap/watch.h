@@ -11,20 +11,30 @@
 /* A futex word: changes with each ring. */
 extern _Atomic uint32_t watch_bell ARCA_SHARED(watch_bell);
 
-/* Blocks for objects that are in use, or in bins: what waits for its heap was taken off when it was sent. */
+/* Blocks for objects that are in use, or in bins, and their bytes: what waits for its heap was taken off when it was sent. */
 extern _Atomic int64_t watch_blocks ARCA_SHARED(watch_blocks);
-/* Rings when watch_blocks passes watch_limit, unless it is attended; births are called to wait while it is beyond
- * watch_full. */
+extern _Atomic int64_t watch_bytes ARCA_SHARED(watch_bytes);
+/* Rings when one of them passes its limit, unless it is attended; births are called to wait while one is beyond what is
+ * full. */
 extern _Atomic int64_t watch_limit ARCA_SHARED(watch_limit);
 extern _Atomic int64_t watch_full ARCA_SHARED(watch_full);
+extern _Atomic int64_t watch_limit_bytes ARCA_SHARED(watch_limit_bytes);
+extern _Atomic int64_t watch_full_bytes ARCA_SHARED(watch_full_bytes);
+#define WATCH_BYTES_NEVER (INT64_MAX / 2) /* differences do not overflow */
+/* Bytes of emptied spans that nobody has taken to return them (retired.h); births are called to wait while they are more
+ * than the lead that is given. */
+extern _Atomic int64_t watch_retired_bytes ARCA_SHARED(watch_retired_bytes);
+extern _Atomic int64_t watch_lead_bytes ARCA_SHARED(watch_lead_bytes);
 
 /* Looked at by each birth: not 0 when there is something for it to do. */
 #define WATCH_CALL_START 1u /* the thread does not run */
 #define WATCH_CALL_WAIT 2u
 extern _Atomic uint32_t watch_call ARCA_SHARED(watch_call);
 
-/* Looks at watch_full again, after it was changed. */
+/* Looks at all that births may have to wait for again, after it was changed. */
 void watch_judge(void) ARCA_SHARED(watch_judge);
+/* By how many bytes births are ahead of who frees memory and who returns it, of what they may be; not above 0: they are not. */
+int64_t watch_ahead_bytes(void) ARCA_SHARED(watch_ahead_bytes);
 
 /* The thread looks at the limit by itself, soon: to wake it takes a birth tens of microseconds, where processors are
  * virtual. */
@@ -62,6 +72,8 @@ struct watch_figures {
 extern struct watch_figures watch_figures ARCA_SHARED(watch_figures);
 
 /* By whole batches: once a refill, once a flush. */
-void watch_add(int64_t blocks);
+void watch_add(int64_t blocks, int64_t bytes);
+/* So many more bytes are retired; below 0: have been taken. */
+void watch_retire(int64_t bytes);
 
 #endif

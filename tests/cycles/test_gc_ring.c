@@ -17,13 +17,13 @@ TEST(gc_ring, whoever_passes_the_limit_rings_unless_it_is_attended)
     store_rlx(&watch_limit, 1000);
     uint32_t bell = load_rlx(&watch_bell);
     store_rlx(&watch_attended, true);
-    watch_add(2000);
+    watch_add(2000, 0);
     CHECK_EQ(load_rlx(&watch_bell), bell);
-    watch_add(-2000);
+    watch_add(-2000, 0);
     store_rlx(&watch_attended, false);
-    watch_add(2000);
+    watch_add(2000, 0);
     CHECK_EQ(load_rlx(&watch_bell), bell + 1);
-    watch_add(2000);
+    watch_add(2000, 0);
     CHECK_EQ(load_rlx(&watch_bell), bell + 1);
 }
 

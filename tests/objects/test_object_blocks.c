@@ -129,26 +129,53 @@ static void *read_for_a_while(void *barrier)
     return NULL;
 }
 
+/* So many objects of so many bytes are made, and die together. */
+static void come_and_go(size_t count, size_t bytes)
+{
+    void *objects[512];
+    for (size_t i = 0; i < count; i++)
+        objects[i] = arca_new_var(&bytes_type, bytes);
+    for (size_t i = 0; i < count; i++)
+        arca_release(objects[i]);
+}
+
+static void wait_until_taken(void)
+{
+    while (load_rlx(&watch_retired_bytes) != 0)
+        wait_ms(1);
+}
+
 /* A reader keeps it from leaving: what dies faster than it leaves is born more slowly. */
-TEST(object_blocks, births_of_large_objects_wait_while_much_of_their_memory_waits)
+static void retire_much(size_t count, size_t bytes)
 {
     pthread_barrier_t barrier;
+    size_t times = ((size_t)600 << 20) / (count * bytes);
     pthread_barrier_init(&barrier, NULL, 2);
-    arca_release(arca_new_var(&bytes_type, 100000));
-    WAIT_UNTIL(load_rlx(&retired_large_slices) == 0);
+    come_and_go(count, bytes);
+    wait_until_taken();
     uint64_t waits = load_rlx(&watch_figures.waits);
-    for (unsigned i = 0; i < 20; i++)
-        arca_release(arca_new_var(&bytes_type, (size_t)8 << 20));
+    for (size_t i = 0; i < times / 4; i++)
+        come_and_go(count, bytes);
     CHECK_EQ(load_rlx(&watch_figures.waits), waits);
     pthread_t reader = start_thread(read_for_a_while, &barrier);
     pthread_barrier_wait(&barrier);
-    for (unsigned i = 0; i < 40; i++)
-        arca_release(arca_new_var(&bytes_type, (size_t)8 << 20));
+    for (size_t i = 0; i < times; i++)
+        come_and_go(count, bytes);
     CHECK(load_rlx(&watch_figures.waits) > waits);
     pthread_barrier_wait(&barrier);
     pthread_join(reader, NULL);
-    WAIT_UNTIL(load_rlx(&retired_large_slices) == 0);
+    wait_until_taken();
     pthread_barrier_destroy(&barrier);
+}
+
+TEST(object_blocks, births_of_large_objects_wait_while_much_of_their_memory_waits)
+{
+    retire_much(1, (size_t)8 << 20);
+}
+
+TEST(object_blocks, births_of_objects_wait_while_much_memory_of_emptied_pools_waits)
+{
+    retire_much(512, (size_t)30 << 10);
 }
 
 TEST(object_blocks, pages_of_objects_are_trimmed_only_outside_a_window)

@@ -284,14 +284,15 @@ MUTANTS = [
         "if (before == 0)", "if (before == 1)"),
     row("src/heap/retired.c", "the list is taken without its lock", "retired/every_span_is_taken_once",
         "    lock_acquire(&list_lock);\n    struct span *list = first;\n    first = NULL;\n"
+        "    watch_retire(-load_rlx(&watch_retired_bytes)); /* they change under the lock */\n"
         "    store_rlx(&retired_count, 0u);\n    lock_release(&list_lock);",
         "    struct span *list = first;\n    store_rlx(&retired_count, 0u);\n    first = NULL;"),
     row("src/heap/watch.c", "who ends its attention does not look again", "watch/whoever_passes_the_limit",
-        "    store_seq(&watch_attended, false);\n    if (load_seq(&watch_blocks) >= load_rlx(&watch_limit))\n        watch_ring();",
+        "    store_seq(&watch_attended, false);\n    if (load_seq(&watch_blocks) >= load_rlx(&watch_limit) || load_seq(&watch_bytes) >= load_rlx(&watch_limit_bytes))\n        watch_ring();",
         "    store_seq(&watch_attended, false);"),
     row("src/heap/watch.c", "who ends its attention looks first", "watch/whoever_passes_the_limit",
-        "    store_seq(&watch_attended, false);\n    if (load_seq(&watch_blocks) >= load_rlx(&watch_limit))\n        watch_ring();",
-        "    if (load_seq(&watch_blocks) >= load_rlx(&watch_limit))\n        watch_ring();\n    store_seq(&watch_attended, false);"),
+        "    store_seq(&watch_attended, false);\n    if (load_seq(&watch_blocks) >= load_rlx(&watch_limit) || load_seq(&watch_bytes) >= load_rlx(&watch_limit_bytes))\n        watch_ring();",
+        "    if (load_seq(&watch_blocks) >= load_rlx(&watch_limit) || load_seq(&watch_bytes) >= load_rlx(&watch_limit_bytes))\n        watch_ring();\n    store_seq(&watch_attended, false);"),
     row("src/front/background.c", "a sweep without the barrier", "door/a_heap_is_its_threads_or_the_sweepers",
         "return parked != 0 && os_barrier();", "return parked != 0;"),
     row("src/heap/heap_life.c", "the sweeper does not look whether the door is in use", "door/a_heap_is_its_threads_or_the",

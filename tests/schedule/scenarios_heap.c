@@ -209,38 +209,56 @@ static void begin_watch(void)
 {
     model_begin();
     store_rlx(&watch_blocks, 0);
+    store_rlx(&watch_bytes, 0);
     store_rlx(&watch_limit, WATCH_LIMIT);
+    store_rlx(&watch_limit_bytes, WATCH_LIMIT);
     store_rlx(&watch_attended, true);
     looks = 0;
 }
 
 static void pass_the_limit(void)
 {
-    watch_add(WATCH_LIMIT - 1);
-    watch_add(2);
+    watch_add(WATCH_LIMIT - 1, 0);
+    watch_add(2, 0);
+}
+
+static void pass_the_limit_by_bytes(void)
+{
+    watch_add(0, WATCH_LIMIT - 1);
+    watch_add(0, 2);
+}
+
+static bool limit_is_passed(void)
+{
+    return load_rlx(&watch_blocks) >= WATCH_LIMIT || load_rlx(&watch_bytes) >= WATCH_LIMIT;
 }
 
 /* As keeper.c's thread does: it stops attending, and sleeps until somebody rings. */
 static void attend_no_longer(void)
 {
     uint32_t bell = load_acq(&watch_bell);
-    if (load_rlx(&watch_blocks) < WATCH_LIMIT) {
+    if (!limit_is_passed()) {
         watch_unattend();
         while (load_acq(&watch_bell) == bell)
             os_wait(&watch_bell, bell, OS_FOREVER);
     }
-    looks += load_rlx(&watch_blocks) >= WATCH_LIMIT;
+    looks += limit_is_passed();
 }
 
 static void check_looked(void)
 {
     EXPECT(looks == 1);
     store_rlx(&watch_limit, INT64_MAX);
+    store_rlx(&watch_limit_bytes, WATCH_BYTES_NEVER);
     store_rlx(&watch_blocks, 0);
+    store_rlx(&watch_bytes, 0);
 }
 
 SCENARIO(watch, whoever_passes_the_limit_is_seen_or_rings, .setup = begin_watch, .body = { pass_the_limit, attend_no_longer },
          .check = check_looked, .preemptions = 3);
+
+SCENARIO(watch, whoever_passes_the_limit_by_bytes_is_seen_or_rings, .setup = begin_watch,
+         .body = { pass_the_limit_by_bytes, attend_no_longer }, .check = check_looked, .preemptions = 3);
 
 /* ---- door ---------------------------------------------------------------------------------------------------------- */
 
