@@ -174,22 +174,11 @@ static bool count_mapping(const struct mapping *mapping, void *context)
     return true;
 }
 
-static bool read_text(const char *path, char *buf, size_t capacity)
-{
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return false;
-    size_t length = fread(buf, 1, capacity - 1, file);
-    buf[length] = '\0';
-    fclose(file);
-    return length != 0;
-}
-
 static void examine_mappings(struct patient *patient)
 {
     char text[64];
     size_t count = 0;
-    uint64_t most = read_text("/proc/sys/vm/max_map_count", text, sizeof text) ? strtoull(text, NULL, 10) : 65530;
+    uint64_t most = read_file("/proc/sys/vm/max_map_count", text, sizeof text) ? strtoull(text, NULL, 10) : 65530;
     process_mappings(&patient->process, count_mapping, &count);
     if (count * 5 < most * 4) {
         fine("%zu of %lu mappings are used (vm.max_map_count)", count, (unsigned long)most);
@@ -206,11 +195,11 @@ static uint64_t cgroup_limit(const char *mount, char *path, const char *limit_fi
     for (;;) {
         char file[1024], text[64];
         snprintf(file, sizeof file, "%s%s/%s", mount, path, limit_file);
-        uint64_t limit = read_text(file, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+        uint64_t limit = read_file(file, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
         if (limit != 0 && limit < (uint64_t)1 << 60 && (least == 0 || limit < least)) {
             least = limit;
             snprintf(file, sizeof file, "%s%s/%s", mount, path, use_file);
-            *use = read_text(file, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+            *use = read_file(file, text, sizeof text) ? strtoull(text, NULL, 10) : 0;
         }
         char *last = strrchr(path, '/');
         if (last == NULL)

@@ -194,10 +194,8 @@ bool process_out_of_time(struct process *process)
     return true;
 }
 
-bool process_file(const struct process *process, const char *name, char *buf, size_t capacity)
+bool read_file(const char *path, char *buf, size_t capacity)
 {
-    char path[96];
-    snprintf(path, sizeof path, "/proc/%d/%s", process->pid, name);
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return false;
@@ -205,6 +203,13 @@ bool process_file(const struct process *process, const char *name, char *buf, si
     buf[length] = '\0';
     fclose(file);
     return true;
+}
+
+bool process_file(const struct process *process, const char *name, char *buf, size_t capacity)
+{
+    char path[96];
+    snprintf(path, sizeof path, "/proc/%d/%s", process->pid, name);
+    return read_file(path, buf, capacity);
 }
 
 /* "5581c0a00000-5581c0a21000 r-xp 00001000 08:01 123   /path"; by hand, since a scrape reads those of all processes. */

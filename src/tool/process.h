@@ -37,7 +37,9 @@ bool process_resident(struct process *process, uintptr_t address, size_t pages, 
 void process_start_walk(struct process *process);
 bool process_out_of_time(struct process *process);
 
-/* A whole small file /proc/PID/NAME, terminated; false without. */
+/* A whole small file, terminated; false without. */
+bool read_file(const char *path, char *buf, size_t capacity);
+/* The same of /proc/PID/NAME. */
 bool process_file(const struct process *process, const char *name, char *buf, size_t capacity);
 
 /* Calls see for each line of /proc/PID/maps until it returns false. */

@@ -52,12 +52,7 @@ static void allocate(struct held *held, struct input *input, unsigned how)
         held_take(held, arca_malloc(size), size, stamp);
         break;
     case 1:
-        held->bytes = arca_calloc(1, size);
-        if (held_refused(held->bytes))
-            break;
-        *held = (struct held){ held->bytes, size, 0 };
-        held_check(held, size);
-        held_take(held, held->bytes, size, stamp);
+        held_take_zeroed(held, size, stamp);
         break;
     case 2:
         held_take(held, arca_aligned_alloc((size_t)1 << input_byte(input) % 24, size), size, stamp);

@@ -67,6 +67,16 @@ static inline void held_take(struct held *held, void *bytes, size_t size, unsign
     held_fill(held, 0);
 }
 
+static inline void held_take_zeroed(struct held *held, size_t size, unsigned char stamp)
+{
+    void *bytes = arca_calloc(1, size);
+    if (held_refused(bytes))
+        return;
+    *held = (struct held){ bytes, size, 0 };
+    held_check(held, size);
+    held_take(held, bytes, size, stamp);
+}
+
 static inline void held_alloc(struct held *held, uint64_t *random)
 {
     size_t size = random_size(random);
@@ -76,12 +86,7 @@ static inline void held_alloc(struct held *held, uint64_t *random)
         held_take(held, arca_aligned_alloc((size_t)16 << harness_random(random) % 9, size), size, stamp);
         break;
     case 1:
-        held->bytes = arca_calloc(1, size);
-        if (held_refused(held->bytes))
-            break;
-        *held = (struct held){ held->bytes, size, 0 };
-        held_check(held, size);
-        held_take(held, held->bytes, size, stamp);
+        held_take_zeroed(held, size, stamp);
         break;
     default:
         held_take(held, arca_malloc(size), size, stamp);

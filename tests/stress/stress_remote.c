@@ -45,7 +45,7 @@ static void empty_mailboxes(void)
     }
 }
 
-TEST(stress_remote, blocks_that_change_hands_keep_their_contents)
+static void exchange_all(void)
 {
     pthread_t threads[THREADS];
     uint64_t seed = harness_seed();
@@ -54,19 +54,18 @@ TEST(stress_remote, blocks_that_change_hands_keep_their_contents)
     for (unsigned i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     empty_mailboxes();
+}
+
+TEST(stress_remote, blocks_that_change_hands_keep_their_contents)
+{
+    exchange_all();
     arca_heap_check();
 }
 
 /* All that was handed around is free: nothing may have got lost on the way. */
 TEST(stress_remote, nothing_is_lost_between_the_heaps)
 {
-    pthread_t threads[THREADS];
-    uint64_t seed = harness_seed();
-    for (unsigned i = 0; i < THREADS; i++)
-        threads[i] = start_thread(exchange, (void *)(uintptr_t)(seed + i));
-    for (unsigned i = 0; i < THREADS; i++)
-        pthread_join(threads[i], NULL);
-    empty_mailboxes();
+    exchange_all();
     struct arca_stats stats = { .size = sizeof stats };
     unsigned rounds = 0;
     do { /* a parcel needs a visit to leave and another to arrive; and another round may be under way */
