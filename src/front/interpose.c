@@ -27,14 +27,21 @@ EXPORT void *calloc(size_t count, size_t size)
     return arca_calloc(count, size);
 }
 
-EXPORT void *realloc(void *block, size_t size)
+/* Weak, so that reallocarray() calls what the loader finds: of a program that has a malloc of its own, but no reallocarray, the
+ * program's. */
+EXPORT __attribute__((weak)) void *realloc(void *block, size_t size)
 {
     return arca_realloc(block, size);
 }
 
 EXPORT void *reallocarray(void *block, size_t count, size_t size)
 {
-    return arca_reallocarray(block, count, size);
+    size_t bytes;
+    if (unlikely(__builtin_mul_overflow(count, size, &bytes))) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(block, bytes);
 }
 
 /* glibc 2.36 rounds a bad alignment up; the standard asks for a failure. */

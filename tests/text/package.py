@@ -5,6 +5,7 @@ So can the Debian packages that `cpack` makes, unpacked into an empty folder.
 Usage: package.py [BUILD_DIR]
 """
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -76,7 +77,15 @@ foreach(library arca arca_static gc gc_static)
     endforeach()
   endif()
 endforeach()
+foreach(library arca arca_static)
+  add_executable(${library}_replaced new_replaced.cc)
+  set_target_properties(${library}_replaced PROPERTIES CXX_STANDARD 17)
+  target_link_libraries(${library}_replaced PRIVATE Arca::${library})
+endforeach()
 """
+
+# A program with operators new and delete of its own links and works.
+REPLACED = Path(__file__).resolve().parent.parent / "preload" / "libc" / "new_replaced.cc"
 
 
 def run(*command, **settings):
@@ -102,12 +111,16 @@ def check_prefix(prefix, scratch):
     project.mkdir(parents=True)
     (project / "program.c").write_text(PROGRAM)
     (project / "gc_program.c").write_text(GC_PROGRAM)
+    for source in (REPLACED, REPLACED.parent.parent / "check.h"):
+        shutil.copy(source, project)
     (project / "CMakeLists.txt").write_text(PROJECT)
     if run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")[0] and \
             run("cmake", "--build", project / "build", "-j2")[0]:
         for library in ("arca", "arca_static") + (("gc", "gc_static") if has_gc else ()):
             for language in ("c", "cpp"):
                 check_uses(project / "build" / f"{library}_{language}", environment)
+        for library in ("arca", "arca_static"):
+            run(project / "build" / f"{library}_replaced", env=environment)
 
     for package, program in (("arca", "program"),) + ((("arca-gc", "gc_program"),) if has_gc else ()):
         good, flags = run("pkg-config", "--cflags", "--libs", package, env=environment)
