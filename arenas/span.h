@@ -86,6 +86,7 @@ struct span {
     bool stained;        /* claimed dirty and not trimmed since: pages that it does not use may be resident */
     _Atomic uint8_t kind;
     uint8_t portion; /* of a pool: so many of its uncarved pages are faulted in at a time; 0: each as it is touched */
+    _Atomic bool lost; /* of objects: all blocks are garbage and on their way to the holder, as they are */
     /* Of a large block: 1 + the index of the heap that holds slices behind it for its growth, or 0.  Not 0: only that
      * heap resizes it without the arena lock.  From and to 0 under the lock, or by the heap that is named. */
     _Atomic uint32_t holder;

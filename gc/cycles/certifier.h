@@ -39,6 +39,7 @@ struct set {
     size_t with_cell_count, cell_count, cell_capacity; /* of both together */
     bool finalize_due; /* one of them has a finalize to run */
     bool freeing;      /* what fork may catch half way (teardown.h) */
+    bool by_pools;     /* pools that are garbage throughout are freed as such */
     bool read;         /* once at least */
     bool late;         /* two readings of a word were too far apart, or a version may have gone back */
     bool may_rest;     /* in this window */

@@ -120,12 +120,18 @@ bool collector_has_lost(const void *object)
     return lost != NULL && set_has(lost, object);
 }
 
+static bool is_much(size_t found)
+{
+    return found >= PARTS_WORTH * PART_OBJECTS;
+}
+
 /* Of what was found there, how much was garbage. */
 static bool collect_part(struct scope *scope, const struct part *part, struct outcome *outcome, size_t *size, size_t *members)
 {
     struct set set;
     if (!set_open(&set, scope, part))
         return false;
+    set.by_pools = is_much(outcome->found);
     bool done = set.size == 0 || certifier_run(&set, 0);
     *size = set.size;
     *members = done ? set.members : 0;
@@ -153,7 +159,7 @@ static void collect_found(struct scope *scope, struct outcome *outcome)
     struct part whole = scope_whole(scope);
     size_t size, members;
     outcome->found = scope_found(scope, &whole);
-    if (outcome->found >= PARTS_WORTH * PART_OBJECTS)
+    if (is_much(outcome->found))
         collect_parts(scope, outcome);
     outcome->failed |= !collect_part(scope, &whole, outcome, &size, &members);
 }
@@ -409,8 +415,10 @@ static void collector_work(void)
 {
     bool asked = load_rlx(&watch_asked);
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
-    for (; young_due() && !keeper_is_wanted(); attention.looks = ATTEND_LOOKS)
+    for (; young_due() && !keeper_is_wanted(); attention.looks = ATTEND_LOOKS) {
         collector_collect(generation_due());
+        keeper_return_much();
+    }
     if (young_due()) /* as soon as those who wait have had their turn */
         watch_ring();
     if (load_rlx(&watch_wanted) && exchange_rlx(&watch_wanted, false))

@@ -34,7 +34,7 @@ static bool add_span(struct scope *scope, struct span *span)
 static void visit_span(struct span *span, void *context)
 {
     struct scope *scope = context;
-    if (scope->generation == 0 && !load_rlx(&span->young))
+    if ((scope->generation == 0 && !load_rlx(&span->young)) || (load_rlx(&span->kind) == SPAN_POOL && pool_is_uncarved(span)))
         return;
     uint32_t blocks = span_blocks(span);
     if (load_rlx(&span->side) == NULL) {

@@ -140,6 +140,10 @@ ARCA_INLINE void end_member(struct set *set, const struct ending *ending)
         type_visit(type, object, clear_member_slot, set);
     if (type->destroy != NULL)
         type->destroy(object);
+}
+
+ARCA_INLINE void end_word(void *object)
+{
     store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
 }
 
@@ -153,7 +157,8 @@ static void free_run(struct object_batch *batch, void **blocks, size_t count)
         debug_free(blocks[i]);
 }
 
-static void free_members(struct set *set, const struct pass *pass, struct object_batch *batch)
+/* with_pool: their words are none any more. */
+ARCA_INLINE void free_members(struct set *set, const struct pass *pass, struct object_batch *batch, bool with_pool)
 {
     void *run[64];
     size_t count = 0;
@@ -164,19 +169,53 @@ static void free_members(struct set *set, const struct pass *pass, struct object
             continue;
         struct ending ending = { group_object(&pass->group, bits), first_edge, (outward & bits & -bits) != 0 };
         end_member(set, &ending);
-        run[count++] = ending.object;
+        if (!with_pool)
+            end_word(run[count] = ending.object);
+        count++;
     }
     keeper_freed.blocks += (int64_t)count;
     keeper_freed.bytes += (int64_t)(count * span_block_bytes(pass->scope->spans[pass->at.span]));
-    free_run(batch, run, count);
+    if (!with_pool)
+        free_run(batch, run, count);
+}
+
+/* All blocks of the span that the pass has come to: none is free, born meanwhile, or reached by a load under way (§5), so that
+ * nobody but the pool's holder has to be told, and no word to be written. */
+static bool pool_is_lost(const struct set *set, const struct pass *pass)
+{
+    const struct span *span = pass->scope->spans[pass->at.span];
+    uint32_t first = pass->at.first, members = 0;
+    if (!set->by_pools || pass->group.index != first || load_rlx(&span->kind) != SPAN_POOL || debug_is_on())
+        return false;
+    for (uint32_t base = 0; base < span->capacity && members == base; base += 64)
+        members += bits_count(*set_lost(set, first + base));
+    return members == span->capacity;
+}
+
+/* Where the pass has come to its end.  teardown_fork_child knows by the word that the first block's kind is a link. */
+static void free_pool_at_end(const struct pass *pass)
+{
+    struct span *span = pass->scope->spans[pass->at.span];
+    if (pass->group.index + 64 < pass->at.first + span->capacity)
+        return;
+    end_word(span_block(span, 0));
+    object_free_pool(span);
 }
 
 size_t teardown_free(struct set *set)
 {
     struct object_batch batch = { .count = 0 };
+    size_t lost_span = SIZE_MAX; /* whose pool goes as such */
     set->freeing = true;
     for (struct pass pass = set_pass(set, set->lost); pass_next(&pass);) {
-        free_members(set, &pass, &batch);
+        if (pool_is_lost(set, &pass))
+            lost_span = pass.at.span;
+        if (lost_span == pass.at.span) {
+            free_members(set, &pass, &batch, true);
+            free_pool_at_end(&pass);
+        } else {
+            free_members(set, &pass, &batch, false);
+        }
         if (pass_may_rest(&pass, FIBER_LOOK_EVERY)) {
             finder_drain(NULL);
             fiber_rest();

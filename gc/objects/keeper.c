@@ -75,6 +75,16 @@ static void release_retired(void)
     }
 }
 
+void keeper_return_much(void)
+{
+    if (load_rlx(&watch_retired_bytes) <= load_rlx(&watch_lead_bytes) / 4)
+        return;
+    bool private = fiber_set_private(true); /* it waits for a grace period */
+    fiber_rest();
+    release_retired();
+    fiber_set_private(private);
+}
+
 /* Bytes that a thread may make before it sleeps; 0: births are not ahead. */
 static size_t sleep_every(void)
 {

@@ -40,6 +40,9 @@ struct keeper_work {
 };
 void keeper_set_work(const struct keeper_work *work);
 
+/* At work, between two parts of it: memory that waits to be returned is, where it is much. */
+void keeper_return_much(void);
+
 /* True in the thread, and in a birth that does its work. */
 bool keeper_is_working(void);
 

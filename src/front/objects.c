@@ -257,6 +257,45 @@ void object_batch_free(struct object_batch *batch, void *const *blocks, size_t c
     }
 }
 
+/* ---- free, a pool at a time ------------------------------------------------------------------------------ */
+
+static void poison_bodies(const struct span *pool)
+{
+#ifdef POISON_ON
+    for (uint32_t i = 0; i < pool->capacity; i++)
+        poison_body(pool, pool_block(pool, i));
+#endif
+    (void)pool;
+}
+
+static void object_own_put_pool(struct heap *heap, struct span *pool)
+{
+    lock_acquire(&heap->lock);
+    if (load_rlx(&heap->state) == HEAP_SHARED) {
+        heap_put_pool(heap, pool);
+        store_rlx(&heap->swept, false);
+    }
+    lock_release(&heap->lock);
+}
+
+void object_free_pool(struct span *pool)
+{
+    process_after_fork();
+    poison_bodies(pool);
+    store_rlx(&pool->lost, true);
+    struct heap *owner = load_rlx(&pool->heap);
+    struct heap *heap = owner->explicit_heap ? NULL : thread_enter(&object_door);
+    if (owner->explicit_heap)
+        object_own_put_pool(owner, pool);
+    else if (heap == owner)
+        heap_put_pool(heap, pool);
+    else
+        heap_push_remote_pool(owner, pool);
+    if (heap != NULL)
+        door_leave(&object_door);
+    background_poke();
+}
+
 void object_return_retired(struct span *list)
 {
     for (struct span *span = list; span != NULL; span = span->next)
@@ -290,7 +329,8 @@ static unsigned collect_spans(struct arena *arena, uint32_t *slice, struct span 
         struct span *span = &arena->spans[i];
         enum span_kind kind = load_acq(&span->kind); /* P:large object acquire: with large_make_object */
         bool pool = kind == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_init */
-        if (pool || kind == SPAN_OBJECT)
+        bool lost = pool && load_acq(&span->lost); /* P:lost acquire: with pool_put_all */
+        if ((pool && !lost) || kind == SPAN_OBJECT)
             spans[count++] = span;
         if (kind != SPAN_FREE)
             i += span->slices - 1;

@@ -26,6 +26,10 @@ struct object_batch {
 void object_batch_free(struct object_batch *batch, void *const *blocks, size_t count) ARCA_SHARED(object_batch_free);
 void object_batch_end(struct object_batch *batch) ARCA_SHARED(object_batch_end);
 
+/* All blocks of a pool, each in use and reached by nobody: they are not written to, but the first one, and the pool goes as an
+ * emptied one does.  Header words stay as they are, and are none any more. */
+void object_free_pool(struct span *pool) ARCA_SHARED(object_free_pool);
+
 /* Blocks of one type: their memory never goes to another while the type has any.  NULL without memory. */
 struct heap *object_heap_create(void) ARCA_SHARED(object_heap_create);
 void *object_alloc_own(struct heap *heap, size_t size) ARCA_SHARED(object_alloc_own);
@@ -40,7 +44,7 @@ struct span *object_span(uintptr_t address) ARCA_SHARED(object_span);
 /* Emptied spans of objects, linked by next, and their way to the arenas after a grace period. */
 void object_return_retired(struct span *list) ARCA_SHARED(object_return_retired);
 
-/* Calls visit for every span of objects.  Blocks come and go meanwhile; no span leaves while the caller is the one
+/* Calls visit for every span of objects, but the pools that object_free_pool() was given.  Blocks come and go meanwhile; no span leaves while the caller is the one
  * who calls object_return_retired(). */
 void object_walk(void (*visit)(struct span *span, void *context), void *context) ARCA_SHARED(object_walk);
 

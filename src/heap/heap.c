@@ -164,19 +164,35 @@ static bool has_remote(struct heap *heap)
     return heap->backlog != NULL || !remote_is_empty(&heap->remote);
 }
 
+static void take_pool(struct heap *heap, struct span *pool)
+{
+    pool_put_all(pool);
+    pool->touched_ms = heap->now_ms;
+    ARCA_WALK(pool_check(pool));
+    settle_pool(heap, pool, heap->now_ms);
+}
+
 /* A portion of them, or what fills the bin that is wanted: to the bins while they have room, warm as they are.
- * Objects among them were counted off when they were sent. */
+ * Objects among them were counted off when they were sent; those of a pool that comes as a whole stay so. */
 static void take_remote(struct heap *heap, const struct bin *wanted)
 {
     if (heap->backlog == NULL)
         heap->backlog = remote_drain(&heap->remote);
     struct block *block = heap->backlog, *rest = NULL;
     int64_t taken = 0, bytes = 0, portion = heap->objects ? REMOTE_PORTION_OBJECTS : REMOTE_PORTION;
+    struct batch_count whole = { 0, 0 };
     for (; taken < portion && block != NULL && (wanted == NULL || wanted->room > 0); taken++) {
         struct block *next = block_next(block);
         struct span *pool = page_map_find((uintptr_t)block);
         if (unlikely(pool == NULL || load_rlx(&pool->heap) != heap))
             log_abort("free(): %p: double free", (void *)block);
+        if (unlikely(load_rlx(&pool->lost))) {
+            whole.blocks++;
+            whole.bytes += (int64_t)pool_extent(pool);
+            take_pool(heap, pool);
+            block = next;
+            continue;
+        }
         struct bin *bin = &heap->bins[pool->size_class];
         bytes += pool->block_size;
         if (!heap->objects && block_is_roomy(pool->block_size))
@@ -193,9 +209,9 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
     }
     heap->backlog = block;
     return_chain(heap, rest);
-    sub_rlx(&heap->remote.bytes, bytes);
-    if (heap->objects && taken != 0)
-        watch_add(taken, bytes);
+    sub_rlx(&heap->remote.bytes, bytes + whole.bytes);
+    if (heap->objects && taken != whole.blocks)
+        watch_add(taken - whole.blocks, bytes);
 }
 
 /* An empty bin, from the free blocks of a pool. */
@@ -307,6 +323,13 @@ void heap_put_run(struct heap *heap, struct block *first)
     return_chain(heap, first);
 }
 
+void heap_put_pool(struct heap *heap, struct span *pool)
+{
+    heap_note_slow_op(heap);
+    watch_add(-(int64_t)pool->capacity, -(int64_t)pool_extent(pool));
+    take_pool(heap, pool);
+}
+
 /* ---- remote frees ----------------------------------------------------------------------------- */
 
 /* Blocks of objects that have left for other heaps, or wait to. */
@@ -341,6 +364,12 @@ void heap_push_remote_run(struct heap *heap, struct block *first, struct block *
     watch_add(-(int64_t)count, -(int64_t)count * block_size);
     add_rlx(&heap->remote.bytes, (int64_t)count * block_size);
     remote_push(&heap->remote, first, last);
+}
+
+void heap_push_remote_pool(struct heap *heap, struct span *pool)
+{
+    struct block *first = pool_block(pool, 0);
+    heap_push_remote_run(heap, first, first, pool->capacity, pool->block_size);
 }
 
 void heap_cut_growing(struct heap *heap)

@@ -231,6 +231,8 @@ struct block *heap_refill(struct heap *heap, unsigned class);
 void heap_put(struct heap *heap, struct span *pool, struct block *block);
 /* A chain of blocks of one of its pools goes back to it. */
 void heap_put_run(struct heap *heap, struct block *first);
+/* All blocks of one of its pools, each of which was outside, and none of which anybody can reach. */
+void heap_put_pool(struct heap *heap, struct span *pool);
 /* A bin has overflowed: lets it grow, or moves its older half to the pools. */
 void heap_flush(struct heap *heap, unsigned class);
 /* A block of another heap whose pool is not exclusive: into the bin, to be reused here, while there is room, of which
@@ -282,6 +284,8 @@ void heap_remove_large(struct heap *heap, struct span *span);
 
 /* One block home without a parcel. */
 void heap_push_remote(struct heap *heap, struct block *block, uint32_t block_size);
+/* All blocks of a pool of objects, by way of its first one.  pool->lost tells. */
+void heap_push_remote_pool(struct heap *heap, struct span *pool);
 /* A chain of blocks for objects, all of one size. */
 void heap_push_remote_run(struct heap *heap, struct block *first, struct block *last, uint32_t count, uint32_t block_size);
 

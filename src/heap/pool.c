@@ -54,6 +54,7 @@ void pool_init(struct span *pool, unsigned class, bool objects, bool clean)
     store_rlx(&pool->uncarved, low_mask(info->pages));
     store_rlx(&pool->side, NULL);
     store_rlx(&pool->young, false);
+    store_rlx(&pool->lost, false);
     pool->next = pool->prev = NULL;
 }
 
@@ -270,6 +271,19 @@ void pool_put(struct span *pool, struct block *first, struct block *last, uint32
     pool->free_count += count;
     pool->settled = false;
     store_rlx(&pool->used, load_rlx(&pool->used) - count);
+}
+
+void pool_put_all(struct span *pool)
+{
+    uint64_t pages = low_mask(pool->pages);
+    assert(pool->free_count == 0 && load_rlx(&pool->used) == pool->capacity);
+    page_map_set_bins(pool, pages, 0);
+    pool->portion = 0;
+    pool->settled = false;
+    pool->stained = true;
+    store_rlx(&pool->used, 0u);
+    store_rel(&pool->uncarved, pages); /* P:carve release: here, that there are no words, to pool_uncarved */
+    store_rel(&pool->lost, false);     /* P:lost release: the same, to object_walk */
 }
 
 /* One bit per block that is free or uncarved. */

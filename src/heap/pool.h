@@ -60,6 +60,12 @@ ARCA_INLINE uint64_t pool_uncarved(const struct span *pool)
     return load_acq(&pool->uncarved); /* P:carve acquire: with carve */
 }
 
+/* None of its blocks is. */
+ARCA_INLINE bool pool_is_uncarved(const struct span *pool)
+{
+    return ~pool_uncarved(pool) << (64 - pool->pages) == 0;
+}
+
 bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index) ARCA_SHARED(pool_is_carved);
 
 /* Moves up to count blocks into a chain that ends in NULL; returns how many. */
@@ -67,6 +73,9 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);
 
 /* Takes a chain of blocks back.  Aborts where one is on an uncarved page: it was freed twice. */
 void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count);
+
+/* Takes all blocks back at once, of which each was outside.  None is looked at: they are uncarved. */
+void pool_put_all(struct span *pool);
 
 ARCA_INLINE bool pool_has_room(const struct span *pool)
 {
