@@ -638,14 +638,21 @@ void *arca_reallocarray(void *block, size_t count, size_t size)
 
 /* ---- sizes ------------------------------------------------------------------------------------------------ */
 
-size_t arca_malloc_usable_size(const void *block)
+ARCA_NOINLINE static size_t usable_slow(const void *block)
 {
     size_t size;
-    if (block == NULL)
-        return 0;
     if (unlikely(hardening.on) && hardened_size_fast("malloc_usable_size", block, &size))
         return size;
     return usable_bytes("malloc_usable_size", checked_span("malloc_usable_size", block), block);
+}
+
+size_t arca_malloc_usable_size(const void *block)
+{
+    const struct span *span = page_map_find((uintptr_t)block);
+    if (likely(span != NULL) && likely(pool_is_block(span, (uintptr_t)block)) && likely(!block_is_marked(block)) && !span->objects) {
+        return span->block_size;
+    }
+    return block == NULL ? 0 : usable_slow(block);
 }
 
 size_t arca_good_size(size_t size)
