@@ -1,9 +1,11 @@
 /* Filling the size class tables. */
 #include "heap/size_class.h"
 
-#define POOL_BYTES_SMALL SLICE_SIZE
-/* Above this, one slice would hold too few blocks to amortise claiming it. */
-#define POOL_SMALL_BLOCK_MAX 2048
+/* A pool has room for so many blocks: fewer would not amortise claiming it. */
+#define POOL_BLOCKS_WANTED 32
+
+/* Up to here 8 classes to a doubling. */
+#define FINE_MAX 16384
 
 #define BIN_MIN 4
 #define BIN_MAX 256
@@ -19,12 +21,14 @@ static uint32_t next_block_size(uint32_t size)
     if (size < 128)
         return size + 16;
     uint32_t doubling = (uint32_t)1 << (bits_width(size) - 1);
-    return size + doubling / (size < 2048 ? 8 : 4);
+    return size + doubling / (size < FINE_MAX ? 8 : 4);
 }
 
 static void fill(struct size_class *class, uint32_t block_size, size_t cache_bytes)
 {
-    uint32_t slices = block_size <= POOL_SMALL_BLOCK_MAX ? 1 : POOL_SLICES_MAX;
+    uint32_t slices = 1;
+    while (slices < POOL_SLICES_MAX && slices * SLICE_SIZE < (size_t)block_size * POOL_BLOCKS_WANTED)
+        slices *= 2;
     uint32_t capacity = (uint32_t)((size_t)slices * SLICE_SIZE / block_size);
     size_t limit = cache_bytes / block_size;
     /* The rounding adds up with each block: the place behind the last one is beyond the bound, too, and so is any multiple

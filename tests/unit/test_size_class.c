@@ -60,12 +60,12 @@ TEST(size_class, every_power_of_two_has_a_class_of_its_own)
         CHECK_EQ(block_size_of(size), size);
 }
 
-TEST(size_class, waste_is_under_an_eighth_to_2_kib_and_a_fifth_beyond)
+TEST(size_class, waste_is_under_an_eighth_to_16_kib_and_a_fifth_beyond)
 {
     set_up();
     for (size_t size = 129; size <= SMALL_MAX; size++) {
         size_t waste = block_size_of(size) - size;
-        CHECK(size <= 2048 ? waste * 8 < block_size_of(size) : waste * 5 < block_size_of(size));
+        CHECK(size <= 16384 ? waste * 8 < block_size_of(size) : waste * 5 < block_size_of(size));
     }
 }
 
