@@ -66,6 +66,13 @@ MUTANTS = [
                                                "        lock_acquire(&retired_window); /* no page of objects is purged, so that no version goes back */\n",
                                                ""),
                                               ("gc/cycles/certifier.c", "        lock_release(&retired_window);\n    ", "    ")]),
+    Mutant("notes outlast a purge", [("gc/cycles/certifier.c",
+                                      " && load_rlx(&retired_purges) == scope->noted_purges &&", " &&")]),
+    Mutant("notes outlast what the collection does", [("gc/cycles/certifier.c",
+                                                       "held == 0 && scope->notes_hold &&", "held == 0 &&")]),
+    Mutant("notes outlast what is let go of", [("gc/cycles/teardown.c",
+                                                "    if (index != NO_INDEX && (set->scope->found[index / 64] & index_bit(index)))\n"
+                                                "        set->scope->notes_hold = false;\n", "    (void)index;\n")]),
     Mutant("dropped members keep their edges", [("gc/cycles/certifier.c",
                                                  "    while (set->last_dropped != NO_INDEX) {",
                                                  "    while (false) {")]),

@@ -8,6 +8,7 @@
 
 #include "gc/cycles/certifier.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/header.h"
 #include "gc/objects/weak.h"
 #include "heap/retired.h"
 
@@ -232,6 +233,62 @@ TEST(protocol, no_page_of_objects_is_purged_while_words_are_compared)
     CHECK(!window[COUNT]);
     CHECK(window[SCAN]);
     CHECK(!lock_is_held(&retired_window));
+}
+
+/* ---- what was noted when it was counted is a reading, or is read anew ---------------------------------------------- */
+
+/* As if c had died, its page had been purged, and it had been born again: its version has gone back. */
+static void purge_below_c(struct actor *self)
+{
+    if (self->looks != COUNT)
+        return;
+    lock_acquire(&retired_window);
+    sub_rlx(word_of(c), WORD_VERSION);
+    bump_rlx(&retired_purges, 1u);
+    lock_release(&retired_window);
+}
+
+static void take_c_out(struct actor *self)
+{
+    if (self->looks == SCAN) /* a's slots have been scanned */
+        hand = arca_slot_take(&a->node.slots[1]);
+}
+
+TEST(protocol, a_word_that_came_back_after_a_purge_proves_nothing)
+{
+    actors_make();
+    actors_ring();
+    c->script = purge_below_c;
+    b->script = take_c_out;
+    uint64_t word = c->node.object.arca_word;
+    CHECK_EQ(arca_gc_collect(2), 2);
+    CHECK(hand == c);
+    CHECK_EQ(c->node.object.arca_word, word);
+    node_check(&c->node);
+    check_all_goes();
+}
+
+#define MANY ((size_t)80000) /* more than is proved at once */
+#define FIRST (MANY / 4)
+
+/* Units of all others are given back when the first are freed. */
+TEST(protocol, a_word_that_the_collection_changes_itself_is_read_anew)
+{
+    struct node **nodes = malloc(MANY * sizeof *nodes);
+    REQUIRE(nodes != NULL);
+    manual();
+    for (size_t i = 0; i < MANY; i++)
+        nodes[i] = node_new();
+    qsort(nodes, MANY, sizeof *nodes, by_address);
+    for (size_t i = 0; i < MANY; i++)
+        node_link(nodes[i], 0, nodes[i]);
+    for (size_t i = FIRST; i < MANY; i++)
+        node_link(nodes[i % FIRST], (unsigned)(i / FIRST), nodes[i]);
+    for (size_t i = 0; i < MANY; i++)
+        arca_release(nodes[i]);
+    free(nodes);
+    CHECK_EQ(arca_gc_collect(2), MANY);
+    CHECK_EQ(nodes_alive(), 0);
 }
 
 /* ---- limbo -------------------------------------------------------------------------------------------------------------- */
