@@ -161,6 +161,55 @@ TEST(gc_bytes, what_is_counted_on_is_counted_off)
     CHECK_EQ(load_rlx(&watch_bytes), bytes);
 }
 
+static _Atomic bool looking, may_go_on;
+
+static void look_for_long(void *object, arca_visit *visit, void *context)
+{
+    (void)object, (void)visit, (void)context;
+    store_rlx(&looking, true);
+    while (!load_rlx(&may_go_on))
+        wait_ms(1);
+}
+
+static arca_type slow_type = { .name = "slow", .size = sizeof(arca_object), .traverse = look_for_long };
+
+static void *collect(void *unused)
+{
+    arca_gc_collect(2);
+    return unused;
+}
+
+/* The dead are no garbage, but stay as long as a collection does. */
+static void check_deaths_wait_for_a_collection(size_t bytes)
+{
+    read_options();
+    options.backlog = 100000; /* 24 MiB */
+    arca_gc_set_threshold((unsigned[]){ 100, 1000, 1000 });
+    arca_object *slow = arca_new(&slow_type);
+    pthread_t thread = start_thread(collect, NULL);
+    while (!load_rlx(&looking))
+        wait_ms(1);
+    uint64_t waits = load_rlx(&watch_figures.waits);
+    size_t made = 0;
+    for (; made < 512 * MIB && load_rlx(&watch_figures.waits) == waits; made += bytes)
+        arca_release(arca_new_var(&plain_type, bytes));
+    CHECK(made >= 24 * MIB);
+    CHECK(made < 64 * MIB);
+    store_rlx(&may_go_on, true);
+    pthread_join(thread, NULL);
+    arca_release(slow);
+}
+
+TEST(gc_bytes, births_wait_where_large_objects_die_in_a_long_collection)
+{
+    check_deaths_wait_for_a_collection(MIB);
+}
+
+TEST(gc_bytes, births_wait_where_objects_of_pools_die_in_a_long_collection)
+{
+    check_deaths_wait_for_a_collection(20000);
+}
+
 TEST(gc_bytes, births_do_not_wait_for_a_disabled_collector)
 {
     CHECK(load_rlx(&watch_full_bytes) < WATCH_BYTES_NEVER);
