@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Spans come in crowds: one grace period for all that come within this time. */
 #define GATHER_MS 10
@@ -180,7 +181,8 @@ bool keeper_is_wanted(void)
 static void *keeper_main(void *unused)
 {
     static _Atomic uint32_t never;
-    setpriority(PRIO_PROCESS, 0, PRIORITY); /* of this thread, on Linux */
+    /* Of this thread, and of the program's first one, on Linux. */
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)getpid()) + PRIORITY);
     for (;;) {
         uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
         lock_acquire(&work_lock);

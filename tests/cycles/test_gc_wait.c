@@ -6,11 +6,14 @@
 #include "gc/cycles/collector.h"
 #include "gc/objects/keeper.h"
 #include "heap/watch.h"
+#include "threads.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>
 
@@ -104,4 +107,33 @@ TEST(gc_wait, errno_stays_when_a_signal_ends_it)
     }
     end_work(worker);
     arca_release(kept);
+}
+
+static _Atomic int niceness;
+
+static void note_niceness(void *object)
+{
+    (void)object;
+    atomic_store(&niceness, getpriority(PRIO_PROCESS, 0)); /* of this thread, on Linux */
+}
+
+struct ring {
+    arca_object object;
+    arca_slot self;
+};
+static const uint32_t slots[] = { offsetof(struct ring, self) };
+static arca_type ring_type = {
+    .name = "ring", .size = sizeof(struct ring), .slots = slots, .slot_count = 1, .finalize = note_niceness
+};
+
+/* Whoever may make it less nice than the program does not want that. */
+TEST(gc_wait, the_thread_is_nicer_than_a_nice_program)
+{
+    REQUIRE(setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 6) == 0);
+    int own = getpriority(PRIO_PROCESS, 0), nicest = 19;
+    struct ring *ring = arca_new(&ring_type);
+    arca_slot_store(&ring->self, ring);
+    arca_release(ring);
+    WAIT_UNTIL(atomic_load(&niceness) != 0);
+    CHECK(atomic_load(&niceness) > own || own == nicest);
 }
