@@ -24,6 +24,8 @@ _Atomic uint32_t background_state = BACKGROUND_OFF;
 
 static _Atomic bool allowed;
 static _Atomic uint32_t last_round_ms;
+static _Atomic size_t child_credit; /* bytes that the child of a fork may change before it is worth a thread */
+static _Atomic size_t inherited_dirty; /* slices, at the fork */
 static struct lock round_lock = LOCK_INIT;
 static void (*serve)(uint32_t timeout_ms);
 
@@ -147,9 +149,23 @@ static void background_main(void)
     } while (!may_leave());
 }
 
-static bool worth_starting(void)
+/* Of the child of a fork, until it has changed as much as a new process may have without a thread, or given up as much:
+ * most children of a server live for milliseconds, and what they inherited is their parent's to give back.  A slow path
+ * changes what it claims, or what a refill or a flush moves.  A hint: pokes of several threads may count once. */
+static bool does_little(size_t incoming)
 {
-    return serve != NULL || arena_resident_slices(&arenas) >= START_SLICES;
+    size_t left = load_rlx(&child_credit), flush = options.cache / 2, bytes = incoming > flush ? incoming : flush;
+    if (load_rlx(&arenas.dirty_slices) >= load_rlx(&inherited_dirty) + START_SLICES)
+        left = 0;
+    store_rlx(&child_credit, left > bytes ? left - bytes : 0);
+    return left > bytes;
+}
+
+static bool worth_starting(size_t incoming)
+{
+    if (serve != NULL)
+        return true;
+    return arena_resident_slices(&arenas) >= START_SLICES && (load_rlx(&child_credit) == 0 || !does_little(incoming));
 }
 
 /* The state first: the thread may be through before os_thread_start() returns. */
@@ -200,7 +216,7 @@ void background_poke_slow(size_t incoming)
     case BACKGROUND_OFF:
         if (!options.background)
             store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
-        else if (worth_starting() && os_process_is_ours() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
+        else if (worth_starting(incoming) && os_process_is_ours() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
             start();
         break;
     case BACKGROUND_NONE:
@@ -228,5 +244,7 @@ void background_fork_child(void)
 {
     os_thread_fork_child();
     lock_reset(&round_lock);
+    store_rlx(&inherited_dirty, load_rlx(&arenas.dirty_slices));
+    store_rlx(&child_credit, START_SLICES * SLICE_SIZE);
     store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
 }

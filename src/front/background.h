@@ -5,7 +5,7 @@
  * as the process, where it serves somebody.
  *
  *   state     meaning                                  left by
- *   OFF       no thread                                background_poke(), once there is enough memory
+ *   OFF       no thread                                background_poke(), once there is enough memory, in a child enough done
  *   STARTING  one is being made                        the poke that makes it
  *   RUNNING   in a round, or in a timed sleep          the thread, when nothing is left to do
  *   NONE      switched off or could not be started     –  (the pokes do its rounds)

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "arca/arca.h"
+#include "front/background.h"
 #include "heap/heap.h"
 
 #include <sys/wait.h>
@@ -92,4 +93,54 @@ TEST(fork, the_child_of_a_fork_survives_frees_into_a_heap_that_was_caught_half_w
     bin->head = first;
     lock_release(&caught->lock);
     arca_heap_destroy(caught_heap);
+}
+
+/* ---- the background thread of a child ------------------------------------------------------------ */
+
+#define LARGE_BLOCKS 64
+#define LARGE_BYTES (100u << 10)
+
+static void *large_blocks[LARGE_BLOCKS];
+
+static void do_little(void)
+{
+    for (unsigned i = 0; i < 100; i++)
+        checked(arca_malloc(i));
+    CHECK_EQ(load_rlx(&background_state), BACKGROUND_OFF);
+}
+
+static void do_little_then_much(void)
+{
+    do_little();
+    for (unsigned i = 0; i < 4000; i++)
+        checked(arca_malloc(1000));
+    CHECK_EQ(load_rlx(&background_state), BACKGROUND_RUNNING);
+}
+
+static void claim_much_at_once(void)
+{
+    do_little();
+    checked(arca_malloc(4 * MIB));
+    CHECK_EQ(load_rlx(&background_state), BACKGROUND_RUNNING);
+}
+
+static void give_up_what_is_inherited(void)
+{
+    do_little();
+    for (unsigned i = 0; i < LARGE_BLOCKS; i++)
+        arca_free(large_blocks[i]);
+    CHECK_EQ(load_rlx(&background_state), BACKGROUND_RUNNING);
+}
+
+/* Most children of servers live for milliseconds, and a thread each would be among the dearest things that they do. */
+TEST(fork, the_child_of_a_fork_starts_the_thread_once_it_has_done_much)
+{
+    for (unsigned i = 0; i < LARGE_BLOCKS; i++)
+        large_blocks[i] = memset(checked(arca_malloc(LARGE_BYTES)), 1, LARGE_BYTES);
+    CHECK_EQ(in_a_child(do_little), 0);
+    CHECK_EQ(in_a_child(do_little_then_much), 0);
+    CHECK_EQ(in_a_child(claim_much_at_once), 0);
+    CHECK_EQ(in_a_child(give_up_what_is_inherited), 0);
+    for (unsigned i = 0; i < LARGE_BLOCKS; i++)
+        arca_free(large_blocks[i]);
 }
