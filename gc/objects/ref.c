@@ -29,7 +29,7 @@ static void *object_block(arca_type *type, size_t size)
     }
     keeper_poke(size);
     void *block = unlikely(type_heap(type) != NULL) ? object_alloc_own(type_heap(type), size) : object_alloc(size);
-    if (likely(block != NULL))
+    if (likely(block != NULL) && likely(size <= SMALL_MAX)) /* others are clear: who makes them knows whether they were */
         clear_body(block, size);
     return block;
 }

@@ -12,6 +12,7 @@
 #include "heap/watch.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void *object_small_try(unsigned class)
 {
@@ -40,6 +41,8 @@ static void *object_large_try(size_t size)
     struct span *span = large_create(size, 1, &zeroed);
     if (span == NULL)
         return NULL;
+    if (!zeroed)
+        memset((void *)span->start, 0, size);
     block_init((struct block *)span->start, true);
     store_rlx(&span->side, NULL);
     store_rlx(&span->young, true);

@@ -10,7 +10,8 @@
 
 #include "heap/heap.h"
 
-/* All but the header word is undefined; 16-aligned.  NULL with ENOMEM. */
+/* All but the header word is undefined, but in a block that is no pool's (of more than SMALL_MAX), which reads as zeros;
+ * 16-aligned.  NULL with ENOMEM. */
 void *object_alloc(size_t size) ARCA_SHARED(object_alloc);
 
 /* A block that object_alloc or object_alloc_own made.  The header word is as its next owner shall find it. */

@@ -11,6 +11,8 @@
 #include "heap/watch.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <urcu/urcu-bp.h>
 
 static arca_type bytes_type = { .name = "bytes", .size = sizeof(arca_var_object), .item_size = 1 };
@@ -166,6 +168,35 @@ static void retire_much(size_t count, size_t bytes)
     pthread_join(reader, NULL);
     wait_until_taken();
     pthread_barrier_destroy(&barrier);
+}
+
+static size_t pages_resident(void *object, size_t bytes)
+{
+    static unsigned char resident[4096];
+    char *first = (char *)(((uintptr_t)object + OS_PAGE_SIZE) & ~(uintptr_t)(OS_PAGE_SIZE - 1));
+    size_t pages = bytes / OS_PAGE_SIZE - 1, count = 0;
+    REQUIRE(pages <= sizeof resident && mincore(first, pages * OS_PAGE_SIZE, resident) == 0);
+    for (size_t i = 0; i < pages; i++)
+        count += resident[i] & 1;
+    return count;
+}
+
+/* One whose memory was never used is not written to; another is. */
+TEST(object_blocks, a_large_object_is_clear)
+{
+    enum { BYTES = 12 << 20 };
+    arca_var_object *object = arca_new_var(&bytes_type, BYTES);
+    CHECK_EQ(pages_resident(object, BYTES), 0);
+    for (unsigned round = 0; round < 4; round++) {
+        const unsigned char *body = (unsigned char *)(object + 1);
+        for (size_t i = 0; i < BYTES; i++)
+            REQUIRE(body[i] == 0);
+        memset(object + 1, 0xff, BYTES);
+        arca_release(object);
+        wait_until_taken();
+        object = arca_new_var(&bytes_type, BYTES);
+    }
+    arca_release(object);
 }
 
 TEST(object_blocks, births_of_large_objects_wait_while_much_of_their_memory_waits)
