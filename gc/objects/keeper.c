@@ -218,7 +218,7 @@ static void start_locked(void)
     if (load_rlx(&keeper_state) == KEEPER_RUNNING || (load_rlx(&keeper_state) == KEEPER_NONE && (int32_t)(now_ms - next_try_ms) < 0))
         return;
     next_try_ms = now_ms + RETRY_MS;
-    bool started = options.collector != COLLECTOR_INLINE && start();
+    bool started = options.collector != COLLECTOR_INLINE && !os_is_confined() && start();
     store_rlx(&keeper_state, (uint32_t)(started ? KEEPER_RUNNING : KEEPER_NONE));
     if (started)
         and_rlx(&watch_call, ~WATCH_CALL_START);

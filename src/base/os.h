@@ -92,6 +92,11 @@ bool os_fork_claim(void);
 /* False in a vfork child, which borrows its parent's memory: a thread started there would die with it. */
 bool os_process_is_ours(void);
 
+/* A filter of system calls may end the process for one that it does not know.  Confined, a process makes those that any malloc
+ * makes, and what needs others fails: threads, barriers, files, residency.  What it was before.  Nothing in a vfork child. */
+bool os_confine(bool confined);
+bool os_is_confined(void) ARCA_SHARED(os_is_confined);
+
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
  * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */
 bool os_thread_start(void (*run)(void));

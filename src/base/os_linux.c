@@ -63,6 +63,18 @@ bool os_fault(void)
 }
 #endif
 
+static _Atomic bool is_confined;
+
+bool os_is_confined(void)
+{
+    return unlikely(load_rlx(&is_confined));
+}
+
+static bool refused(void)
+{
+    return os_is_confined() || os_fault();
+}
+
 static void *map_raw(size_t bytes)
 {
     if (os_fault())
@@ -158,7 +170,7 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count)
     int saved = errno;
     bool done = false;
 #ifdef SYS_process_madvise
-    if (count > 1 && !load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault()) {
+    if (count > 1 && !load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !refused()) {
         struct iovec vector[OS_RANGES_MAX];
         size_t total = 0;
         for (unsigned i = 0; i < count; i++) {
@@ -199,7 +211,7 @@ void os_forbid_huge_pages(void *address, size_t bytes)
 bool os_resident(void *address, size_t bytes, unsigned char *pages)
 {
     int saved = errno;
-    bool done = mincore(address, bytes, pages) == 0;
+    bool done = !refused() && mincore(address, bytes, pages) == 0;
     errno = saved;
     return done;
 }
@@ -209,7 +221,7 @@ bool os_copy_racing(void *to, const void *from, size_t bytes)
 {
     int saved = errno;
     struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
-    bool done = process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+    bool done = !refused() && process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
     errno = saved;
     return done;
 }
@@ -252,6 +264,7 @@ static _Atomic pid_t own_process;
 
 #define FORK_NONE 1u
 #define FORK_REPAIRING 2u
+#define REPAIR_PAUSE_US 50
 
 void os_fork_mark(void)
 {
@@ -285,6 +298,17 @@ enum os_fork_state os_fork_state(void)
     return load_acq(word) == FORK_NONE ? OS_FORK_NONE : OS_FORK_CHILD; /* P:fork repair acquire: with os_fork_mark */
 }
 
+/* A vfork child is known by a parent's number in memory that no fork has wiped. */
+bool os_confine(bool confined)
+{
+    int saved = errno;
+    bool before = load_rlx(&is_confined), borrowed = os_fork_state() == OS_FORK_NONE && !os_process_is_ours();
+    if (!borrowed)
+        store_rlx(&is_confined, confined);
+    errno = saved;
+    return before;
+}
+
 bool os_fork_claim(void)
 {
     _Atomic uint32_t *word = load_rlx(&fork_word);
@@ -292,7 +316,7 @@ bool os_fork_claim(void)
     if (cas_acq(word, &expected, FORK_REPAIRING))
         return true;
     while (os_fork_state() == OS_FORK_CHILD)
-        sched_yield();
+        os_pause(REPAIR_PAUSE_US);
     return false;
 }
 
@@ -318,7 +342,7 @@ uint64_t os_now_us(void)
 bool os_barrier_register(void)
 {
     int saved = errno;
-    bool done = !os_fault() && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool done = !refused() && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
     store_rlx(&has_barrier, done);
     errno = saved;
     return done;
@@ -329,7 +353,7 @@ bool os_barrier(void)
     if (!load_rlx(&has_barrier))
         return false;
     int saved = errno;
-    bool done = !os_fault() && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool done = !refused() && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
     errno = saved;
     return done;
 }
@@ -388,7 +412,7 @@ int os_create_file(const char *path)
 {
     int saved = errno;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+    int fd = os_is_confined() ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
     errno = saved;
     return fd;
 }
@@ -412,7 +436,7 @@ static long read_raw(int fd, char *buf, size_t capacity)
 
 static int open_raw(const char *path)
 {
-    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    return os_is_confined() ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
 }
 
 long os_read_file(const char *path, char *buf, size_t capacity)
@@ -465,7 +489,7 @@ unsigned os_process_id(void)
 uint64_t os_address_limit(void)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+    return os_is_confined() || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }
 
 /* The finaliser of splitmix64. */

@@ -116,7 +116,7 @@ bool os_thread_start(void (*run)(void))
     sigset_t all, old;
     while (load_acq(&alive) != 0) /* pairs with the kernel, which clears it at the very end of the exit */
         os_wait(&alive, load_rlx(&alive), GONE_POLL_MS);
-    if (!os_fault() && !under_valgrind() && map_memory()) {
+    if (!os_is_confined() && !os_fault() && !under_valgrind() && map_memory()) {
         store_rlx(&entry, run);
         store_rlx(&alive, 1u);
         sigfillset(&all);
@@ -151,7 +151,7 @@ bool os_thread_start(void (*run)(void))
     bool started = false;
     pthread_t thread;
     sigset_t all, old;
-    if (!os_fault()) {
+    if (!os_is_confined() && !os_fault()) {
         store_rlx(&entry, run);
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);

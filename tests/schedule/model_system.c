@@ -104,6 +104,11 @@ void os_wake(_Atomic uint32_t *word, int count)
     }
 }
 
+bool os_is_confined(void)
+{
+    return false;
+}
+
 bool os_barrier(void)
 {
     SCHEDULE_POINT("barrier");
