@@ -1,6 +1,5 @@
 /*
- * What Arca asks of the operating system.  os_linux.c and os_thread_linux.c are the only files that know the
- * kernel.
+ * What Arca asks of the operating system.  The files os_…linux.c are the only ones that know the kernel.
  *
  * Every call preserves errno, allocates nothing and can fail; callers decide what a failure means.
  * In builds with asserts, os_fault_after() makes the n-th fallible call fail.

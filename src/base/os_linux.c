@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Names that the headers of Debian 12 do not have yet. */
@@ -33,6 +32,12 @@
 #define MADV_COLD 20
 #endif
 #define ARCA_PIDFD_SELF_THREAD (-10000) /* linux/pidfd.h of 6.14; that of the thread group was renumbered later */
+
+/* Not libc's, which others take over. */
+static pid_t process_id(void)
+{
+    return (pid_t)syscall(SYS_getpid);
+}
 
 static _Atomic bool purge_lazily;
 static _Atomic bool has_barrier;
@@ -221,16 +226,9 @@ bool os_copy_racing(void *to, const void *from, size_t bytes)
 {
     int saved = errno;
     struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
-    bool done = !refused() && process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+    bool done = !refused() && process_vm_readv(process_id(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
     errno = saved;
     return done;
-}
-
-uint64_t os_thread_time_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
 /* The wish is taken back at once: the kernel would fill in again what was purged (khugepaged does), and a mapping
@@ -279,7 +277,7 @@ void os_fork_mark(void)
         word = page == NULL ? NULL : page + FORK_WORD_PLACE;
         store_rlx(&fork_word, word);
     }
-    store_rlx(&own_process, getpid());
+    store_rlx(&own_process, process_id());
     if (word != NULL)
         store_rel(word, FORK_NONE); /* P:fork repair release: what was repaired */
     errno = saved;
@@ -287,7 +285,7 @@ void os_fork_mark(void)
 
 bool os_process_is_ours(void)
 {
-    return getpid() == load_rlx(&own_process);
+    return process_id() == load_rlx(&own_process);
 }
 
 enum os_fork_state os_fork_state(void)
@@ -318,25 +316,6 @@ bool os_fork_claim(void)
     while (os_fork_state() == OS_FORK_CHILD)
         os_pause(REPAIR_PAUSE_US);
     return false;
-}
-
-uint64_t os_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
-
-uint32_t os_now_ms(void)
-{
-    return (uint32_t)os_clock_ms();
-}
-
-uint64_t os_now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
 bool os_barrier_register(void)
@@ -483,7 +462,7 @@ long os_read_trusted_file(const char *path, char *buf, size_t capacity)
 
 unsigned os_process_id(void)
 {
-    return (unsigned)getpid();
+    return (unsigned)process_id();
 }
 
 uint64_t os_address_limit(void)
