@@ -71,13 +71,38 @@ struct arena *arena_take_record(void)
     return arena;
 }
 
+/* mlockall(MCL_FUTURE) makes all of a mapping resident at once: such a process gets small arenas, from the second on at once. */
+#define LOCKED_SLICES 64
+static _Atomic bool locked;
+
+static uint32_t reserved_slices(void)
+{
+    uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT);
+    return load_rlx(&locked) && reserved > LOCKED_SLICES ? LOCKED_SLICES : reserved;
+}
+
+/* Of a fresh mapping; the slices that it is left with. */
+static uint32_t cut_resident(uintptr_t base, uint32_t size, uint32_t needed)
+{
+    unsigned char resident = 0;
+    uintptr_t end = base + ((uintptr_t)size << SLICE_SHIFT);
+    if (!os_resident((void *)(end - OS_PAGE_SIZE), OS_PAGE_SIZE, &resident) || !(resident & 1))
+        return size;
+    store_rlx(&locked, true);
+    uint32_t kept = needed > LOCKED_SLICES ? needed : LOCKED_SLICES;
+    if (kept >= size)
+        return size;
+    os_unmap((void *)(base + ((uintptr_t)kept << SLICE_SHIFT)), (size_t)(size - kept) << SLICE_SHIFT);
+    return kept;
+}
+
 struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
 {
     struct arena *arena = arena_take_record();
     if (arena == NULL)
         return NULL;
     const struct arca_arena_source *source = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
-    uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT), size = huge || slices > reserved ? slices : reserved;
+    uint32_t reserved = reserved_slices(), size = huge || slices > reserved ? slices : reserved;
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
         uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;
@@ -95,6 +120,8 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
         lock_release(&arenas.lock);
         return NULL;
     }
+    if (source == NULL && size > slices)
+        size = cut_resident((uintptr_t)base, size, slices);
     if (options.huge_pages && !huge)
         os_forbid_huge_pages(base, (size_t)size << SLICE_SHIFT);
     arena->base = arena->mapping = arena->huge_pages.base = (uintptr_t)base;

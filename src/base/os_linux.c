@@ -31,6 +31,9 @@
 #ifndef MADV_COLD
 #define MADV_COLD 20
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* of Linux 5.18 */
+#endif
 #define ARCA_PIDFD_SELF_THREAD (-10000) /* linux/pidfd.h of 6.14; that of the thread group was renumbered later */
 
 /* Not libc's, which others take over. */
@@ -141,10 +144,16 @@ void os_set_lazy(bool lazy)
     store_rlx(&purge_lazily, lazy);
 }
 
+/* What mlockall() has locked goes, too, and comes back locked. */
+static bool advise_dropping(void *address, size_t bytes, int advice)
+{
+    return madvise(address, bytes, advice) == 0 || (errno == EINVAL && madvise(address, bytes, MADV_DONTNEED_LOCKED) == 0);
+}
+
 bool os_discard(void *address, size_t bytes)
 {
     int saved = errno;
-    bool done = !os_fault() && madvise(address, bytes, MADV_DONTNEED) == 0;
+    bool done = !os_fault() && advise_dropping(address, bytes, MADV_DONTNEED);
     errno = saved;
     return done;
 }
@@ -157,7 +166,7 @@ static int purge_advice(void)
 bool os_purge(void *address, size_t bytes)
 {
     int saved = errno;
-    bool done = !os_fault() && madvise(address, bytes, purge_advice()) == 0;
+    bool done = !os_fault() && advise_dropping(address, bytes, purge_advice());
     errno = saved;
     return done;
 }

@@ -117,6 +117,13 @@ void *os_map(size_t bytes, size_t align)
     return NULL;
 }
 
+bool os_resident(void *address, size_t bytes, unsigned char *pages)
+{
+    (void)address;
+    memset(pages, 0, bytes / OS_PAGE_SIZE);
+    return true;
+}
+
 void os_unmap(void *address, size_t bytes)
 {
     SCHEDULE_POINT("unmap");
