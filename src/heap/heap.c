@@ -97,13 +97,23 @@ static struct block *return_run(struct heap *heap, struct block *first, struct b
     return next;
 }
 
-static void return_chain(struct heap *heap, struct block *block)
+/* Of two chains in turn: while one is at work, the next block of the other comes from memory. */
+static void return_chains(struct heap *heap, struct block *block, struct block *other)
 {
     struct batch_count returned = { 0, 0 };
-    while (block != NULL)
-        block = return_run(heap, block, &returned);
+    while (block != NULL) {
+        struct block *rest = return_run(heap, block, &returned);
+        block = other != NULL ? other : rest;
+        other = other != NULL ? rest : NULL;
+        __builtin_prefetch(other);
+    }
     if (heap->objects && returned.blocks != 0)
         watch_add(-returned.blocks, -returned.bytes);
+}
+
+static void return_chain(struct heap *heap, struct block *block)
+{
+    return_chains(heap, block, NULL);
 }
 
 /* A heap that has filled so many pools of a class will fill the next one, too; small processes fault in only
@@ -255,31 +265,54 @@ struct block *heap_refill(struct heap *heap, unsigned class)
     return heap_pop(heap, class);
 }
 
-static void return_rest(struct heap *heap, struct block *last)
+static struct block *cut_chain(struct block *last)
 {
     struct block *rest = block_next(last);
     block_set_next(last, NULL);
-    return_chain(heap, rest);
+    return rest;
 }
 
 /* A bin that is emptied and overflows again and again serves a program that frees in bursts: room for the burst costs
  * less than the way to the pools and back.  Bounded by class and by thread, and taken back by the next sweep.  Of who
- * frees and frees, small bins go back to the pools while the blocks are in the caches. */
+ * frees and frees, small bins go back to the pools while the blocks are in the caches; so do those of bursts for which there is no
+ * room, or the blocks that stay would keep all pools from being empty, and their lists in the order of the frees. */
 #define BIN_GROWN_BYTES (1u << 20)
 #define BIN_GROWN_BLOCKS 16384u
 #define HEAP_GROWN_BYTES (4u << 20)
 
+static uint32_t grown_most(unsigned class)
+{
+    uint32_t most = BIN_GROWN_BYTES / size_classes[class].block_size;
+    return most < BIN_GROWN_BLOCKS ? most : BIN_GROWN_BLOCKS;
+}
+
+/* A burst that half of it has no room. */
+static bool is_too_much(uint32_t flushed, unsigned class)
+{
+    return flushed > grown_most(class);
+}
+
 static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
 {
-    uint32_t more = bin->limit, bytes = more * size_classes[class].block_size;
+    uint32_t more = bin->limit, bytes = more * size_classes[class].block_size, flushed = heap->flushed[class];
     bool refilled = heap->refilled[class];
     heap->refilled[class] = false;
-    if (!refilled || bytes > BIN_GROWN_BYTES / 2 || more > BIN_GROWN_BLOCKS / 2 || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
+    if (!refilled)
+        return false;
+    heap->flushed[class] = 0;
+    if (is_too_much(flushed, class) || 2 * more > grown_most(class) || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
         return false;
     heap->grown_bytes += bytes;
     bin->limit = (uint16_t)(bin->limit + more);
     bin->room += (int32_t)more;
     return true;
+}
+
+static void shrink_bin(struct heap *heap, struct bin *bin, unsigned class)
+{
+    uint32_t less = bin->limit - size_classes[class].bin_limit;
+    heap->grown_bytes -= less * size_classes[class].block_size;
+    bin->limit = (uint16_t)(bin->limit - less);
 }
 
 void heap_flush(struct heap *heap, unsigned class)
@@ -288,15 +321,19 @@ void heap_flush(struct heap *heap, unsigned class)
     heap_note_slow_op(heap);
     if (grow_bin(heap, bin, class))
         return;
-    uint32_t keep = bin_count(bin) / 4;
+    uint32_t count = bin_count(bin), keep = count / 4;
+    heap->flushed[class] += count - 2 * keep;
+    if (is_too_much(heap->flushed[class], class) && bin->limit > size_classes[class].bin_limit) {
+        shrink_bin(heap, bin, class);
+        keep = bin->limit / 4;
+    }
     struct block *first = bin_first(bin->head), *second = bin_first(bin->second);
     for (uint32_t i = 1; i < keep; i++) {
         first = block_next(first);
         second = block_next(second);
     }
     bin->room = bin->limit - 2 * (int32_t)keep;
-    return_rest(heap, first);
-    return_rest(heap, second);
+    return_chains(heap, cut_chain(first), cut_chain(second));
 }
 
 void heap_put(struct heap *heap, struct span *pool, struct block *block)
@@ -391,8 +428,8 @@ static void flush_bins(struct heap *heap)
         bin->limit = size_classes[class].bin_limit;
         bin->room = bin->limit;
         bin->batch = 1;
-        return_chain(heap, head);
-        return_chain(heap, second);
+        heap->flushed[class] = 0;
+        return_chains(heap, head, second);
     }
     for (unsigned i = 0; i < PARCELS; i++)
         parcel_leave(&heap->parcels[i]);

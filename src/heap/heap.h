@@ -74,6 +74,7 @@ struct heap {
                                     * these counts are no links */
     struct span *pools[SIZE_CLASSES][POOL_BUCKETS]; /* by fullness, warmest first */
     bool refilled[SIZE_CLASSES];  /* a bin was, since it overflowed last */
+    uint32_t flushed[SIZE_CLASSES]; /* blocks that it gave up since it overflowed first after that */
     struct block *backlog;        /* drained from `remote`, not looked at yet */
     uint32_t sent_bytes;          /* of what was sent */
     uint32_t now_ms;              /* of the last slow operation */

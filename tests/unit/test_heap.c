@@ -208,12 +208,12 @@ TEST(heap, a_flush_that_may_not_grow_keeps_the_newer_half)
     heap_check(heap);
 }
 
-static void take_and_give_many(struct heap *heap)
+static void take_and_give_many(struct heap *heap, uint32_t count)
 {
     static struct block *blocks[100000];
-    for (uint32_t i = 0; i < 100000; i++)
+    for (uint32_t i = 0; i < count; i++)
         blocks[i] = take(heap);
-    for (uint32_t i = 0; i < 100000; i++)
+    for (uint32_t i = 0; i < count; i++)
         give(heap, blocks[i]);
 }
 
@@ -223,7 +223,7 @@ TEST(heap, a_thread_s_bins_grow_to_a_bound)
     struct heap *heap = attach(&door);
     uint32_t grown = 0;
     for (unsigned round = 0; round < 20; round++) {
-        take_and_give_many(heap);
+        take_and_give_many(heap, 16000);
         CHECK(heap->grown_bytes >= grown);
         grown = heap->grown_bytes;
     }
@@ -238,8 +238,26 @@ TEST(heap, the_bin_of_who_frees_and_frees_grows_once)
     struct heap *heap = attach(&door);
     const struct bin *bin = &heap->bins[class_of_test()];
     uint32_t limit = bin->limit;
-    take_and_give_many(heap);
+    take_and_give_many(heap, 10000);
     CHECK_EQ(bin->limit, 2 * limit);
+    heap_check(heap);
+}
+
+TEST(heap, a_burst_for_which_no_bin_has_room_leaves_it_small)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    const struct bin *bin = &heap->bins[class_of_test()];
+    uint32_t limit = bin->limit;
+    for (unsigned round = 0; round < 5; round++)
+        take_and_give_many(heap, 10000);
+    CHECK(bin->limit > 4 * limit && heap->grown_bytes != 0);
+    for (unsigned round = 0; round < 3; round++) {
+        take_and_give_many(heap, 100000);
+        CHECK_EQ(bin->limit, limit);
+        CHECK_EQ(heap->grown_bytes, 0);
+        CHECK(bin_count(bin) <= limit);
+    }
     heap_check(heap);
 }
 
