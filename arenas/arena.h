@@ -106,6 +106,11 @@ struct span *arena_claim_huge(uint32_t slices, uint32_t align_slices, bool *zero
 /* It grows or shrinks, and may move: without a copy.  False: it is where and at least what it was. */
 bool arena_resize_huge(struct span *span, uint32_t slices);
 
+/* Memory is made resident as it is mapped (mlockall): arenas are small from now on, or not any more. */
+void arena_reserve_little(bool little);
+/* Gives back what was made resident without having been used. */
+void arena_drop_unused(void);
+
 /* The arena of an address, of any slice in it, or NULL.  Slow: for messages. */
 struct arena *arena_find(uintptr_t address);
 

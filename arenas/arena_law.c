@@ -98,6 +98,7 @@ static void rebuild_arena(struct arena *arena, uint32_t now_ms)
 
 void arena_fork_child(void)
 {
+    arena_reserve_little(false); /* locks are not inherited */
     if (!lock_is_held(&arenas.lock) && arenas.purging == 0)
         return;
     uint32_t now_ms = os_now_ms();

@@ -71,29 +71,39 @@ struct arena *arena_take_record(void)
     return arena;
 }
 
-/* mlockall(MCL_FUTURE) makes all of a mapping resident at once: such a process gets small arenas, from the second on at once. */
-#define LOCKED_SLICES 64
-static _Atomic bool locked;
+#define LITTLE_SLICES 64 /* 4 MiB */
+static _Atomic bool reserves_little;
+
+void arena_reserve_little(bool little)
+{
+    store_rlx(&reserves_little, little);
+}
 
 static uint32_t reserved_slices(void)
 {
     uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT);
-    return load_rlx(&locked) && reserved > LOCKED_SLICES ? LOCKED_SLICES : reserved;
+    return load_rlx(&reserves_little) && reserved > LITTLE_SLICES ? LITTLE_SLICES : reserved;
 }
 
-/* Of a fresh mapping; the slices that it is left with. */
-static uint32_t cut_resident(uintptr_t base, uint32_t size, uint32_t needed)
+static void drop_unused_locked(const struct arena *arena)
 {
-    unsigned char resident = 0;
-    uintptr_t end = base + ((uintptr_t)size << SLICE_SHIFT);
-    if (!os_resident((void *)(end - OS_PAGE_SIZE), OS_PAGE_SIZE, &resident) || !(resident & 1))
-        return size;
-    store_rlx(&locked, true);
-    uint32_t kept = needed > LOCKED_SLICES ? needed : LOCKED_SLICES;
-    if (kept >= size)
-        return size;
-    os_unmap((void *)(base + ((uintptr_t)kept << SLICE_SHIFT)), (size_t)(size - kept) << SLICE_SHIFT);
-    return kept;
+    for (uint32_t from = 0, to; from < arena->slices; from = to) {
+        bool unused = bitmap_get(arena->free_bits, from) && !bitmap_get(arena->dirty_bits, from);
+        for (to = from + 1; to < arena->slices && (bitmap_get(arena->free_bits, to) && !bitmap_get(arena->dirty_bits, to)) == unused; to++)
+            continue;
+        if (unused)
+            os_discard((void *)(arena->base + ((uintptr_t)from << SLICE_SHIFT)), (size_t)(to - from) << SLICE_SHIFT);
+    }
+}
+
+void arena_drop_unused(void)
+{
+    lock_acquire(&arenas.lock);
+    for (struct arena *arena = load_acq(&arenas.all); arena != NULL; arena = arena->all_next) { /* P:arena record acquire: with arena_take_record */
+        if (!arena->huge && arena->source == NULL)
+            drop_unused_locked(arena);
+    }
+    lock_release(&arenas.lock);
 }
 
 struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
@@ -120,8 +130,6 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
         lock_release(&arenas.lock);
         return NULL;
     }
-    if (source == NULL && size > slices)
-        size = cut_resident((uintptr_t)base, size, slices);
     if (options.huge_pages && !huge)
         os_forbid_huge_pages(base, (size_t)size << SLICE_SHIFT);
     arena->base = arena->mapping = arena->huge_pages.base = (uintptr_t)base;

@@ -131,6 +131,11 @@ ARCA_INLINE bool refers_to_members_only(const struct set *set, const struct endi
     return !ending->outward && (set->members == set->size || !refers_to_dropped(set, ending));
 }
 
+ARCA_INLINE void end_word(void *object)
+{
+    store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
+}
+
 /* One that refers to nothing but members needs no look at whom its slots hold: what is freed with them is forgotten. */
 ARCA_INLINE void end_member(struct set *set, const struct ending *ending)
 {
@@ -138,13 +143,10 @@ ARCA_INLINE void end_member(struct set *set, const struct ending *ending)
     const arca_type *type = type_of(object);
     if (!refers_to_members_only(set, ending) || type->destroy != NULL || unlikely(was_filled_since(ending, type)))
         type_visit(type, object, clear_member_slot, set);
-    if (type->destroy != NULL)
+    if (type->destroy != NULL) {
         type->destroy(object);
-}
-
-ARCA_INLINE void end_word(void *object)
-{
-    store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
+        end_word(object); /* at once: a fork may leave the others of its pool as they are */
+    }
 }
 
 static void free_run(struct object_batch *batch, void **blocks, size_t count)

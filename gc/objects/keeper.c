@@ -182,7 +182,7 @@ static void *keeper_main(void *unused)
 {
     static _Atomic uint32_t never;
     /* Of this thread, and of the program's first one, on Linux. */
-    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)getpid()) + PRIORITY);
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)os_process_id()) + PRIORITY);
     for (;;) {
         uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
         lock_acquire(&work_lock);

@@ -1,5 +1,6 @@
 /*
- * What Arca asks of the operating system.  The files os_…linux.c are the only ones that know the kernel.
+ * What Arca asks of the operating system.  The files os_…linux.c are all that know the kernel, but for a filter of system
+ * calls and priorities.
  *
  * Every call preserves errno, allocates nothing and can fail; callers decide what a failure means.
  * In builds with asserts, os_fault_after() makes the n-th fallible call fail.
@@ -92,9 +93,15 @@ bool os_fork_claim(void);
 bool os_process_is_ours(void);
 
 /* A filter of system calls may end the process for one that it does not know.  Confined, a process makes those that any malloc
- * makes, and what needs others fails: threads, barriers, files, residency.  What it was before.  Nothing in a vfork child. */
-bool os_confine(bool confined);
+ * makes, and what needs others fails: threads, barriers, files, residency.  False in a vfork child, where nothing is done; else
+ * os_confine_not() takes back one that came to nothing. */
+bool os_confine(void);
+void os_confine_not(void);
 bool os_is_confined(void) ARCA_SHARED(os_is_confined);
+/* Around each of the other calls; false where it must not be made. */
+bool os_rare_begin(void);
+void os_rare_end(void);
+void os_rare_fork_child(void);
 
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
  * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */
@@ -139,7 +146,7 @@ long os_read_file(const char *path, char *buf, size_t capacity);
 #define OS_FILE_UNTRUSTED (-2)
 long os_read_trusted_file(const char *path, char *buf, size_t capacity);
 
-unsigned os_process_id(void);
+unsigned os_process_id(void) ARCA_SHARED(os_process_id);
 /* Bytes of address space that the process may map (RLIMIT_AS); UINT64_MAX for no limit. */
 uint64_t os_address_limit(void);
 

@@ -1,5 +1,5 @@
 /*
- * The kernel's face: every system call that Arca makes stands here.
+ * The kernel's face: system calls stand here, and in the other files os_…linux.c.
  *
  * Law: errno is the same before and after each function; nothing here allocates or keeps a file
  * descriptor open (daemons close what they do not know), but for what os_create_file() hands out.
@@ -44,7 +44,7 @@ static pid_t process_id(void)
 
 static _Atomic bool purge_lazily;
 static _Atomic bool has_barrier;
-static _Atomic bool ranges_refused;
+static _Atomic bool ranges_refused, ranges_taken; /* a range that is locked is refused even where ranges are taken */
 
 #ifndef NDEBUG
 static _Atomic unsigned fault_countdown;
@@ -71,17 +71,13 @@ bool os_fault(void)
 }
 #endif
 
-static _Atomic bool is_confined;
-
-bool os_is_confined(void)
+/* Of a call that a filter may not know: its result, or failure. */
+static long rare_end_with(long result)
 {
-    return unlikely(load_rlx(&is_confined));
+    os_rare_end();
+    return result;
 }
-
-static bool refused(void)
-{
-    return os_is_confined() || os_fault();
-}
+#define RARE(call) (os_rare_begin() ? rare_end_with(call) : -1)
 
 static void *map_raw(size_t bytes)
 {
@@ -184,7 +180,7 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count)
     int saved = errno;
     bool done = false;
 #ifdef SYS_process_madvise
-    if (count > 1 && !load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !refused()) {
+    if (count > 1 && !load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault() && os_rare_begin()) {
         struct iovec vector[OS_RANGES_MAX];
         size_t total = 0;
         for (unsigned i = 0; i < count; i++) {
@@ -192,10 +188,11 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count)
             vector[i].iov_len = ranges[i].bytes;
             total += ranges[i].bytes;
         }
-        long sent = syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD, vector, (size_t)count, MADV_DONTNEED, 0);
-        if (sent == (long)total)
-            done = true;
-        else if (sent < 0 && errno != ENOMEM && errno != EAGAIN && errno != EINTR)
+        long sent = rare_end_with(syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD, vector, (size_t)count, MADV_DONTNEED, 0));
+        done = sent == (long)total;
+        if (sent > 0)
+            store_rlx(&ranges_taken, true);
+        else if (!load_rlx(&ranges_taken) && errno != ENOMEM && errno != EAGAIN && errno != EINTR)
             store_rlx(&ranges_refused, true); /* an older kernel, or a filter: one call a range from now on */
     }
 #endif
@@ -225,7 +222,7 @@ void os_forbid_huge_pages(void *address, size_t bytes)
 bool os_resident(void *address, size_t bytes, unsigned char *pages)
 {
     int saved = errno;
-    bool done = !refused() && mincore(address, bytes, pages) == 0;
+    bool done = !os_fault() && RARE(mincore(address, bytes, pages)) == 0;
     errno = saved;
     return done;
 }
@@ -235,7 +232,7 @@ bool os_copy_racing(void *to, const void *from, size_t bytes)
 {
     int saved = errno;
     struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
-    bool done = !refused() && process_vm_readv(process_id(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+    bool done = !os_fault() && RARE(process_vm_readv(process_id(), &local, 1, &remote, 1, 0)) == (long)bytes;
     errno = saved;
     return done;
 }
@@ -286,7 +283,8 @@ void os_fork_mark(void)
         word = page == NULL ? NULL : page + FORK_WORD_PLACE;
         store_rlx(&fork_word, word);
     }
-    store_rlx(&own_process, process_id());
+    if (!os_is_confined())
+        store_rlx(&own_process, process_id());
     if (word != NULL)
         store_rel(word, FORK_NONE); /* P:fork repair release: what was repaired */
     errno = saved;
@@ -305,17 +303,6 @@ enum os_fork_state os_fork_state(void)
     return load_acq(word) == FORK_NONE ? OS_FORK_NONE : OS_FORK_CHILD; /* P:fork repair acquire: with os_fork_mark */
 }
 
-/* A vfork child is known by a parent's number in memory that no fork has wiped. */
-bool os_confine(bool confined)
-{
-    int saved = errno;
-    bool before = load_rlx(&is_confined), borrowed = os_fork_state() == OS_FORK_NONE && !os_process_is_ours();
-    if (!borrowed)
-        store_rlx(&is_confined, confined);
-    errno = saved;
-    return before;
-}
-
 bool os_fork_claim(void)
 {
     _Atomic uint32_t *word = load_rlx(&fork_word);
@@ -330,7 +317,7 @@ bool os_fork_claim(void)
 bool os_barrier_register(void)
 {
     int saved = errno;
-    bool done = !refused() && syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool done = !os_fault() && RARE(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)) == 0;
     store_rlx(&has_barrier, done);
     errno = saved;
     return done;
@@ -341,7 +328,7 @@ bool os_barrier(void)
     if (!load_rlx(&has_barrier))
         return false;
     int saved = errno;
-    bool done = !refused() && syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+    bool done = !os_fault() && RARE(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)) == 0;
     errno = saved;
     return done;
 }
@@ -400,7 +387,7 @@ int os_create_file(const char *path)
 {
     int saved = errno;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
-    int fd = os_is_confined() ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+    int fd = (int)RARE(syscall(SYS_openat, AT_FDCWD, path, flags, 0600));
     errno = saved;
     return fd;
 }
@@ -424,7 +411,7 @@ static long read_raw(int fd, char *buf, size_t capacity)
 
 static int open_raw(const char *path)
 {
-    return os_is_confined() ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+    return (int)RARE(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0));
 }
 
 long os_read_file(const char *path, char *buf, size_t capacity)
@@ -477,7 +464,7 @@ unsigned os_process_id(void)
 uint64_t os_address_limit(void)
 {
     struct rlimit limit;
-    return os_is_confined() || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+    return RARE(getrlimit(RLIMIT_AS, &limit)) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }
 
 /* The finaliser of splitmix64. */

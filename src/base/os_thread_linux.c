@@ -92,6 +92,7 @@ static int thread_main(void *unused)
     prctl(PR_SET_NAME, THREAD_NAME);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_capset, &header, none);
+    os_rare_end();
     load_rlx(&entry)();
     return 0;
 }
@@ -116,7 +117,7 @@ bool os_thread_start(void (*run)(void))
     sigset_t all, old;
     while (load_acq(&alive) != 0) /* pairs with the kernel, which clears it at the very end of the exit */
         os_wait(&alive, load_rlx(&alive), GONE_POLL_MS);
-    if (!os_is_confined() && !os_fault() && !under_valgrind() && map_memory()) {
+    if (!os_fault() && !under_valgrind() && map_memory() && os_rare_begin()) {
         store_rlx(&entry, run);
         store_rlx(&alive, 1u);
         sigfillset(&all);
@@ -125,8 +126,10 @@ bool os_thread_start(void (*run)(void))
                     CLONE_CHILD_CLEARTID;
         started = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive) > 0;
         pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (!started)
+        if (!started) {
+            os_rare_end();
             store_rlx(&alive, 0u);
+        }
     }
     errno = saved;
     return started;
@@ -135,6 +138,7 @@ bool os_thread_start(void (*run)(void))
 void os_thread_fork_child(void)
 {
     store_rlx(&alive, 0u);
+    os_rare_fork_child();
 }
 
 #else
@@ -151,12 +155,13 @@ bool os_thread_start(void (*run)(void))
     bool started = false;
     pthread_t thread;
     sigset_t all, old;
-    if (!os_is_confined() && !os_fault()) {
+    if (!os_fault() && os_rare_begin()) {
         store_rlx(&entry, run);
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
         started = pthread_create(&thread, NULL, thread_main, NULL) == 0;
         pthread_sigmask(SIG_SETMASK, &old, NULL);
+        os_rare_end();
         if (started)
             pthread_detach(thread);
     }
@@ -166,6 +171,7 @@ bool os_thread_start(void (*run)(void))
 
 void os_thread_fork_child(void)
 {
+    os_rare_fork_child();
 }
 
 #endif

@@ -214,7 +214,7 @@ void background_poke_slow(size_t incoming)
         answer_alarm(incoming);
     switch (state) {
     case BACKGROUND_OFF:
-        if (!options.background)
+        if (!options.background || os_is_confined())
             store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
         else if (worth_starting(incoming) && os_process_is_ours() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
             start();

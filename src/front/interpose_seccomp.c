@@ -12,6 +12,7 @@
 #include "base/os.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <sys/prctl.h>
@@ -26,20 +27,22 @@ __attribute__((used)) static long call_failed(long result)
     return -1;
 }
 
-/* Confined before the call: after it is too late.  Programs ask whether there are filters by a call that fails. */
-static long call_that_confines(long number, long first, long second, long third)
+/* Confined before the call: after it is too late.  Programs ask whether there are filters by a call that fails.  made: the
+ * largest result of one that made something. */
+static long call_that_confines(long number, long first, long second, long third, long made)
 {
-    bool confined = os_confine(true);
+    bool confined = os_confine();
     long result = call_kernel(number, first, second, third, 0L, 0L);
-    if (result < 0)
-        os_confine(confined);
+    if (confined && (result < 0 || result > made))
+        os_confine_not();
     return result;
 }
 
 __attribute__((used)) static long call_seccomp(long number, long operation, long flags, long argument)
 {
-    if (operation == SECCOMP_SET_MODE_FILTER)
-        return call_that_confines(number, operation, flags, argument);
+    if ((unsigned)operation == SECCOMP_SET_MODE_FILTER) /* a listener's descriptor; or the thread that would not */
+        return call_that_confines(number, operation, flags, argument,
+                                  flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? INT_MAX : 0);
     return call_kernel(number, operation, flags, argument, 0L, 0L);
 }
 
@@ -52,7 +55,7 @@ __attribute__((visibility("default"))) int prctl(int option, ...)
         arguments[i] = va_arg(list, long);
     va_end(list);
     if (option == PR_SET_SECCOMP && arguments[0] == SECCOMP_MODE_FILTER)
-        return (int)call_that_confines(SYS_prctl, PR_SET_SECCOMP, arguments[0], arguments[1]);
+        return (int)call_that_confines(SYS_prctl, PR_SET_SECCOMP, arguments[0], arguments[1], 0);
     return (int)call_kernel(SYS_prctl, (long)option, arguments[0], arguments[1], arguments[2], arguments[3]);
 }
 

@@ -104,6 +104,11 @@ void os_wake(_Atomic uint32_t *word, int count)
     }
 }
 
+unsigned os_process_id(void)
+{
+    return 1;
+}
+
 bool os_is_confined(void)
 {
     return false;

@@ -25,14 +25,14 @@ FLOORS = {
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {
-    "os_linux": "os", "os_clock_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
+    "os_linux": "os", "os_clock_linux": "os", "os_confine_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
     "option_value": "options", "option_sources": "options",
     "arena_huge": "arena", "arena_law": "arena", "arena_mapping": "arena",
     "heap_life": "heap", "heap_shared": "heap",
     "profile_file": "profile",
     "report_exit": "report",
     "interpose_dlopen": "interpose", "interpose_mallctl": "interpose", "interpose_mallocx": "interpose",
-    "interpose_seccomp": "interpose",
+    "interpose_seccomp": "interpose", "interpose_mlockall": "interpose",
 }
 
 # What the face takes over, and passes on as it came: whoever calls them means libc's.

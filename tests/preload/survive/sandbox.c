@@ -10,7 +10,7 @@ enum { BLOCKS = 40000, BLOCK = 1000, THREADS = 3, ROUNDS = 3 };
 static const unsigned allowed[] = {
     __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_madvise, __NR_mprotect, __NR_futex, __NR_getrandom, /* a malloc's */
     __NR_read, __NR_write, __NR_lseek, __NR_exit, __NR_exit_group, __NR_clock_nanosleep, __NR_nanosleep, /* this program's */
-    __NR_getpid, __NR_clock_gettime, __NR_rseq, __NR_set_robust_list, __NR_rt_sigprocmask,
+    __NR_clock_gettime, __NR_rseq, __NR_set_robust_list, __NR_rt_sigprocmask,
 };
 
 enum way { BY_PRCTL, BY_SECCOMP, FOR_ALL_THREADS };

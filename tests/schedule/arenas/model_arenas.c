@@ -117,10 +117,10 @@ void *os_map(size_t bytes, size_t align)
     return NULL;
 }
 
-bool os_resident(void *address, size_t bytes, unsigned char *pages)
+bool os_discard(void *address, size_t bytes)
 {
     (void)address;
-    memset(pages, 0, bytes / OS_PAGE_SIZE);
+    (void)bytes;
     return true;
 }
 

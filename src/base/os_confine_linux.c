@@ -1,0 +1,60 @@
+/*
+ * Calls that a filter of system calls may not know.
+ *
+ * Law: once os_confine() has returned, none is under way and none begins.  Both sides write, and then look at what the other
+ * writes:
+ *
+ *   os_rare_begin()   under_way + 1, fence; filters = 0, or it fails
+ *   os_confine()      filters + 1, fence; waits until under_way = 0
+ *
+ * The wait is bounded, for a signal handler that confines its process in the middle of such a call.
+ */
+#include "base/os.h"
+
+#define LOOK_US 50
+#define LOOKS 2000
+
+static _Atomic uint32_t filters; /* that are there, or may come to be */
+static _Atomic uint32_t under_way;
+
+bool os_is_confined(void)
+{
+    return unlikely(load_rlx(&filters) != 0);
+}
+
+void os_rare_end(void)
+{
+    sub_rel(&under_way, 1u); /* P:rare call release: it is over, to os_confine */
+}
+
+bool os_rare_begin(void)
+{
+    add_rlx(&under_way, 1u);
+    fence_seq();
+    if (likely(load_rlx(&filters) == 0))
+        return true;
+    os_rare_end();
+    return false;
+}
+
+/* A vfork child is known by its parent's number in memory that no fork has wiped. */
+bool os_confine(void)
+{
+    if (!os_is_confined() && os_fork_state() == OS_FORK_NONE && !os_process_is_ours())
+        return false;
+    add_rlx(&filters, 1u);
+    fence_seq();
+    for (unsigned i = 0; i < LOOKS && load_acq(&under_way) != 0; i++) /* P:rare call acquire: with os_rare_end */
+        os_pause(LOOK_US);
+    return true;
+}
+
+void os_confine_not(void)
+{
+    sub_rlx(&filters, 1u);
+}
+
+void os_rare_fork_child(void)
+{
+    store_rlx(&under_way, 0u);
+}
