@@ -20,8 +20,8 @@ def main():
     with scratch() as directory:
         output = run([PYTHON, "-m", "test", "-W", "--timeout", 100, "--tempdir", directory, *MODULES], cwd=directory, timeout=170,
                      env=environment(PYTHONMALLOC="malloc"), ok=False)
-        errors = [line for line in output.splitlines() if line.startswith(("FAIL:", "ERROR:"))]
-        check("Tests result: SUCCESS" in output, errors + output.strip().splitlines()[-1:])
+        errors = [line for line in output.splitlines() if line.startswith(("FAIL:", "ERROR:", "Warning --", "Timeout", "test "))]
+        check("Tests result: SUCCESS" in output, errors + output.strip().splitlines()[-8:])
 
 
 main()
