@@ -286,10 +286,11 @@ static uint32_t grown_most(unsigned class)
     return most < BIN_GROWN_BLOCKS ? most : BIN_GROWN_BLOCKS;
 }
 
-/* A burst that half of it has no room. */
-static bool is_too_much(uint32_t flushed, unsigned class)
+/* A burst half of which has no room.  Objects are another matter: a collector frees them by the thousand, and where they lie it
+ * is that walks them. */
+static bool is_too_much(const struct heap *heap, unsigned class, uint32_t flushed)
 {
-    return flushed > grown_most(class);
+    return !heap->objects && flushed > grown_most(class);
 }
 
 static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
@@ -300,7 +301,7 @@ static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
     if (!refilled)
         return false;
     heap->flushed[class] = 0;
-    if (is_too_much(flushed, class) || 2 * more > grown_most(class) || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
+    if (is_too_much(heap, class, flushed) || 2 * more > grown_most(class) || heap->grown_bytes + bytes > HEAP_GROWN_BYTES)
         return false;
     heap->grown_bytes += bytes;
     bin->limit = (uint16_t)(bin->limit + more);
@@ -308,9 +309,10 @@ static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
     return true;
 }
 
+/* By half: a flush takes as long as it is large. */
 static void shrink_bin(struct heap *heap, struct bin *bin, unsigned class)
 {
-    uint32_t less = bin->limit - size_classes[class].bin_limit;
+    uint32_t least = size_classes[class].bin_limit, less = bin->limit - (bin->limit / 2 > least ? bin->limit / 2 : least);
     heap->grown_bytes -= less * size_classes[class].block_size;
     bin->limit = (uint16_t)(bin->limit - less);
 }
@@ -323,9 +325,9 @@ void heap_flush(struct heap *heap, unsigned class)
         return;
     uint32_t count = bin_count(bin), keep = count / 4;
     heap->flushed[class] += count - 2 * keep;
-    if (is_too_much(heap->flushed[class], class) && bin->limit > size_classes[class].bin_limit) {
+    if (is_too_much(heap, class, heap->flushed[class]) && bin->limit > size_classes[class].bin_limit) {
         shrink_bin(heap, bin, class);
-        keep = bin->limit / 4;
+        keep = keep < bin->limit / 4u ? keep : bin->limit / 4u;
     }
     struct block *first = bin_first(bin->head), *second = bin_first(bin->second);
     for (uint32_t i = 1; i < keep; i++) {
