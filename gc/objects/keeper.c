@@ -16,7 +16,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 /* Spans come in crowds: one grace period for all that come within this time. */
 #define GATHER_MS 10

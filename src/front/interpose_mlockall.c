@@ -3,6 +3,7 @@
  * included: that is given back, and reservations are small from then on.
  */
 #include "arenas/arena.h"
+#include "front/process.h"
 
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -13,11 +14,12 @@
 EXPORT int mlockall(int flags)
 {
     int result = (int)syscall(SYS_mlockall, flags);
-    if (result == 0 && !(flags & MCL_ONFAULT)) {
-        arena_reserve_little(flags & MCL_FUTURE);
-        if (flags & MCL_CURRENT)
-            arena_drop_unused();
-    }
+    bool at_once = !(flags & MCL_ONFAULT);
+    process_after_fork();
+    if (result == 0)
+        arena_reserve_little(at_once && (flags & MCL_FUTURE));
+    if (result == 0 && at_once && (flags & MCL_CURRENT))
+        arena_drop_unused();
     return result;
 }
 

@@ -45,8 +45,8 @@ struct span *object_span(uintptr_t address) ARCA_SHARED(object_span);
 /* Emptied spans of objects, linked by next, and their way to the arenas after a grace period. */
 void object_return_retired(struct span *list) ARCA_SHARED(object_return_retired);
 
-/* Calls visit for every span of objects, but the pools that object_free_pool() was given.  Blocks come and go meanwhile; no span leaves while the caller is the one
- * who calls object_return_retired(). */
+/* Calls visit for every span of objects, but the pools that object_free_pool() was given.  Blocks come and go meanwhile; no span
+ * leaves while the caller is the one who calls object_return_retired(). */
 void object_walk(void (*visit)(struct span *span, void *context), void *context) ARCA_SHARED(object_walk);
 
 #endif

@@ -105,7 +105,7 @@ typedef void *(*nothrow_aligned_function)(size_t size, size_t align, const void 
 struct nothrow_form {
     const char *name;
     handler throwing;      /* of which it is made */
-    _Atomic(handler) next; /* libstdc++'s; NULL until it was looked for */
+    _Atomic(handler) next; /* libstdc++'s; NULL as long as none was found */
 };
 
 static handler nothrow_next(struct nothrow_form *form)

@@ -286,8 +286,8 @@ static uint32_t grown_most(unsigned class)
     return most < BIN_GROWN_BLOCKS ? most : BIN_GROWN_BLOCKS;
 }
 
-/* A burst half of which has no room.  Objects are another matter: a collector frees them by the thousand, and where they lie it
- * is that walks them. */
+/* A burst half of which has no room.  Not of objects, which a collector frees in bursts of any size beside the program's threads:
+ * one that is used to its bins keeps them. */
 static bool is_too_much(const struct heap *heap, unsigned class, uint32_t flushed)
 {
     return !heap->objects && flushed > grown_most(class);

@@ -20,6 +20,7 @@ void heap_init_bins(struct heap *heap)
     heap->grown_bytes = 0;
     for (unsigned class = 0; class < SIZE_CLASSES; class++) {
         heap->bins[class] = (struct bin){ .room = size_classes[class].bin_limit, .limit = size_classes[class].bin_limit, .batch = 1 };
+        heap->flushed[class] = 0;
     }
 }
 

@@ -133,6 +133,22 @@ __attribute__((unused)) static void sleep_ms(long ms)
     nanosleep(&time, NULL);
 }
 
+/* Blocks of one size, written to throughout. */
+__attribute__((unused)) static void take_blocks(char **blocks, size_t count, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        blocks[i] = (char *)malloc(size);
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], (int)i, size);
+    }
+}
+
+__attribute__((unused)) static void free_blocks(char **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(blocks[i]);
+}
+
 /* A child which must end with status 0; its own CHECK has said why it did not. */
 __attribute__((unused)) static void expect_success(pid_t child)
 {

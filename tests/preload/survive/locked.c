@@ -16,14 +16,9 @@ static size_t locked_bytes(void)
 static void burst(void)
 {
     static char *blocks[BLOCKS];
-    for (int i = 0; i < BLOCKS; i++) {
-        blocks[i] = malloc(BLOCK);
-        CHECK(blocks[i] != NULL);
-        memset(blocks[i], i, BLOCK);
-    }
+    take_blocks(blocks, BLOCKS, BLOCK);
     CHECK(locked_bytes() > (size_t)BLOCKS * BLOCK && resident_bytes() > (size_t)BLOCKS * BLOCK, "(%zu)", locked_bytes());
-    for (int i = 0; i < BLOCKS; i++)
-        free(blocks[i]);
+    free_blocks(blocks, BLOCKS);
 }
 
 static void is_given_back(void)

@@ -38,13 +38,8 @@ static void *burst(void *unused)
 {
     char **blocks = malloc(BLOCKS * sizeof *blocks);
     CHECK(blocks != NULL);
-    for (int i = 0; i < BLOCKS; i++) {
-        blocks[i] = malloc(BLOCK);
-        CHECK(blocks[i] != NULL);
-        memset(blocks[i], i, BLOCK);
-    }
-    for (int i = 0; i < BLOCKS; i++)
-        free(blocks[i]);
+    take_blocks(blocks, BLOCKS, BLOCK);
+    free_blocks(blocks, BLOCKS);
     free(blocks);
     char *grown = NULL;
     for (size_t size = 1000; size < 40 * MIB; size *= 3) {
@@ -54,12 +49,6 @@ static void *burst(void *unused)
     }
     free(grown);
     return unused;
-}
-
-static void pause_ms(long ms)
-{
-    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
-    nanosleep(&time, NULL);
 }
 
 /* Where no file can be opened any more. */
@@ -78,7 +67,7 @@ static void is_given_back(int statm)
 {
     size_t resident = 0;
     for (int tries = 0; tries < 80; tries++) {
-        pause_ms(100);
+        sleep_ms(100);
         char *block = malloc(100 * KIB);
         CHECK(block != NULL);
         free(block);
@@ -100,7 +89,7 @@ static void confined_life(enum way way, int bursts_before)
     confine(way);
     for (int round = 0; round < ROUNDS; round++) {
         burst(NULL);
-        pause_ms(300); /* the thread's rounds, where it runs already */
+        sleep_ms(300); /* the thread's rounds, where it runs already */
     }
     is_given_back(statm);
 }
@@ -112,7 +101,7 @@ static void *confined_thread(void *unused)
     pthread_barrier_wait(&confined);
     for (int round = 0; round < ROUNDS; round++) {
         burst(NULL);
-        pause_ms(100);
+        sleep_ms(100);
     }
     return unused;
 }

@@ -30,13 +30,8 @@ pid_t getpid(void)
 static void burst(void)
 {
     static char *blocks[BLOCKS];
-    for (int i = 0; i < BLOCKS; i++) {
-        blocks[i] = malloc(BLOCK);
-        CHECK(blocks[i] != NULL);
-        memset(blocks[i], i, BLOCK);
-    }
-    for (int i = 0; i < BLOCKS; i++)
-        free(blocks[i]);
+    take_blocks(blocks, BLOCKS, BLOCK);
+    free_blocks(blocks, BLOCKS);
     free(hide(realloc(malloc(3 * MIB), 60 * MIB)));
 }
 
