@@ -166,13 +166,30 @@ uint64_t memory_cgroup_spare(void)
     return least(spare_of);
 }
 
+/* Pages: mapped, in memory, of those in memory the ones of files. */
+static uint64_t number_of_statm(unsigned i)
+{
+    if (!read_text(text, "/proc/self/statm"))
+        return UINT64_MAX;
+    const char *at = text;
+    for (; i > 0; i--)
+        at += strcspn(at, " "), at += strspn(at, " ");
+    return number_at(at);
+}
+
 uint64_t memory_address_spare(uint64_t reserved)
 {
-    uint64_t limit = os_address_limit();
-    if (limit == UINT64_MAX || !read_text(text, "/proc/self/statm"))
+    uint64_t limit = os_address_limit(), pages = limit == UINT64_MAX ? UINT64_MAX : number_of_statm(0);
+    if (pages == UINT64_MAX)
         return UINT64_MAX;
-    uint64_t mapped = number_at(text) * OS_PAGE_SIZE;
+    uint64_t mapped = pages * OS_PAGE_SIZE;
     return memory_spare(limit, mapped > reserved ? mapped - reserved : 0);
+}
+
+uint64_t memory_anonymous(void)
+{
+    uint64_t in_memory = number_of_statm(1), of_files = number_of_statm(2);
+    return in_memory == UINT64_MAX || of_files > in_memory ? UINT64_MAX : (in_memory - of_files) * OS_PAGE_SIZE;
 }
 
 uint64_t memory_machine_bytes(void)

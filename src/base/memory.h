@@ -24,7 +24,10 @@ uint64_t memory_spare(uint64_t limit, uint64_t used);
 /* The least of that for any limit of the process' groups; UINT64_MAX for no limit. */
 uint64_t memory_cgroup_spare(void);
 
-/* The same for the process' address space, of which so many bytes are mapped for later and do not count. */
+/* Bytes in memory that the process wrote, and no file stands for; UINT64_MAX if unknown. */
+uint64_t memory_anonymous(void);
+
+/* The same as memory_spare() for the process' address space, of which so many bytes are mapped for later and do not count. */
 uint64_t memory_address_spare(uint64_t reserved);
 
 /* Of the last ten seconds, the share in which some process of the machine, or of the own group, stood still for want of

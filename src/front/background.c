@@ -189,11 +189,12 @@ static void round_if_due(void)
         cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_OFF);
 }
 
-/* Memory may be short.  While it is, the threads that claim more wait for what the rounds bring. */
+/* Memory may be short.  While it is, or when a claim may make it so before anybody comes by again, who claims waits for what the
+ * rounds bring. */
 static void answer_alarm(size_t incoming)
 {
     bool interrupted = false;
-    if (pressure_is_on())
+    if (pressure_is_near(incoming))
         lock_acquire(&round_lock);
     else if (!lock_try(&round_lock))
         return;

@@ -20,6 +20,7 @@
 #define LOOK_MS 250
 
 static _Atomic bool pressed;
+static _Atomic uint64_t seen_spare = UINT64_MAX;
 static _Atomic uint32_t looked_ms;
 
 bool pressure_is_on(void)
@@ -27,20 +28,27 @@ bool pressure_is_on(void)
     return load_rlx(&pressed);
 }
 
+bool pressure_is_near(size_t incoming)
+{
+    return pressure_is_on() || incoming > load_rlx(&seen_spare) / 2;
+}
+
 static uint64_t lesser(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
-static uint64_t spare_below_limits(uint64_t resident, uint64_t incoming)
+static uint64_t difference(uint64_t a, uint64_t b)
 {
-    uint64_t mapped = (uint64_t)load_rlx(&arenas.mapped_slices) << SLICE_SHIFT;
-    uint64_t own = options.limit != 0 ? memory_spare(options.limit, resident) : UINT64_MAX;
-    uint64_t addresses = memory_address_spare(mapped > resident ? mapped - resident : 0);
-    uint64_t group = memory_cgroup_spare();
-    if (group != UINT64_MAX)
-        group = group > incoming ? group - incoming : 0;
-    return lesser(lesser(own, group), addresses);
+    return a > b ? a - b : 0;
+}
+
+/* What is claimed and not written yet, such as a large block that another thread has just got: the group's use does not count it
+ * so far, and nothing comes by here when it does. */
+static uint64_t untouched(uint64_t resident)
+{
+    uint64_t written = memory_anonymous();
+    return written == UINT64_MAX ? 0 : difference(resident, written);
 }
 
 static void set_alarm(uint64_t resident, uint64_t spare)
@@ -56,10 +64,19 @@ static void set_alarm(uint64_t resident, uint64_t spare)
 bool pressure_look(size_t incoming)
 {
     uint64_t resident = (uint64_t)arena_resident_slices(&arenas) << SLICE_SHIFT;
-    uint64_t spare = spare_below_limits(resident, incoming);
-    bool short_now = spare == 0 || memory_stall() >= STALL_MAX;
+    uint64_t mapped = (uint64_t)load_rlx(&arenas.mapped_slices) << SLICE_SHIFT;
+    uint64_t own = options.limit != 0 ? memory_spare(options.limit, resident) : UINT64_MAX;
+    uint64_t spare = lesser(own, memory_address_spare(difference(mapped, resident)));
+    uint64_t group = memory_cgroup_spare(), ahead = group;
+    if (group != UINT64_MAX) {
+        ahead = difference(group, untouched(resident));
+        group = difference(group, incoming);
+    }
+    bool short_now = lesser(spare, group) == 0 || memory_stall() >= STALL_MAX;
     store_rlx(&looked_ms, os_now_ms());
-    set_alarm(resident, spare);
+    spare = lesser(spare, group);
+    store_rlx(&seen_spare, lesser(spare, ahead));
+    set_alarm(resident, lesser(spare, ahead));
     if (short_now)
         stats_add(pressure_rounds, 1);
     if (short_now && !load_rlx(&pressed))

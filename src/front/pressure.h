@@ -17,7 +17,8 @@ bool pressure_look(size_t incoming);
 /* The same, several times a second at the most. */
 bool pressure_look_sometimes(void);
 
-/* What the last look said. */
+/* What the last look said: memory is short, or so many bytes more, with what may have come since, may make it so. */
 bool pressure_is_on(void);
+bool pressure_is_near(size_t incoming);
 
 #endif

@@ -231,7 +231,8 @@ bool pressure_look_sometimes(void)
     return false;
 }
 
-bool pressure_is_on(void)
+bool pressure_is_near(size_t incoming)
 {
+    (void)incoming;
     return false;
 }

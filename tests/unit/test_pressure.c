@@ -107,6 +107,28 @@ TEST(pressure, the_alarm_comes_half_way_to_the_limit)
     remove_root();
 }
 
+TEST(pressure, the_alarm_counts_what_is_claimed_and_not_written)
+{
+    begin();
+    put_group("104857600\n", "20971520\n");
+    void *block = arca_malloc(50 * MIB); /* so far the group uses nothing of it */
+    put("/proc/self/statm", "100000 2000 800 1 0 9000 0\n"); /* 1200 pages without a file */
+    pressure_look(0);
+    CHECK(!pressure_is_on());
+    size_t left = (size_t)104857600 / 16 * 15 - 20971520 - (resident() - 1200 * OS_PAGE_SIZE);
+    CHECK(alarm_at() >= resident() + left / 2 - MIB && alarm_at() <= resident() + left / 2);
+    CHECK(pressure_is_near(left / 2 + 1));
+    CHECK(!pressure_is_near(left / 2));
+    put("/proc/self/statm", "100000 20000 800 1 0 9000 0\n"); /* all of it is written */
+    pressure_look(0);
+    CHECK(alarm_at() >= resident() + 36 * MIB);
+    put("/proc/self/statm", "nonsense\n");
+    pressure_look(0);
+    CHECK(alarm_at() >= resident() + 36 * MIB);
+    arca_free(block);
+    remove_root();
+}
+
 static void note_peak(size_t *peak)
 {
     if (resident() > *peak)
