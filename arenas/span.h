@@ -73,7 +73,10 @@ struct span {
     };
     struct span *next, *prev;
     struct arena *arena;
-    _Atomic size_t large_size; /* bytes of a large block that its owner may use */
+    union {
+        _Atomic size_t large_size; /* bytes of a large block that its owner may use */
+        _Atomic uint64_t put_last; /* of a pool: where the first blocks of the last four chains are that came back, 16 bits each */
+    };
     uint32_t free_count; /* of a pool: blocks in its list */
     uint32_t slices;   /* of the span; set at its first slice only */
     union {

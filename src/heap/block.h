@@ -90,9 +90,14 @@ ARCA_INLINE void block_set_later(struct block *block, const struct block *later)
     ((struct roomy_block *)block)->later = block_mark(later);
 }
 
+ARCA_INLINE uintptr_t block_later(const struct block *block)
+{
+    return (uintptr_t)block_at(((const struct roomy_block *)block)->later);
+}
+
 ARCA_INLINE void block_ask_for_later(const struct block *block)
 {
-    __builtin_prefetch(block_at(((const struct roomy_block *)block)->later), 1);
+    __builtin_prefetch((const void *)block_later(block), 1);
 }
 
 /* Looks at one byte first: a load that is wider than what the program has just stored there would wait until the

@@ -227,13 +227,11 @@ static void take_remote(struct heap *heap, const struct bin *wanted)
 /* An empty bin, from the free blocks of a pool. */
 static uint32_t bin_fill(struct bin *bin, struct span *pool)
 {
-    struct block *block;
-    uint32_t taken = pool_take(pool, bin->batch, &block);
+    struct block *first, *second;
+    uint32_t taken = pool_take(pool, bin->batch, &first, &second);
     bin->room = bin->limit - (int32_t)taken;
-    bin->head = block_mark(block);
-    bin->second = block->link;
-    for (struct block *next; (next = block_next(block)) != NULL; block = next)
-        block->link = next->link;
+    bin->head = block_mark(first);
+    bin->second = block_link_to(second);
     return taken;
 }
 

@@ -68,8 +68,8 @@ ARCA_INLINE bool pool_is_uncarved(const struct span *pool)
 
 bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index) ARCA_SHARED(pool_is_carved);
 
-/* Moves up to count blocks into a chain that ends in NULL; returns how many. */
-uint32_t pool_take(struct span *pool, uint32_t count, struct block **first);
+/* Moves up to count blocks into two chains that end in NULL, in turn; returns how many. */
+uint32_t pool_take(struct span *pool, uint32_t count, struct block **first, struct block **second);
 
 /* Takes a chain of blocks back.  Aborts where one is on an uncarved page: it was freed twice. */
 void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count);

@@ -16,11 +16,25 @@ static struct span *make_pool(unsigned class)
     return pool;
 }
 
+/* A chain of what comes in two. */
+static uint32_t take_chain(struct span *pool, uint32_t count, struct block **first)
+{
+    struct block *block, *other;
+    uint32_t taken = pool_take(pool, count, first, &other);
+    for (block = *first; other != NULL;) {
+        struct block *rest = block_next(block);
+        block_set_next(block, other);
+        block = other;
+        other = rest;
+    }
+    return taken;
+}
+
 /* One block, as malloc hands it out. */
 static struct block *take_one(struct span *pool)
 {
     struct block *block;
-    REQUIRE(pool_take(pool, 1, &block) == 1);
+    REQUIRE(take_chain(pool, 1, &block) == 1);
     block->mark = 0;
     return block;
 }
@@ -137,7 +151,7 @@ TEST(pool, a_pool_that_is_populated_slowly_comes_by_a_few_pages_at_a_time)
         pool_populate_slowly(pool);
         for (unsigned before = 0, now; pool_has_room(pool); before = now) {
             struct block *chain;
-            pool_take(pool, pool->capacity, &chain);
+            take_chain(pool, pool->capacity, &chain);
             now = pool->pages - (unsigned)__builtin_popcountll(pool->uncarved);
             CHECK(now - before <= 4 + 2 * block_pages);
             CHECK(resident_pages(pool) <= now + block_pages);
@@ -154,7 +168,7 @@ TEST(pool, a_take_gives_no_more_than_was_asked_for)
 {
     struct span *pool = make_pool(0);
     struct block *chain;
-    CHECK_EQ(pool_take(pool, 10, &chain), 10);
+    CHECK_EQ(take_chain(pool, 10, &chain), 10);
     unsigned count = 0;
     for (; chain != NULL; chain = block_next(chain))
         count++;
@@ -167,9 +181,26 @@ TEST(pool, a_take_gives_what_there_is)
 {
     struct span *pool = make_pool(SIZE_CLASSES - 1);
     struct block *chain;
-    CHECK_EQ(pool_take(pool, 100, &chain), 1);
+    CHECK_EQ(take_chain(pool, 100, &chain), 1);
     CHECK(block_next(chain) == NULL);
     pool_check(pool);
+}
+
+TEST(pool, a_block_names_the_fourth_behind_it)
+{
+    struct span *pool = make_pool(class_of_48_bytes());
+    struct block *put[20], *chain;
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(put); i++)
+        put[i] = take_one(pool);
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(put); i++)
+        put_one(pool, put[i * 7 % ARCA_ARRAY_LENGTH(put)]);
+    take_chain(pool, ARCA_ARRAY_LENGTH(put), &chain);
+    struct block *behind = chain;
+    for (unsigned i = 0; i < 4; i++)
+        behind = block_next(behind);
+    for (unsigned i = 4; i < ARCA_ARRAY_LENGTH(put); i++, chain = block_next(chain), behind = block_next(behind))
+        CHECK_EQ((void *)block_later(chain), (void *)behind);
+    CHECK(behind == NULL);
 }
 
 TEST(pool, the_block_put_last_is_taken_first)
@@ -327,7 +358,7 @@ static void model_take(struct model *model)
     uint32_t wanted = 1 + (uint32_t)(harness_random(&model->random) % 20), taken;
     if (!pool_has_room(model->pool))
         return;
-    taken = pool_take(model->pool, wanted, &block);
+    taken = take_chain(model->pool, wanted, &block);
     CHECK(taken >= 1 && taken <= wanted);
     for (; taken-- > 0; block = next) {
         REQUIRE(block != NULL);
