@@ -45,22 +45,23 @@ static void give_up_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
         pool_return(pool, now_ms);
 }
 
-/* Puts a pool where its fullness belongs, or back to its arena when it is empty. */
-static void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
+ARCA_NOINLINE static void move_pool(struct heap *heap, struct span *pool, unsigned bucket, uint32_t now_ms)
 {
-    uint32_t used = load_rlx(&pool->used);
-    if (used == 0) {
-        if (pool->bucket != BUCKET_NONE)
-            unlink_pool(heap, pool);
-        give_up_pool(heap, pool, now_ms);
-        return;
-    }
-    unsigned bucket = pool_has_room(pool) ? used >> size_classes[pool->size_class].bucket_shift : BUCKET_FULL;
-    if (bucket == pool->bucket)
-        return;
     if (pool->bucket != BUCKET_NONE)
         unlink_pool(heap, pool);
-    link_pool(heap, pool, bucket);
+    if (bucket != BUCKET_NONE)
+        link_pool(heap, pool, bucket);
+    else
+        give_up_pool(heap, pool, now_ms);
+}
+
+/* Puts a pool where its fullness belongs, or back to its arena when it is empty. */
+ARCA_INLINE void settle_pool(struct heap *heap, struct span *pool, uint32_t now_ms)
+{
+    uint32_t used = load_rlx(&pool->used);
+    unsigned bucket = !pool_has_room(pool) ? BUCKET_FULL : used == 0 ? BUCKET_NONE : used >> size_classes[pool->size_class].bucket_shift;
+    if (unlikely(bucket != pool->bucket) || unlikely(used == 0))
+        move_pool(heap, pool, bucket, now_ms);
 }
 
 /* Blocks of objects, to be counted together. */

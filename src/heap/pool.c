@@ -227,24 +227,11 @@ static void carve_portion(struct span *pool)
     pool->settled = false;
 }
 
-/* Blocks that came back in no order lie in as many cache lines, none of which is known before the one in front of it has come: each
- * names one that was put earlier, and is asked for in time.  A block that says nothing has anything there. */
-ARCA_INLINE bool names_later(const struct span *pool)
-{
-    return !pool->objects && !pool->hardened && block_is_roomy(pool->block_size);
-}
-
+/* A block that says nothing has anything there. */
 ARCA_INLINE void ask_for_later(const struct span *pool, const struct block *block)
 {
-    if (names_later(pool) && block_later(block) - pool->start < span_bytes(pool))
+    if (pool_names_later(pool) && block_later(block) - pool->start < span_bytes(pool))
         __builtin_prefetch((const void *)block_later(block), 1);
-}
-
-static void name_later(struct span *pool, struct block *block)
-{
-    uint64_t last = load_rlx(&pool->put_last);
-    block_set_later(block, (struct block *)(pool->start + (last >> 48) * BLOCK_ALIGN));
-    store_rlx(&pool->put_last, last << 16 | ((uintptr_t)block - pool->start) / BLOCK_ALIGN);
 }
 
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first, struct block **second)
@@ -271,8 +258,7 @@ uint32_t pool_take(struct span *pool, uint32_t count, struct block **first, stru
     return taken;
 }
 
-/* Aborts where a block is on an uncarved page: it was freed twice. */
-ARCA_NOINLINE static void check_carved(const struct span *pool, const struct block *block, uint32_t count)
+void pool_check_carved(const struct span *pool, const struct block *block, uint32_t count)
 {
     uint64_t uncarved = load_rlx(&pool->uncarved);
     for (uint32_t i = 0; i < count; i++) {
@@ -282,19 +268,6 @@ ARCA_NOINLINE static void check_carved(const struct span *pool, const struct blo
         if (unlikely(pages_of_block(pool, index) & uncarved))
             log_abort("free(): %p: double free", (const void *)block);
     }
-}
-
-void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count)
-{
-    if (unlikely(load_rlx(&pool->uncarved) != 0))
-        check_carved(pool, first, count);
-    if (names_later(pool))
-        name_later(pool, first);
-    block_set_next(last, pool->free_list);
-    pool->free_list = first;
-    pool->free_count += count;
-    pool->settled = false;
-    store_rlx(&pool->used, load_rlx(&pool->used) - count);
 }
 
 void pool_put_all(struct span *pool)

@@ -10,6 +10,7 @@
 #include "arenas/span.h"
 #include "base/os.h"
 #include "heap/block.h"
+#include "heap/size_class.h"
 
 /* clean: none of its pages is resident. */
 void pool_init(struct span *pool, unsigned class, bool objects, bool clean);
@@ -71,8 +72,36 @@ bool pool_is_carved(uint64_t uncarved, const struct span *pool, uint32_t index) 
 /* Moves up to count blocks into two chains that end in NULL, in turn; returns how many. */
 uint32_t pool_take(struct span *pool, uint32_t count, struct block **first, struct block **second);
 
+/* Aborts where a block of a chain is on an uncarved page: it was freed twice. */
+ARCA_COLD void pool_check_carved(const struct span *pool, const struct block *block, uint32_t count);
+
+/* Blocks that came back in no order lie in as many cache lines, none of which is known before the one in front of it has come: each
+ * names one that was put earlier, and pool_take() asks for that in time. */
+ARCA_INLINE bool pool_names_later(const struct span *pool)
+{
+    return !pool->objects && !pool->hardened && block_is_roomy(pool->block_size);
+}
+
+ARCA_INLINE void pool_name_later(struct span *pool, struct block *block)
+{
+    uint64_t last = load_rlx(&pool->put_last);
+    block_set_later(block, (struct block *)(pool->start + (last >> 48) * BLOCK_ALIGN));
+    store_rlx(&pool->put_last, last << 16 | ((uintptr_t)block - pool->start) / BLOCK_ALIGN);
+}
+
 /* Takes a chain of blocks back.  Aborts where one is on an uncarved page: it was freed twice. */
-void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count);
+ARCA_INLINE void pool_put(struct span *pool, struct block *first, struct block *last, uint32_t count)
+{
+    if (unlikely(load_rlx(&pool->uncarved) != 0))
+        pool_check_carved(pool, first, count);
+    if (pool_names_later(pool))
+        pool_name_later(pool, first);
+    block_set_next(last, pool->free_list);
+    pool->free_list = first;
+    pool->free_count += count;
+    pool->settled = false;
+    store_rlx(&pool->used, load_rlx(&pool->used) - count);
+}
 
 /* Takes all blocks back at once, of which each was outside.  None is looked at: they are uncarved. */
 void pool_put_all(struct span *pool);
