@@ -182,6 +182,7 @@ static void *keeper_main(void *unused)
     static _Atomic uint32_t never;
     /* Of this thread, and of the program's first one, on Linux. */
     setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)os_process_id()) + PRIORITY);
+    os_rare_end(); /* begun for it */
     for (;;) {
         uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */
         lock_acquire(&work_lock);
@@ -195,7 +196,7 @@ static void *keeper_main(void *unused)
 }
 
 /* Signals are the program's. */
-static bool start(void)
+static bool make_thread(void)
 {
     pthread_t thread;
     pthread_attr_t attributes;
@@ -211,13 +212,25 @@ static bool start(void)
     return started;
 }
 
+static bool start(void)
+{
+    if (!os_rare_begin())
+        return false;
+    bool begun = os_rare_begin(); /* for the thread */
+    bool started = begun && make_thread();
+    if (begun && !started)
+        os_rare_end();
+    os_rare_end();
+    return started;
+}
+
 static void start_locked(void)
 {
     uint32_t now_ms = os_now_ms();
     if (load_rlx(&keeper_state) == KEEPER_RUNNING || (load_rlx(&keeper_state) == KEEPER_NONE && (int32_t)(now_ms - next_try_ms) < 0))
         return;
     next_try_ms = now_ms + RETRY_MS;
-    bool started = options.collector != COLLECTOR_INLINE && !os_is_confined() && start();
+    bool started = options.collector != COLLECTOR_INLINE && start();
     store_rlx(&keeper_state, (uint32_t)(started ? KEEPER_RUNNING : KEEPER_NONE));
     if (started)
         and_rlx(&watch_call, ~WATCH_CALL_START);

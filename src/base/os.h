@@ -89,18 +89,20 @@ enum os_fork_state os_fork_state(void);
 /* In a CHILD: true for the one thread that is to repair and then mark; the others wait for the mark. */
 bool os_fork_claim(void);
 
-/* False in a vfork child, which borrows its parent's memory: a thread started there would die with it. */
+/* False in a vfork child, which borrows its parent's memory: a thread started there would die with it.  One of the calls that
+ * a filter may not know, see below. */
 bool os_process_is_ours(void);
 
 /* A filter of system calls may end the process for one that it does not know.  Confined, a process makes those that any malloc
- * makes, and what needs others fails: threads, barriers, files, residency.  False in a vfork child, where nothing is done; else
+ * makes, and what needs others fails: threads, barriers, files, sockets, residency.  False in a vfork child, where nothing is done; else
  * os_confine_not() takes back one that came to nothing. */
 bool os_confine(void);
 void os_confine_not(void);
 bool os_is_confined(void) ARCA_SHARED(os_is_confined);
-/* Around each of the other calls; false where it must not be made. */
-bool os_rare_begin(void);
-void os_rare_end(void);
+/* Around each of the other calls, by its caller where it is not said to fail; false where it must not be made.  Who makes a thread
+ * begins for it, too, and the thread ends that. */
+bool os_rare_begin(void) ARCA_SHARED(os_rare_begin);
+void os_rare_end(void) ARCA_SHARED(os_rare_end);
 void os_rare_fork_child(void);
 
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
@@ -121,7 +123,8 @@ bool os_close(int fd);
 /* All of a file, of /proc for instance, to the end of another; false as os_write(). */
 bool os_copy_file(int fd, const char *path);
 
-/* A socket for peers of the same user, and root; false where the path is taken or not absolute. */
+/* A socket for peers of the same user, and root; false where the path is taken or not absolute.  All that is done with it, a filter
+ * of system calls may not know. */
 struct os_listener {
     int fd; /* -1: none */
     uint64_t inode;
@@ -146,6 +149,7 @@ long os_read_file(const char *path, char *buf, size_t capacity);
 #define OS_FILE_UNTRUSTED (-2)
 long os_read_trusted_file(const char *path, char *buf, size_t capacity);
 
+/* Of a process that is confined, as it was known before. */
 unsigned os_process_id(void) ARCA_SHARED(os_process_id);
 /* Bytes of address space that the process may map (RLIMIT_AS); UINT64_MAX for no limit. */
 uint64_t os_address_limit(void);

@@ -7,12 +7,15 @@
  *   os_rare_begin()   under_way + 1, fence; filters = 0, or it fails
  *   os_confine()      filters + 1, fence; waits until under_way = 0
  *
- * The wait is bounded, for a signal handler that confines its process in the middle of such a call.
+ * The wait is bounded, for a signal handler that confines its process in the middle of such a call.  It is longer than a round of
+ * the thread that serves the control socket takes it to look up.
  */
 #include "base/os.h"
 
-#define LOOK_US 50
-#define LOOKS 2000
+#define LOOK_US 100
+#ifndef LOOKS
+#define LOOKS 5000
+#endif
 
 static _Atomic uint32_t filters; /* that are there, or may come to be */
 static _Atomic uint32_t under_way;

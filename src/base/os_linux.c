@@ -283,8 +283,9 @@ void os_fork_mark(void)
         word = page == NULL ? NULL : page + FORK_WORD_PLACE;
         store_rlx(&fork_word, word);
     }
-    if (!os_is_confined())
-        store_rlx(&own_process, process_id());
+    pid_t id = (pid_t)RARE(process_id());
+    if (id > 0)
+        store_rlx(&own_process, id);
     if (word != NULL)
         store_rel(word, FORK_NONE); /* P:fork repair release: what was repaired */
     errno = saved;
@@ -357,11 +358,18 @@ void os_pause(uint32_t microseconds)
     errno = saved;
 }
 
-/* The kernel reads the set before it looks at the request, which does not exist. */
+/* By a futex that is not waited for: of all calls that read a word for us, the one that no filter of system calls refuses. */
+static bool is_readable(uintptr_t address)
+{
+    const struct timespec at_once = { 0, 0 };
+    return syscall(SYS_futex, address & ~(uintptr_t)3, FUTEX_WAIT_PRIVATE, UINT32_MAX, &at_once, NULL, 0) == 0 || errno != EFAULT;
+}
+
 bool os_readable(const void *address)
 {
     int saved = errno;
-    bool readable = syscall(SYS_rt_sigprocmask, ~0, address, NULL, sizeof(uint64_t)) < 0 && errno != EFAULT;
+    uintptr_t first = (uintptr_t)address, last = first + sizeof(uint64_t) - 1;
+    bool readable = is_readable(first) && (first / OS_PAGE_SIZE == last / OS_PAGE_SIZE || is_readable(last));
     errno = saved;
     return readable;
 }
@@ -411,29 +419,43 @@ static long read_raw(int fd, char *buf, size_t capacity)
 
 static int open_raw(const char *path)
 {
-    return (int)RARE(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0));
+    return (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0);
+}
+
+static long read_file(const char *path, char *buf, size_t capacity)
+{
+    int fd = open_raw(path);
+    return fd < 0 ? -1 : read_raw(fd, buf, capacity);
 }
 
 long os_read_file(const char *path, char *buf, size_t capacity)
 {
-    int saved = errno, fd = open_raw(path);
-    long n = fd < 0 ? -1 : read_raw(fd, buf, capacity);
+    int saved = errno;
+    long n = RARE(read_file(path, buf, capacity));
     errno = saved;
     return n;
 }
 
-bool os_copy_file(int to, const char *path)
+/* 0: all of it. */
+static long copy_file(int to, const char *path)
 {
-    int saved = errno, fd = open_raw(path);
     char buf[4096];
+    int fd = open_raw(path);
     long n = fd;
     bool done = fd >= 0;
     while (done && (n = syscall(SYS_read, fd, buf, sizeof buf)) > 0)
         done = os_write(to, buf, (size_t)n);
     if (fd >= 0)
         os_close(fd);
+    return done ? n : -1;
+}
+
+bool os_copy_file(int to, const char *path)
+{
+    int saved = errno;
+    bool done = RARE(copy_file(to, path)) == 0;
     errno = saved;
-    return done && n == 0;
+    return done;
 }
 
 static bool is_trusted(int fd)
@@ -442,23 +464,29 @@ static bool is_trusted(int fd)
     return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
+static long read_trusted_file(const char *path, char *buf, size_t capacity)
+{
+    int fd = open_raw(path);
+    if (fd < 0)
+        return -1;
+    if (is_trusted(fd))
+        return read_raw(fd, buf, capacity);
+    os_close(fd);
+    return OS_FILE_UNTRUSTED;
+}
+
 long os_read_trusted_file(const char *path, char *buf, size_t capacity)
 {
-    int saved = errno, fd = open_raw(path);
-    long n = -1;
-    if (fd >= 0 && !is_trusted(fd)) {
-        os_close(fd);
-        n = OS_FILE_UNTRUSTED;
-    } else if (fd >= 0) {
-        n = read_raw(fd, buf, capacity);
-    }
+    int saved = errno;
+    long n = RARE(read_trusted_file(path, buf, capacity));
     errno = saved;
     return n;
 }
 
 unsigned os_process_id(void)
 {
-    return (unsigned)process_id();
+    pid_t id = (pid_t)RARE(process_id());
+    return (unsigned)(id > 0 ? id : load_rlx(&own_process));
 }
 
 uint64_t os_address_limit(void)

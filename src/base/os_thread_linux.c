@@ -92,7 +92,7 @@ static int thread_main(void *unused)
     prctl(PR_SET_NAME, THREAD_NAME);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_capset, &header, none);
-    os_rare_end();
+    os_rare_end(); /* begun for it */
     load_rlx(&entry)();
     return 0;
 }
@@ -110,26 +110,33 @@ static bool under_valgrind(void)
     return answer != 0;
 }
 
+static bool make_thread(void (*run)(void))
+{
+    sigset_t all, old;
+    store_rlx(&entry, run);
+    store_rlx(&alive, 1u);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &old); /* inherited: the program's handlers never run there */
+    int flags = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID;
+    bool made = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive) > 0;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (!made)
+        store_rlx(&alive, 0u);
+    return made;
+}
+
 bool os_thread_start(void (*run)(void))
 {
     int saved = errno;
     bool started = false;
-    sigset_t all, old;
     while (load_acq(&alive) != 0) /* pairs with the kernel, which clears it at the very end of the exit */
         os_wait(&alive, load_rlx(&alive), GONE_POLL_MS);
     if (!os_fault() && !under_valgrind() && map_memory() && os_rare_begin()) {
-        store_rlx(&entry, run);
-        store_rlx(&alive, 1u);
-        sigfillset(&all);
-        pthread_sigmask(SIG_BLOCK, &all, &old); /* inherited: the program's handlers never run there */
-        int flags = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |
-                    CLONE_CHILD_CLEARTID;
-        started = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive) > 0;
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        if (!started) {
+        bool begun = os_rare_begin(); /* for the thread */
+        started = begun && make_thread(run);
+        if (begun && !started)
             os_rare_end();
-            store_rlx(&alive, 0u);
-        }
+        os_rare_end();
     }
     errno = saved;
     return started;

@@ -168,6 +168,15 @@ static bool worth_starting(size_t incoming)
     return arena_resident_slices(&arenas) >= START_SLICES && (load_rlx(&child_credit) == 0 || !does_little(incoming));
 }
 
+static bool process_is_ours(void)
+{
+    if (!os_rare_begin())
+        return false;
+    bool ours = os_process_is_ours();
+    os_rare_end();
+    return ours;
+}
+
 /* The state first: the thread may be through before os_thread_start() returns. */
 static void start(void)
 {
@@ -217,7 +226,7 @@ void background_poke_slow(size_t incoming)
     case BACKGROUND_OFF:
         if (!options.background || os_is_confined())
             store_rlx(&background_state, (uint32_t)BACKGROUND_NONE);
-        else if (worth_starting(incoming) && os_process_is_ours() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
+        else if (worth_starting(incoming) && process_is_ours() && cas_acq(&background_state, &state, (uint32_t)BACKGROUND_STARTING))
             start();
         break;
     case BACKGROUND_NONE:

@@ -109,19 +109,31 @@ static void open_socket(void)
     store_rlx(&control_owner, os_process_id());
 }
 
-static void control_wait(uint32_t timeout_ms)
+/* False without a socket. */
+static bool serve_socket(uint32_t timeout_ms)
 {
-    static _Atomic uint32_t never;
     open_socket();
-    if (control_listener.fd < 0) {
-        os_wait(&never, 0, timeout_ms);
-        return;
-    }
+    if (control_listener.fd < 0)
+        return false;
     int connection = os_listener_wait(&control_listener, timeout_ms);
     if (connection >= 0) {
         control_serve(connection);
         os_close(connection);
     }
+    return true;
+}
+
+/* A process that is confined is not to be asked for anything. */
+static void control_wait(uint32_t timeout_ms)
+{
+    static _Atomic uint32_t never;
+    bool served = false;
+    if (os_rare_begin()) {
+        served = serve_socket(timeout_ms);
+        os_rare_end();
+    }
+    if (!served)
+        os_wait(&never, 0, timeout_ms);
 }
 
 /* After the options are read, and before the program's own constructors. */
@@ -137,6 +149,9 @@ __attribute__((constructor(102))) static void control_construct(void)
 
 __attribute__((destructor(101))) static void control_destruct(void)
 {
+    if (load_rlx(&control_owner) == 0 || !os_rare_begin())
+        return;
     if (load_rlx(&control_owner) == os_process_id())
         os_unlink(control_path);
+    os_rare_end();
 }

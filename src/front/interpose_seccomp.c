@@ -27,11 +27,11 @@ __attribute__((used)) static long call_failed(long result)
     return -1;
 }
 
-/* Confined before the call: after it is too late.  Programs ask whether there are filters by a call that fails.  made: the
- * largest result of one that made something. */
+/* Confined before the call: after it is too late.  Programs ask whether there are filters by calls that fail, most without a filter
+ * (third), for which nobody has to wait.  made: the largest result of one that made something. */
 static long call_that_confines(long number, long first, long second, long third, long made)
 {
-    bool confined = os_confine();
+    bool confined = third != 0 && os_confine();
     long result = call_kernel(number, first, second, third, 0L, 0L);
     if (confined && (result < 0 || result > made))
         os_confine_not();

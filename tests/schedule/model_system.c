@@ -109,11 +109,6 @@ unsigned os_process_id(void)
     return 1;
 }
 
-bool os_is_confined(void)
-{
-    return false;
-}
-
 bool os_barrier(void)
 {
     SCHEDULE_POINT("barrier");
@@ -143,6 +138,7 @@ uint64_t os_clock_ms(void)
 void os_pause(uint32_t microseconds)
 {
     (void)microseconds;
+    schedule_pause(__FILE__, __LINE__);
 }
 
 uint64_t os_now_us(void)
@@ -208,6 +204,11 @@ bool fiber_fork_child(bool cut)
 bool os_process_is_ours(void)
 {
     return true;
+}
+
+enum os_fork_state os_fork_state(void)
+{
+    return OS_FORK_NONE;
 }
 
 bool os_thread_start(void (*run)(void))

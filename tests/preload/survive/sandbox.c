@@ -1,6 +1,7 @@
 /* A process that confines itself, as OpenSSH's and Tor's do: a filter ends it at the first system call that a malloc does not need.
-   It lives through bursts, before a burst has started the allocator's thread and after, alone, with threads, and as a fork; it gives
-   the memory back; and a call that only asks for filters, or a vfork child's, confines nobody. */
+   It lives through bursts, before a burst has started the allocator's thread and after, alone, with threads, and as a fork, also with
+   a heap profile and with a control socket; it gives the memory back, and ends as any; and a call that only asks for filters, or a
+   vfork child's, confines nobody. */
 #include "seccomp.h"
 #include <pthread.h>
 #include <stdbool.h>
@@ -10,19 +11,29 @@ enum { BLOCKS = 40000, BLOCK = 1000, THREADS = 3, ROUNDS = 3 };
 static const unsigned allowed[] = {
     __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_madvise, __NR_mprotect, __NR_futex, __NR_getrandom, /* a malloc's */
     __NR_read, __NR_write, __NR_lseek, __NR_exit, __NR_exit_group, __NR_clock_nanosleep, __NR_nanosleep, /* this program's */
-    __NR_clock_gettime, __NR_rseq, __NR_set_robust_list, __NR_rt_sigprocmask,
+    __NR_clock_gettime, __NR_rseq, __NR_set_robust_list,
+};
+
+/* Of a thread that ends; and nothing that it does not mean. */
+static const struct sock_filter block_signals[] = {
+    UNLESS_CALL(__NR_rt_sigprocmask, 3),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+    BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SIG_SETMASK, 1, 0),
+    ALLOW,
 };
 
 enum way { BY_PRCTL, BY_SECCOMP, FOR_ALL_THREADS };
 
 static void confine(enum way way)
 {
-    static struct sock_filter code[2 * ARRAY_LENGTH(allowed) + 2] = {LOAD_CALL};
+    static struct sock_filter code[2 * ARRAY_LENGTH(allowed) + ARRAY_LENGTH(block_signals) + 2] = {LOAD_CALL};
     size_t length = 1;
     for (size_t i = 0; i < ARRAY_LENGTH(allowed); i++) {
         code[length++] = (struct sock_filter)UNLESS_CALL(allowed[i], 1);
         code[length++] = (struct sock_filter)ALLOW;
     }
+    memcpy(code + length, block_signals, sizeof block_signals);
+    length += ARRAY_LENGTH(block_signals);
     code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     if (way == BY_PRCTL) {
         install_filter(code, length);
@@ -161,14 +172,53 @@ static pid_t live(enum way way, int bursts_before, bool forks)
             }
         }
         confined_life(way, bursts_before);
-        _exit(0);
+        exit(0);
     }
     return child;
 }
 
-/* Side by side: most of the time is the wait for memory to go. */
-int main(void)
+static void short_life(enum way way)
 {
+    burst(NULL);
+    confine(way);
+    for (int round = 0; round < ROUNDS; round++) {
+        burst(NULL);
+        sleep_ms(300);
+    }
+}
+
+/* Options are read when a program starts. */
+static void live_with(const char *option, const char *value)
+{
+    static const char *const ways[] = {"0", "1", "2"};
+    for (enum way way = BY_PRCTL; way <= FOR_ALL_THREADS; way++) {
+        pid_t child = fork();
+        if (child == 0) {
+            setenv(option, value, 1);
+            execl("/proc/self/exe", "sandbox", ways[way], NULL);
+            _exit(1);
+        }
+        expect_success(child);
+    }
+}
+
+static void live_with_control(void)
+{
+    char directory[] = "/tmp/arca-sandbox-XXXXXX", path[64];
+    CHECK(mkdtemp(directory) != NULL);
+    snprintf(path, sizeof path, "%s/control", directory);
+    live_with("ARCA_CONTROL", path);
+    unlink(path); /* nobody takes it away who may not */
+    CHECK(rmdir(directory) == 0);
+}
+
+/* Side by side: most of the time is the wait for memory to go. */
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        short_life((enum way)atoi(argv[1]));
+        return 0;
+    }
     pid_t children[] = {
         live(BY_PRCTL, 0, false), live(BY_PRCTL, 1, false), live(FOR_ALL_THREADS, 1, false),
         live(BY_SECCOMP, 0, true), live(BY_PRCTL, 1, true),
@@ -183,6 +233,8 @@ int main(void)
         }
         expect_success(child);
     }
+    live_with("ARCA_PROFILE", "16k");
+    live_with_control();
     who_asks_is_not_confined();
     return 0;
 }
