@@ -10,6 +10,7 @@
  */
 #include "base/compiler.h"
 #include "base/os.h"
+#include "front/process.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -31,6 +32,7 @@ __attribute__((used)) static long call_failed(long result)
  * (third), for which nobody has to wait.  made: the largest result of one that made something. */
 static long call_that_confines(long number, long first, long second, long third, long made)
 {
+    process_after_fork(); /* it would wait for calls of the parent's threads */
     bool confined = third != 0 && os_confine();
     long result = call_kernel(number, first, second, third, 0L, 0L);
     if (confined && (result < 0 || result > made))
