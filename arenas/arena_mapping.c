@@ -100,7 +100,7 @@ void arena_drop_unused(void)
 {
     lock_acquire(&arenas.lock);
     for (struct arena *arena = load_acq(&arenas.all); arena != NULL; arena = arena->all_next) { /* P:arena record acquire: with arena_take_record */
-        if (!arena->huge && arena->source == NULL)
+        if (arena->slices != 0 && !arena->huge && arena->source == NULL) /* the rest of a spare record is its next owner's */
             drop_unused_locked(arena);
     }
     lock_release(&arenas.lock);

@@ -126,6 +126,14 @@ TEST(stress_purge, nor_when_slices_are_held_for_a_moment)
     run(10, NULL);
 }
 
+/* As mlockall() does. */
+TEST(stress_purge, nor_when_what_is_unused_is_dropped)
+{
+    arena_reserve_little(true);
+    run(10, arena_drop_unused);
+    arena_reserve_little(false);
+}
+
 static int null_device = -1;
 
 static void take_figures(void)
