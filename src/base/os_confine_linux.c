@@ -13,9 +13,7 @@
 #include "base/os.h"
 
 #define LOOK_US 100
-#ifndef LOOKS
 #define LOOKS 5000
-#endif
 
 static _Atomic uint32_t filters; /* that are there, or may come to be */
 static _Atomic uint32_t under_way;

@@ -1,5 +1,5 @@
 /* A process that confines itself, as OpenSSH's and Tor's do: a filter ends it at the first system call that a malloc does not need.
-   It lives through bursts, before a burst has started the allocator's thread and after, alone, with threads, and as a fork, also with
+   It lives through bursts, before a burst has started the allocator's thread and after, alone, with threads, busy or not, as a fork, also with
    a heap profile and with a control socket; it gives the memory back, and ends as any; and a call that only asks for filters, or a
    vfork child's, confines nobody. */
 #include "seccomp.h"
@@ -10,30 +10,39 @@ enum { BLOCKS = 40000, BLOCK = 1000, THREADS = 3, ROUNDS = 3 };
 
 static const unsigned allowed[] = {
     __NR_brk, __NR_mmap, __NR_munmap, __NR_mremap, __NR_madvise, __NR_mprotect, __NR_futex, __NR_getrandom, /* a malloc's */
-    __NR_read, __NR_write, __NR_lseek, __NR_exit, __NR_exit_group, __NR_clock_nanosleep, __NR_nanosleep, /* this program's */
-    __NR_clock_gettime, __NR_rseq, __NR_set_robust_list,
+    __NR_clock_gettime, __NR_write, __NR_exit, __NR_exit_group, __NR_clock_nanosleep, __NR_nanosleep, /* this program's */
 };
 
-/* Of a thread that ends; and nothing that it does not mean. */
-static const struct sock_filter block_signals[] = {
+/* Of one that reads a file, and of threads that end: signals are blocked, and nothing that is not meant so. */
+static const struct sock_filter more[] = {
+    UNLESS_CALL(__NR_read, 1),
+    ALLOW,
+    UNLESS_CALL(__NR_lseek, 1),
+    ALLOW,
+    UNLESS_CALL(__NR_rseq, 1),
+    ALLOW,
+    UNLESS_CALL(__NR_set_robust_list, 1),
+    ALLOW,
     UNLESS_CALL(__NR_rt_sigprocmask, 3),
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
     BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, SIG_SETMASK, 1, 0),
     ALLOW,
 };
 
-enum way { BY_PRCTL, BY_SECCOMP, FOR_ALL_THREADS };
+enum way { BY_PRCTL, BY_SECCOMP, FOR_ALL_THREADS, STRICTLY_FOR_ALL };
 
 static void confine(enum way way)
 {
-    static struct sock_filter code[2 * ARRAY_LENGTH(allowed) + ARRAY_LENGTH(block_signals) + 2] = {LOAD_CALL};
+    static struct sock_filter code[2 * ARRAY_LENGTH(allowed) + ARRAY_LENGTH(more) + 2] = {LOAD_CALL};
     size_t length = 1;
     for (size_t i = 0; i < ARRAY_LENGTH(allowed); i++) {
         code[length++] = (struct sock_filter)UNLESS_CALL(allowed[i], 1);
         code[length++] = (struct sock_filter)ALLOW;
     }
-    memcpy(code + length, block_signals, sizeof block_signals);
-    length += ARRAY_LENGTH(block_signals);
+    if (way != STRICTLY_FOR_ALL) {
+        memcpy(code + length, more, sizeof more);
+        length += ARRAY_LENGTH(more);
+    }
     code[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
     if (way == BY_PRCTL) {
         install_filter(code, length);
@@ -41,7 +50,7 @@ static void confine(enum way way)
     }
     struct sock_fprog program = {(unsigned short)length, code};
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    if (syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, way == FOR_ALL_THREADS ? SECCOMP_FILTER_FLAG_TSYNC : 0, &program) != 0)
+    if (syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, way >= FOR_ALL_THREADS ? SECCOMP_FILTER_FLAG_TSYNC : 0, &program) != 0)
         SKIP("the kernel refuses seccomp filters here (%s): run on a kernel with CONFIG_SECCOMP_FILTER", strerror(errno));
 }
 
@@ -129,6 +138,34 @@ static void with_threads(enum way way)
     burst(NULL);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+static pthread_barrier_t busy;
+
+static void *busy_thread(void *unused)
+{
+    char *blocks[3000];
+    pthread_barrier_wait(&busy);
+    for (;;) {
+        take_blocks(blocks, ARRAY_LENGTH(blocks), 3 * BLOCK);
+        free_blocks(blocks, ARRAY_LENGTH(blocks));
+        free(hide(malloc(300 * KIB)));
+    }
+    return unused;
+}
+
+/* The filter comes while others are in the middle of something, the allocator's thread among them. */
+static void confined_after(int microseconds)
+{
+    pthread_t thread;
+    pthread_barrier_init(&busy, NULL, THREADS + 2);
+    for (int i = 0; i <= THREADS; i++)
+        CHECK(pthread_create(&thread, NULL, busy_thread, NULL) == 0);
+    pthread_barrier_wait(&busy);
+    nanosleep(&(struct timespec){.tv_nsec = microseconds * 1000L}, NULL);
+    confine(STRICTLY_FOR_ALL);
+    sleep_ms(50);
+    _exit(0);
 }
 
 static bool thread_appears(void)
@@ -231,6 +268,12 @@ int main(int argc, char **argv)
             with_threads(way);
             _exit(0);
         }
+        expect_success(child);
+    }
+    for (int moment = 0; moment < 60; moment++) {
+        pid_t child = fork();
+        if (child == 0)
+            confined_after(moment * 100);
         expect_success(child);
     }
     live_with("ARCA_PROFILE", "16k");
