@@ -3,6 +3,7 @@
 
 #include "arenas/meta.h"
 #include "arenas/page_map.h"
+#include "base/memory.h"
 #include "base/options.h"
 #include "base/probe.h"
 #include "base/stats.h"
@@ -72,6 +73,7 @@ struct arena *arena_take_record(void)
 }
 
 #define LITTLE_SLICES 64 /* 4 MiB */
+#define LITTLE_SHARE 8
 static _Atomic bool reserves_little;
 
 void arena_reserve_little(bool little)
@@ -79,10 +81,16 @@ void arena_reserve_little(bool little)
     store_rlx(&reserves_little, little);
 }
 
+/* Where what is reserved counts as used, it is a share of what there is. */
 static uint32_t reserved_slices(void)
 {
-    uint32_t reserved = (uint32_t)(options.arena >> SLICE_SHIFT);
-    return load_rlx(&reserves_little) && reserved > LITTLE_SLICES ? LITTLE_SLICES : reserved;
+    size_t reserved = (size_t)(options.arena >> SLICE_SHIFT), least = LITTLE_SLICES;
+    if (reserved <= least || load_rlx(&reserves_little))
+        return (uint32_t)(reserved < least ? reserved : least);
+    if (!memory_reserving_is_dear())
+        return (uint32_t)reserved;
+    size_t share = load_rlx(&arenas.mapped_slices) / LITTLE_SHARE / least * least;
+    return (uint32_t)(share < least ? least : share < reserved ? share : reserved);
 }
 
 static void drop_unused_locked(const struct arena *arena)
@@ -112,7 +120,7 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     if (arena == NULL)
         return NULL;
     const struct arca_arena_source *source = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
-    uint32_t reserved = reserved_slices(), size = huge || slices > reserved ? slices : reserved;
+    uint32_t reserved = huge ? 0 : reserved_slices(), size = slices > reserved ? slices : reserved;
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
         uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;

@@ -10,6 +10,8 @@
 #define GROUP_MAX 512
 #define TEXT_MAX 4096
 #define LIMIT_MARGIN 16
+#define OVERCOMMIT_PATH_MAX 256
+#define NARROW ((uint64_t)1 << 30) /* sixteen of the largest arenas */
 
 const char *memory_root = "";
 
@@ -18,14 +20,15 @@ static char groups[TEXT_MAX], text[TEXT_MAX], path[FILE_PATH_MAX];
 
 struct hierarchy {
     const char *mount, *controller; /* "" for version 2 */
-    const char *limit, *used;
+    const char *limits[2]; /* the second: above it the kernel holds up who allocates; version 1 has none */
+    const char *used;
     const char *droppable[2]; /* keys of memory.stat */
 };
 
 static const struct hierarchy hierarchies[] = {
-    { "/sys/fs/cgroup", "", "memory.max", "memory.current", { "\ninactive_file ", "\nactive_file " } },
-    { "/sys/fs/cgroup/unified", "", "memory.max", "memory.current", { "\ninactive_file ", "\nactive_file " } },
-    { "/sys/fs/cgroup/memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+    { "/sys/fs/cgroup", "", { "memory.max", "memory.high" }, "memory.current", { "\ninactive_file ", "\nactive_file " } },
+    { "/sys/fs/cgroup/unified", "", { "memory.max", "memory.high" }, "memory.current", { "\ninactive_file ", "\nactive_file " } },
+    { "/sys/fs/cgroup/memory", "memory", { "memory.limit_in_bytes", NULL }, "memory.usage_in_bytes",
       { "\ntotal_inactive_file ", "\ntotal_active_file " } },
 };
 
@@ -131,7 +134,11 @@ static uint64_t least(uint64_t (*visit)(const struct hierarchy *hierarchy, const
 /* UINT64_MAX for no limit, for which version 1 writes a huge number. */
 static uint64_t limit_of(const struct hierarchy *hierarchy, const char *group)
 {
-    uint64_t limit = read_group_text(hierarchy, group, hierarchy->limit) ? number_at(text) : UINT64_MAX;
+    uint64_t limit = UINT64_MAX;
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(hierarchy->limits) && hierarchy->limits[i] != NULL; i++) {
+        uint64_t other = read_group_text(hierarchy, group, hierarchy->limits[i]) ? number_at(text) : UINT64_MAX;
+        limit = other < limit ? other : limit;
+    }
     return limit < (uint64_t)1 << 60 ? limit : UINT64_MAX;
 }
 
@@ -166,7 +173,11 @@ uint64_t memory_cgroup_spare(void)
     return least(spare_of);
 }
 
-/* Pages: mapped, in memory, of those in memory the ones of files. */
+/* Pages: mapped, in memory, of those in memory the ones of files; and behind three more, those that are the process' own. */
+#define STATM_MAPPED 0
+#define STATM_RESIDENT 1
+#define STATM_FILES 2
+#define STATM_OWN 5
 static uint64_t number_of_statm(unsigned i)
 {
     if (!read_text(text, "/proc/self/statm"))
@@ -177,18 +188,33 @@ static uint64_t number_of_statm(unsigned i)
     return number_at(at);
 }
 
-uint64_t memory_address_spare(uint64_t reserved)
+static uint64_t spare_under(uint64_t limit, unsigned counted, uint64_t reserved)
 {
-    uint64_t limit = os_address_limit(), pages = limit == UINT64_MAX ? UINT64_MAX : number_of_statm(0);
+    uint64_t pages = limit == UINT64_MAX ? UINT64_MAX : number_of_statm(counted);
     if (pages == UINT64_MAX)
         return UINT64_MAX;
     uint64_t mapped = pages * OS_PAGE_SIZE;
     return memory_spare(limit, mapped > reserved ? mapped - reserved : 0);
 }
 
+uint64_t memory_address_spare(uint64_t reserved)
+{
+    uint64_t all = spare_under(os_address_limit(), STATM_MAPPED, reserved), own = spare_under(os_data_limit(), STATM_OWN, reserved);
+    return all < own ? all : own;
+}
+
+bool memory_reserving_is_dear(void)
+{
+    char file[OVERCOMMIT_PATH_MAX], mode[4];
+    if (os_address_limit() < NARROW || os_data_limit() < NARROW)
+        return true;
+    log_format(file, sizeof file, "%s/proc/sys/vm/overcommit_memory", memory_root);
+    return os_read_file(file, mode, sizeof mode) > 0 && mode[0] == '2';
+}
+
 uint64_t memory_anonymous(void)
 {
-    uint64_t in_memory = number_of_statm(1), of_files = number_of_statm(2);
+    uint64_t in_memory = number_of_statm(STATM_RESIDENT), of_files = number_of_statm(STATM_FILES);
     return in_memory == UINT64_MAX || of_files > in_memory ? UINT64_MAX : (in_memory - of_files) * OS_PAGE_SIZE;
 }
 

@@ -15,7 +15,7 @@
 /* In front of /proc and /sys; tests put a tree of their own there. */
 extern const char *memory_root;
 
-/* Bytes that the process' groups let it use, the tightest of them; 0 for no limit. */
+/* Bytes that the process' groups let it use, at all or without being held up, the tightest of them; 0 for no limit. */
 uint64_t memory_cgroup_limit(void);
 
 /* Bytes until use comes near the limit; 0 when it has. */
@@ -27,8 +27,13 @@ uint64_t memory_cgroup_spare(void);
 /* Bytes in memory that the process wrote, and no file stands for; UINT64_MAX if unknown. */
 uint64_t memory_anonymous(void);
 
-/* The same as memory_spare() for the process' address space, of which so many bytes are mapped for later and do not count. */
+/* The same as memory_spare() for the process' address space and the part of it that is its own, the tighter of the two; so many
+ * bytes are mapped for later and do not count. */
 uint64_t memory_address_spare(uint64_t reserved);
+
+/* Whether what is mapped for later counts: against a limit of the process that is narrow, or, where the kernel promises no more than
+ * it has (vm.overcommit_memory=2), against all processes.  Any thread. */
+bool memory_reserving_is_dear(void);
 
 /* Of the last ten seconds, the share in which some process of the machine, or of the own group, stood still for want of
  * memory (the kernel's pressure stall information): hundredths of a percent; 0 if unknown. */

@@ -153,6 +153,8 @@ long os_read_trusted_file(const char *path, char *buf, size_t capacity);
 unsigned os_process_id(void) ARCA_SHARED(os_process_id);
 /* Bytes of address space that the process may map (RLIMIT_AS); UINT64_MAX for no limit. */
 uint64_t os_address_limit(void);
+/* Of these, bytes that it may write and shares with nobody (RLIMIT_DATA); the same. */
+uint64_t os_data_limit(void);
 
 /* A value that another process can not guess. */
 uint64_t os_random(void) ARCA_SHARED(os_random);

@@ -489,10 +489,23 @@ unsigned os_process_id(void)
     return (unsigned)(id > 0 ? id : load_rlx(&own_process));
 }
 
-uint64_t os_address_limit(void)
+static uint64_t resource_limit(int resource)
 {
     struct rlimit limit;
-    return RARE(getrlimit(RLIMIT_AS, &limit)) != 0 || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+    int saved = errno;
+    bool known = RARE(getrlimit(resource, &limit)) == 0;
+    errno = saved;
+    return !known || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+}
+
+uint64_t os_address_limit(void)
+{
+    return resource_limit(RLIMIT_AS);
+}
+
+uint64_t os_data_limit(void)
+{
+    return resource_limit(RLIMIT_DATA);
 }
 
 /* The finaliser of splitmix64. */

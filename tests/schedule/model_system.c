@@ -1,6 +1,7 @@
 /* Sections and grace periods, futexes, the membarrier, a clock. */
 #include "model.h"
 
+#include "base/memory.h"
 #include "base/os.h"
 #include "front/pressure.h"
 #include "gc/objects/epoch.h"
@@ -133,6 +134,11 @@ uint32_t os_now_ms(void)
 uint64_t os_clock_ms(void)
 {
     return 0;
+}
+
+bool memory_reserving_is_dear(void)
+{
+    return false;
 }
 
 void os_pause(uint32_t microseconds)

@@ -1,6 +1,8 @@
 /* Limits of control groups, in a tree of files that looks like /proc and /sys. */
 #include "fake_root.h"
 
+#include <sys/resource.h>
+
 TEST(memory, without_files_nothing_is_known)
 {
     make_root();
@@ -36,6 +38,22 @@ TEST(memory, a_tighter_limit_further_up_counts)
     put("/sys/fs/cgroup/a/b/memory.max", "3000000\n");
     put("/sys/fs/cgroup/a/memory.max", "2000000\n");
     CHECK_EQ(memory_cgroup_limit(), 2000000);
+    remove_root();
+}
+
+TEST(memory, a_limit_above_which_a_group_is_held_up_counts)
+{
+    make_root();
+    put("/proc/self/cgroup", "0::/a/b\n");
+    put("/sys/fs/cgroup/a/b/memory.max", "2000000\n");
+    put("/sys/fs/cgroup/a/b/memory.high", "max\n");
+    CHECK_EQ(memory_cgroup_limit(), 2000000);
+    put("/sys/fs/cgroup/a/b/memory.high", "1600000\n");
+    CHECK_EQ(memory_cgroup_limit(), 1600000);
+    put("/sys/fs/cgroup/a/b/memory.current", "1000000\n");
+    CHECK_EQ(memory_cgroup_spare(), 500000);
+    put("/sys/fs/cgroup/a/b/memory.max", "max\n");
+    CHECK_EQ(memory_cgroup_limit(), 1600000);
     remove_root();
 }
 
@@ -120,6 +138,47 @@ TEST(memory, page_cache_is_not_used_memory)
     put("/sys/fs/cgroup/b/memory.current", "15000\n");
     put("/sys/fs/cgroup/b/memory.stat", "anon 1\nfile 9\ninactive_file 1000\nactive_file 500\n");
     CHECK_EQ(memory_cgroup_spare(), 1500);
+    remove_root();
+}
+
+static void limit_to(int resource, rlim_t bytes)
+{
+    struct rlimit limit;
+    REQUIRE(getrlimit(resource, &limit) == 0);
+    limit.rlim_cur = bytes;
+    REQUIRE(setrlimit(resource, &limit) == 0);
+}
+
+TEST(memory, a_limit_of_own_memory_is_one_of_address_space)
+{
+    CHECK_EQ(memory_address_spare(0), UINT64_MAX);
+    limit_to(RLIMIT_DATA, (rlim_t)64 << 30);
+    uint64_t own = memory_address_spare(0);
+    CHECK(own < (uint64_t)60 << 30 && own > (uint64_t)50 << 30);
+    CHECK_EQ(memory_address_spare(4096), own + 4096);
+    limit_to(RLIMIT_AS, (rlim_t)32 << 30);
+    CHECK(memory_address_spare(0) < (uint64_t)30 << 30);
+    limit_to(RLIMIT_AS, RLIM_INFINITY);
+    limit_to(RLIMIT_DATA, RLIM_INFINITY);
+}
+
+TEST(memory, reserving_is_dear_where_it_counts)
+{
+    make_root();
+    CHECK(!memory_reserving_is_dear());
+    put("/proc/sys/vm/overcommit_memory", "1\n");
+    CHECK(!memory_reserving_is_dear());
+    put("/proc/sys/vm/overcommit_memory", "2\n");
+    CHECK(memory_reserving_is_dear());
+    put("/proc/sys/vm/overcommit_memory", "0\n");
+    for (unsigned i = 0; i < 2; i++) {
+        int resource = i == 0 ? RLIMIT_DATA : RLIMIT_AS;
+        limit_to(resource, (rlim_t)512 << 20);
+        CHECK(memory_reserving_is_dear());
+        limit_to(resource, (rlim_t)2 << 30);
+        CHECK(!memory_reserving_is_dear());
+        limit_to(resource, RLIM_INFINITY);
+    }
     remove_root();
 }
 
