@@ -108,6 +108,8 @@ void os_rare_fork_child(void);
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
  * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */
 bool os_thread_start(void (*run)(void));
+/* The last one counts no more as a thread of the process. */
+bool os_thread_is_gone(void);
 void os_thread_fork_child(void);
 
 /* False where reading the word at this address would be a fault; it may be any address. */

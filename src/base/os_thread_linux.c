@@ -4,7 +4,8 @@
  * A POSIX thread would keep a process alive whose own threads have all ended, would take libc's single-thread
  * short cuts from programs that have one thread, and would forbid fork() in their signal handlers.  The price:
  * libc does not tell this thread when the process changes its user; therefore it drops its capabilities, and it
- * ends as soon as there is nothing to do.
+ * ends as soon as there is nothing to do.  Nor does it share the working directory, which would forbid setns(): its own
+ * is the root, so that it keeps no file system from being unmounted.
  *
  * libc functions that it may call need a thread pointer for errno and the stack guard, no more: it gets zeroed
  * memory where thread-local data would lie.  Sanitizers need a real thread and get one.
@@ -44,6 +45,7 @@ static _Atomic(void (*)(void)) entry;
 
 /* Cleared by the kernel when the thread has left its stack. */
 static _Atomic uint32_t alive;
+static _Atomic pid_t thread_id;
 static char *memory;
 static size_t memory_bytes, tls_offset;
 
@@ -89,6 +91,7 @@ static int thread_main(void *unused)
     (void)unused;
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
+    (void)!chdir("/");
     prctl(PR_SET_NAME, THREAD_NAME);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_capset, &header, none);
@@ -118,11 +121,13 @@ static bool make_thread(void (*run)(void))
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &old); /* inherited: the program's handlers never run there */
     int flags = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID;
-    bool made = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive) > 0;
+    pid_t id = clone(thread_main, memory + STACK_BYTES, flags, NULL, NULL, make_tls(), &alive);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (!made)
+    if (id > 0)
+        store_rlx(&thread_id, id);
+    else
         store_rlx(&alive, 0u);
-    return made;
+    return id > 0;
 }
 
 bool os_thread_start(void (*run)(void))
@@ -142,9 +147,20 @@ bool os_thread_start(void (*run)(void))
     return started;
 }
 
+/* It leaves its stack a little before the kernel strikes it off the process' list. */
+bool os_thread_is_gone(void)
+{
+    int saved = errno;
+    pid_t id = load_rlx(&thread_id);
+    bool gone = id == 0 || (syscall(SYS_tgkill, syscall(SYS_getpid), id, 0) != 0 && errno == ESRCH);
+    errno = saved;
+    return gone;
+}
+
 void os_thread_fork_child(void)
 {
     store_rlx(&alive, 0u);
+    store_rlx(&thread_id, 0);
     os_rare_fork_child();
 }
 
@@ -174,6 +190,11 @@ bool os_thread_start(void (*run)(void))
     }
     errno = saved;
     return started;
+}
+
+bool os_thread_is_gone(void)
+{
+    return true; /* nobody knows */
 }
 
 void os_thread_fork_child(void)

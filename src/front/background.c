@@ -22,6 +22,11 @@
 
 _Atomic uint32_t background_state = BACKGROUND_OFF;
 
+/* How long who wants to be alone in the process waits for the thread to go; one that serves sleeps for a round. */
+#define PAUSE_LOOK_US 50
+#define PAUSE_LOOKS 20000
+
+static _Atomic uint32_t paused; /* by so many */
 static _Atomic bool allowed;
 static _Atomic uint32_t last_round_ms;
 static _Atomic size_t child_credit; /* bytes that the child of a fork may change before it is worth a thread */
@@ -133,8 +138,7 @@ static bool may_leave(void)
 
 static void sleep_only(uint32_t timeout_ms)
 {
-    static _Atomic uint32_t never; /* a word that nobody wakes: a clock without signals */
-    os_wait(&never, 0, timeout_ms);
+    os_wait(&paused, 0, timeout_ms); /* a clock without signals */
 }
 
 static void background_main(void)
@@ -142,6 +146,10 @@ static void background_main(void)
     bool interrupted = false;
     do {
         (serve != NULL ? serve : sleep_only)(interrupted ? INTERRUPTED_MS : round_ms());
+        if (load_rlx(&paused) != 0) { /* the work is done by the one that comes after the pause */
+            store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);
+            return;
+        }
         interrupted = false;
         lock_acquire(&round_lock);
         round_due_locked(&interrupted);
@@ -218,7 +226,7 @@ void background_poke_slow(size_t incoming)
 {
     uint32_t state = load_rlx(&background_state);
     bool never = options.purge == OPTION_NEVER;
-    if (!load_rlx(&allowed) || (never && serve == NULL)) /* who serves is started again in a child all the same */
+    if (!load_rlx(&allowed) || load_rlx(&paused) != 0 || (never && serve == NULL)) /* who serves is started again in a child all the same */
         return;
     if (!never && load_rlx(&arenas.alarm))
         answer_alarm(incoming);
@@ -237,12 +245,34 @@ void background_poke_slow(size_t incoming)
     }
 }
 
-void background_serve(void (*wait)(uint32_t timeout_ms))
+static void start_if_off(void)
 {
     uint32_t expected = BACKGROUND_OFF;
-    serve = wait;
     if (cas_acq(&background_state, &expected, (uint32_t)BACKGROUND_STARTING))
         start();
+}
+
+void background_serve(void (*wait)(uint32_t timeout_ms))
+{
+    serve = wait;
+    start_if_off();
+}
+
+bool background_pause(void)
+{
+    if (os_is_confined() || !os_process_is_ours() || os_thread_is_gone())
+        return false;
+    add_rlx(&paused, 1u);
+    os_wake(&paused, INT32_MAX);
+    for (unsigned i = 0; i < PAUSE_LOOKS && !os_thread_is_gone(); i++)
+        os_pause(PAUSE_LOOK_US);
+    return true;
+}
+
+void background_resume(void)
+{
+    if (sub_rlx(&paused, 1u) == 1u)
+        start_if_off();
 }
 
 void background_allow(void)
@@ -254,6 +284,7 @@ void background_fork_child(void)
 {
     os_thread_fork_child();
     lock_reset(&round_lock);
+    store_rlx(&paused, 0u);
     store_rlx(&inherited_dirty, load_rlx(&arenas.dirty_slices));
     store_rlx(&child_credit, START_SLICES * SLICE_SIZE);
     store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);

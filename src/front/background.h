@@ -7,7 +7,7 @@
  *   state     meaning                                  left by
  *   OFF       no thread                                background_poke(), once there is enough memory, in a child enough done
  *   STARTING  one is being made                        the poke that makes it
- *   RUNNING   in a round, or in a timed sleep          the thread, when nothing is left to do
+ *   RUNNING   in a round, or in a timed sleep          the thread, when nothing is left to do, or for a pause
  *   NONE      switched off or could not be started     –  (the pokes do its rounds)
  *
  * A poke that still sees RUNNING has published what it did before the thread looks for the last time: between
@@ -45,6 +45,11 @@ void background_serve(void (*wait)(uint32_t timeout_ms));
 
 /* The process has come far enough to have threads. */
 void background_allow(void);
+
+/* For a call that the kernel allows to a process of one thread alone: the thread goes, and comes again.  False, and nothing to
+ * resume, where there is none. */
+bool background_pause(void);
+void background_resume(void);
 
 void background_fork_child(void);
 

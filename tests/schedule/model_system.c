@@ -223,6 +223,11 @@ bool os_thread_start(void (*run)(void))
     return false;
 }
 
+bool os_thread_is_gone(void)
+{
+    return true;
+}
+
 void os_thread_fork_child(void)
 {
 }

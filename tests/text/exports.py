@@ -14,7 +14,7 @@ LIBC = set("""malloc free calloc realloc reallocarray aligned_alloc posix_memali
     malloc_usable_size free_sized free_aligned_sized malloc_trim mallinfo mallinfo2 malloc_info malloc_stats
     mallopt""".split())
 # Optional: names that other allocators or older libcs have and that programs look up.
-OTHERS = set("""cfree dlopen prctl syscall mlockall munlockall mallctl mallctlnametomib mallctlbymib malloc_stats_print
+OTHERS = set("""cfree dlopen prctl syscall mlockall munlockall setns unshare mallctl mallctlnametomib mallctlbymib malloc_stats_print
     mallocx rallocx xallocx sallocx dallocx sdallocx nallocx
     __libc_malloc __libc_free __libc_calloc __libc_realloc __libc_memalign __libc_valloc __libc_pvalloc
     __posix_memalign""".split())

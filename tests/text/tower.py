@@ -32,7 +32,7 @@ MODULE_OF_FILE = {
     "profile_file": "profile",
     "report_exit": "report",
     "interpose_dlopen": "interpose", "interpose_mallctl": "interpose", "interpose_mallocx": "interpose",
-    "interpose_seccomp": "interpose", "interpose_mlockall": "interpose",
+    "interpose_seccomp": "interpose", "interpose_mlockall": "interpose", "interpose_namespace": "interpose",
 }
 
 # What the face takes over, and passes on as it came: whoever calls them means libc's.
