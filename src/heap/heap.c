@@ -276,7 +276,7 @@ static struct block *cut_chain(struct block *last)
  * frees and frees, small bins go back to the pools while the blocks are in the caches; so do those of bursts for which there is no
  * room, or the blocks that stay would keep all pools from being empty, and their lists in the order of the frees. */
 #define BIN_GROWN_BYTES (1u << 20)
-#define BIN_GROWN_BLOCKS 16384u
+#define BIN_GROWN_BLOCKS 32768u
 #define HEAP_GROWN_BYTES (4u << 20)
 
 static uint32_t grown_most(unsigned class)
