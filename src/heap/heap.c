@@ -308,12 +308,39 @@ static bool grow_bin(struct heap *heap, struct bin *bin, unsigned class)
     return true;
 }
 
-/* By half: a flush takes as long as it is large. */
+/* A flush takes as long as it is large: no more than so many blocks leave a bin at a time, and what is over its limit then leaves
+ * with the next frees. */
+#define FLUSH_BLOCKS 2048u
+
 static void shrink_bin(struct heap *heap, struct bin *bin, unsigned class)
 {
-    uint32_t least = size_classes[class].bin_limit, less = bin->limit - (bin->limit / 2 > least ? bin->limit / 2 : least);
+    uint32_t less = bin->limit - size_classes[class].bin_limit;
     heap->grown_bytes -= less * size_classes[class].block_size;
     bin->limit = (uint16_t)(bin->limit - less);
+    bin->room -= (int32_t)less;
+}
+
+/* So many blocks further on. */
+static struct block *go_on(struct block *block, uint32_t count)
+{
+    while (count-- > 0)
+        block = block_next(block);
+    return block;
+}
+
+/* The younger blocks go where the older half is too much at a time: those are in the caches, too. */
+static void flush_younger(struct heap *heap, struct bin *bin, uint32_t of_each)
+{
+    struct block *first = bin_first(bin->head), *second = bin_first(bin->second);
+    bin->head = block_link_to(cut_chain(go_on(first, of_each - 1)));
+    bin->second = block_link_to(cut_chain(go_on(second, of_each - 1)));
+    return_chains(heap, first, second);
+}
+
+static void flush_older(struct heap *heap, struct bin *bin, uint32_t keep_of_each)
+{
+    struct block *first = go_on(bin_first(bin->head), keep_of_each - 1), *second = go_on(bin_first(bin->second), keep_of_each - 1);
+    return_chains(heap, cut_chain(first), cut_chain(second));
 }
 
 void heap_flush(struct heap *heap, unsigned class)
@@ -322,19 +349,17 @@ void heap_flush(struct heap *heap, unsigned class)
     heap_note_slow_op(heap);
     if (grow_bin(heap, bin, class))
         return;
-    uint32_t count = bin_count(bin), keep = count / 4;
-    heap->flushed[class] += count - 2 * keep;
-    if (is_too_much(heap, class, heap->flushed[class]) && bin->limit > size_classes[class].bin_limit) {
+    if (is_too_much(heap, class, heap->flushed[class]) && bin->limit > size_classes[class].bin_limit)
         shrink_bin(heap, bin, class);
-        keep = keep < bin->limit / 4u ? keep : bin->limit / 4u;
-    }
-    struct block *first = bin_first(bin->head), *second = bin_first(bin->second);
-    for (uint32_t i = 1; i < keep; i++) {
-        first = block_next(first);
-        second = block_next(second);
-    }
-    bin->room = bin->limit - 2 * (int32_t)keep;
-    return_chains(heap, cut_chain(first), cut_chain(second));
+    uint32_t keep = bin->limit / 4u, flushed = bin_count(bin) - 2 * keep;
+    bool whole = flushed <= FLUSH_BLOCKS;
+    flushed = whole ? flushed : FLUSH_BLOCKS;
+    heap->flushed[class] += flushed;
+    bin->room += (int32_t)flushed;
+    if (whole)
+        flush_older(heap, bin, keep);
+    else
+        flush_younger(heap, bin, flushed / 2);
 }
 
 void heap_put(struct heap *heap, struct span *pool, struct block *block)

@@ -234,7 +234,7 @@ void heap_put(struct heap *heap, struct span *pool, struct block *block);
 void heap_put_run(struct heap *heap, struct block *first);
 /* All blocks of one of its pools, each of which was outside, and none of which anybody can reach. */
 void heap_put_pool(struct heap *heap, struct span *pool);
-/* A bin has overflowed: lets it grow, or moves its older half to the pools. */
+/* A bin has overflowed: lets it grow, or moves its older half to the pools, or of a large one a part. */
 void heap_flush(struct heap *heap, unsigned class);
 /* A block of another heap whose pool is not exclusive: into the bin, to be reused here, while there is room, of which
  * the sentinel has none.  So a thread that inherits the blocks of another works with them and does not make both heaps

@@ -243,6 +243,24 @@ TEST(heap, the_bin_of_who_frees_and_frees_grows_once)
     heap_check(heap);
 }
 
+TEST(heap, a_flush_is_short_however_far_its_bin_has_grown)
+{
+    static struct block *blocks[100000];
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    const struct bin *bin = &heap->bins[class_of_test()];
+    for (unsigned round = 0; round < 5; round++)
+        take_and_give_many(heap, 10000);
+    for (uint32_t i = 0; i < 100000; i++)
+        blocks[i] = take(heap);
+    for (uint32_t i = 0; i < 100000; i++) {
+        uint32_t before = bin_count(bin);
+        give(heap, blocks[i]);
+        CHECK(before + 1 - bin_count(bin) <= 2048);
+    }
+    heap_check(heap);
+}
+
 TEST(heap, a_burst_for_which_no_bin_has_room_leaves_it_small)
 {
     struct heap_door door;
