@@ -100,9 +100,6 @@ void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms);
  * than half a slice, so do the pages in the rest of its slice. */
 void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms);
 
-/* A large block of at least so many slices in what is left of a freed one that had an arena of its own, or in a part of it;
- * NULL where none fits. */
-struct span *arena_claim_piece(uint32_t slices, uint32_t align_slices, bool *zeroed);
 /* A large block of at least so many slices that has an arena of its own, and goes by arena_return(); else as
  * arena_claim(). */
 struct span *arena_claim_huge(uint32_t slices, uint32_t align_slices, bool *zeroed);

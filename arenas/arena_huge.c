@@ -13,9 +13,6 @@
 /* How many pieces are looked at, the youngest first. */
 #define SEARCH_PIECES_MAX 32
 
-/* A block that could do without an arena of its own is cut out of no piece of more than so many times its size. */
-#define PIECE_SHARE 32u
-
 /* ---- pieces ------------------------------------------------------------------------------------------ */
 
 static uintptr_t huge_end(const struct arena *arena)
@@ -115,12 +112,12 @@ static void cut_locked(struct arena *piece, uint32_t slices, struct arena *rest)
     set_free(rest, true);
 }
 
-static struct arena *find_piece_locked(uint32_t slices, uint32_t align, uint32_t most)
+static struct arena *find_piece_locked(uint32_t slices, uint32_t align)
 {
     struct arena *best = NULL;
     unsigned searched = 0;
     for (struct arena *a = arenas.youngest_piece; a != NULL && searched++ < SEARCH_PIECES_MAX; a = a->prev) {
-        bool fits = a->slices >= slices && a->slices <= most && (a->source == NULL || a->slices - slices <= slices / 4);
+        bool fits = a->slices >= slices && (a->source == NULL || a->slices - slices <= slices / 4);
         bool aligned = (a->base >> SLICE_SHIFT & (align - 1)) == 0;
         if (fits && aligned && (best == NULL || a->slices < best->slices))
             best = a;
@@ -129,9 +126,9 @@ static struct arena *find_piece_locked(uint32_t slices, uint32_t align, uint32_t
 }
 
 /* *rest: a record for what is left over, if that is a piece; then NULL. */
-static struct span *claim_piece_locked(uint32_t slices, uint32_t align, uint32_t most, struct arena **rest)
+static struct span *claim_piece_locked(uint32_t slices, uint32_t align, struct arena **rest)
 {
-    struct arena *piece = find_piece_locked(slices, align, most);
+    struct arena *piece = find_piece_locked(slices, align);
     if (piece == NULL)
         return NULL;
     if (*rest != NULL && piece->source == NULL && piece->slices - slices >= ARENA_HUGE_SLICES_MIN) {
@@ -144,11 +141,11 @@ static struct span *claim_piece_locked(uint32_t slices, uint32_t align, uint32_t
     return fill_span(piece);
 }
 
-static struct span *reuse_piece(uint32_t slices, uint32_t align, uint32_t most)
+static struct span *reuse_piece(uint32_t slices, uint32_t align)
 {
     struct arena *rest = arena_take_record();
     lock_acquire(&arenas.lock);
-    struct span *span = claim_piece_locked(slices, align, most, &rest);
+    struct span *span = claim_piece_locked(slices, align, &rest);
     if (rest != NULL)
         arena_spare_locked(rest);
     lock_release(&arenas.lock);
@@ -167,24 +164,9 @@ static struct span *claim_fresh(uint32_t slices, uint32_t align)
     return span;
 }
 
-/* Out of much more than it needs a block is not cut: that may be wanted whole again, and what it saves is little. */
-struct span *arena_claim_piece(uint32_t slices, uint32_t align_slices, bool *zeroed)
-{
-    uint32_t most = slices > UINT32_MAX / PIECE_SHARE ? UINT32_MAX : slices * PIECE_SHARE;
-    lock_acquire(&arenas.lock);
-    bool fits = find_piece_locked(slices, align_slices, most) != NULL; /* before a record is made for what is left over */
-    lock_release(&arenas.lock);
-    struct span *span = fits ? reuse_piece(slices, align_slices, most) : NULL;
-    if (span != NULL) {
-        *zeroed = false;
-        page_map_set(span->start, 1, span);
-    }
-    return span;
-}
-
 struct span *arena_claim_huge(uint32_t slices, uint32_t align_slices, bool *zeroed)
 {
-    struct span *span = load_rlx(&arenas.dirty_slices) == 0 ? NULL : reuse_piece(slices, align_slices, UINT32_MAX);
+    struct span *span = load_rlx(&arenas.dirty_slices) == 0 ? NULL : reuse_piece(slices, align_slices);
     *zeroed = span == NULL;
     if (span == NULL)
         span = claim_fresh(slices, align_slices);

@@ -34,10 +34,8 @@ struct span *large_create(size_t bytes, size_t align, bool *zeroed)
     if (slices == 0 || align > (size_t)1 << 46)
         return NULL;
     uint32_t align_slices = align <= SLICE_SIZE ? 1 : (uint32_t)(align >> SLICE_SHIFT);
-    struct span *span = bytes < LARGE_MOVABLE_MIN ? NULL : arena_claim_piece(slices, align_slices, zeroed);
-    if (span == NULL)
-        span = slices > ARENA_SLICES / 2 ? arena_claim_huge(slices, align_slices, zeroed)
-                                         : arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
+    struct span *span = slices > ARENA_SLICES / 2 ? arena_claim_huge(slices, align_slices, zeroed)
+                                                  : arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
     return large_begin(span, bytes, zeroed);
 }
 

@@ -1,5 +1,5 @@
 /* Buffers of many megabytes that grow, one after the other and two in turn, keep their contents and cost no more than what
-   lives; nor do buffers of changing sizes, or several that come after a large one; and a zeroed table that comes where a buffer was is not resident before it is used. */
+   lives; nor do buffers of changing sizes; and a zeroed table that comes where a buffer was is not resident before it is used. */
 #include "check.h"
 
 static size_t memory(const char *key)
@@ -78,23 +78,6 @@ static void sizes_that_change(void)
     CHECK(memory("VmHWM:") < 220 * MIB, "(%zu MiB)", memory("VmHWM:") / MIB);
 }
 
-/* As sort(1) does: one buffer to sort in, then several to merge from. */
-static void several_after_a_large_one(void)
-{
-    char *parts[12];
-    for (int round = 0; round < 3; round++) {
-        char *buffer = grow(NULL, 0, 100 * MIB);
-        free(buffer);
-        for (size_t i = 0; i < ARRAY_LENGTH(parts); i++)
-            parts[i] = grow(NULL, 0, 8 * MIB - 100);
-        for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
-            check(parts[i], 8 * MIB - 100);
-            free(parts[i]);
-        }
-    }
-    CHECK(memory("VmHWM:") < 120 * MIB, "(%zu MiB)", memory("VmHWM:") / MIB);
-}
-
 static void a_table_of_zeros(void)
 {
     char *buffer = malloc(200 * MIB);
@@ -141,7 +124,6 @@ int main(void)
     apart(one_after_the_other);
     apart(two_in_turn);
     apart(sizes_that_change);
-    apart(several_after_a_large_one);
     apart(a_table_of_zeros);
     apart(shrinking);
     return 0;
