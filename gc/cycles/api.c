@@ -10,15 +10,13 @@
 
 void arca_gc_enable(void)
 {
-    store_rlx(&collector.enabled, true);
-    collector_set_limits();
+    collector_enable(true);
     watch_ring();
 }
 
 void arca_gc_disable(void)
 {
-    store_rlx(&collector.enabled, false);
-    collector_set_limits();
+    collector_enable(false);
 }
 
 bool arca_gc_is_enabled(void)

@@ -210,10 +210,10 @@ void collector_set_limits(void)
     } else {
         int64_t growth = base > SMALL_HEAP ? threshold * (base / SMALL_HEAP) : threshold;
         store_rlx(&watch_limit, base + growth);
-        store_rlx(&watch_full, base + growth + (int64_t)options.backlog);
+        store_rlx(&watch_full, base + growth + (int64_t)options.backlog + load_rlx(&collector.unwatched));
         bytes += share_of(bytes, YOUNG_SHARE, (uint64_t)threshold, YOUNG_BYTES);
         store_rlx(&watch_limit_bytes, bytes);
-        store_rlx(&watch_full_bytes, bytes + lead);
+        store_rlx(&watch_full_bytes, bytes + lead + load_rlx(&collector.unwatched_bytes));
     }
     watch_judge();
     lock_release(&limits_lock);
@@ -224,6 +224,29 @@ void collector_set_limits(void)
 static int64_t lower(int64_t amount, int64_t other)
 {
     return amount < other ? amount : other;
+}
+
+static void add_growth(_Atomic int64_t *sum, int64_t now, int64_t before)
+{
+    if (now > before)
+        add_rlx(sum, now - before);
+}
+
+void collector_enable(bool enabled)
+{
+    static int64_t blocks, bytes; /* when it was disabled */
+    int64_t now = load_rlx(&watch_blocks), now_bytes = load_rlx(&watch_bytes);
+    lock_acquire(&limits_lock);
+    bool was = exchange_rlx(&collector.enabled, enabled);
+    if (was && !enabled) {
+        blocks = now;
+        bytes = now_bytes;
+    } else if (enabled && !was) {
+        add_growth(&collector.unwatched, now, blocks);
+        add_growth(&collector.unwatched_bytes, now_bytes, bytes);
+    }
+    lock_release(&limits_lock);
+    collector_set_limits();
 }
 
 /* The young are what there is more than so many blocks, or so many bytes. */
@@ -278,6 +301,7 @@ long collector_collect(unsigned generation)
 {
     struct outcome outcome = { .failed = false };
     uint64_t start = os_now_us() - fiber_rested_us();
+    int64_t unwatched = load_rlx(&collector.unwatched), unwatched_bytes = load_rlx(&collector.unwatched_bytes);
     int64_t blocks = load_rlx(&watch_blocks), bytes = load_rlx(&watch_bytes);
     struct keeper_freed before = keeper_freed;
     PROBE1(collect_begin, generation);
@@ -287,6 +311,8 @@ long collector_collect(unsigned generation)
     collector_deactivate();
     uint64_t microseconds = os_now_us() - fiber_rested_us() - start;
     note(generation, &outcome, microseconds);
+    sub_rlx(&collector.unwatched, unwatched); /* it is seen now */
+    sub_rlx(&collector.unwatched_bytes, unwatched_bytes);
     /* What was born meanwhile is young. */
     count_from(blocks - (keeper_freed.blocks - before.blocks), bytes - (keeper_freed.bytes - before.bytes));
     if (generation == GENERATIONS - 1)

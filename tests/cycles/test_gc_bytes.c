@@ -217,3 +217,43 @@ TEST(gc_bytes, births_do_not_wait_for_a_disabled_collector)
     CHECK_EQ(load_rlx(&watch_full_bytes), WATCH_BYTES_NEVER);
     CHECK_EQ(load_rlx(&watch_limit_bytes), WATCH_BYTES_NEVER);
 }
+
+static size_t full(void)
+{
+    return (size_t)load_rlx(&watch_full_bytes);
+}
+
+TEST(gc_bytes, births_do_not_wait_for_what_came_before_the_collector_was_enabled)
+{
+    enum { KEPT = 64 };
+    static struct node *kept[KEPT];
+    read_options();
+    options.backlog = 1000;
+    arca_gc_set_threshold((unsigned[]){ 1, 1000, 1000 });
+    arca_object *slow = arca_new(&slow_type);
+    pthread_t thread = start_thread(collect, NULL); /* while it looks there is no other */
+    while (!load_rlx(&looking))
+        wait_ms(1);
+    size_t before = full();
+    CHECK(before < 10 * MIB);
+    arca_gc_disable();
+    for (unsigned i = 0; i < KEPT; i++)
+        kept[i] = node_new(MIB);
+    arca_gc_enable();
+    CHECK(watch_ahead_bytes() <= 0);
+    CHECK(full() >= before + KEPT * MIB && full() < before + (KEPT + 2) * MIB);
+    CHECK(load_rlx(&watch_full) > load_rlx(&watch_blocks));
+    size_t enabled = full();
+    arca_gc_disable();
+    arca_gc_enable();
+    CHECK_EQ(full(), enabled); /* nothing came meanwhile */
+    store_rlx(&may_go_on, true);
+    pthread_join(thread, NULL);
+    arca_gc_collect(2);
+    CHECK_EQ(load_rlx(&collector.unwatched), 0);
+    CHECK_EQ(load_rlx(&collector.unwatched_bytes), 0);
+    CHECK(full() >= KEPT * MIB && full() < 2 * KEPT * MIB);
+    for (unsigned i = 0; i < KEPT; i++)
+        arca_release(kept[i]);
+    arca_release(slow);
+}
