@@ -151,6 +151,16 @@ void usage_heap(struct usage *usage, const struct heap *heap)
     usage->cached += heap->quarantine.bytes < most ? heap->quarantine.bytes : most;
 }
 
+_Static_assert(sizeof(struct usage) % sizeof(uint64_t) == 0 && _Alignof(struct usage) == _Alignof(uint64_t), "all words");
+
+void usage_add(struct usage *usage, const struct usage *part)
+{
+    uint64_t *sums = (uint64_t *)(void *)usage;
+    const uint64_t *words = (const uint64_t *)(const void *)part;
+    for (size_t i = 0; i < sizeof *usage / sizeof *words; i++)
+        sums[i] += words[i];
+}
+
 void usage_end(struct usage *usage)
 {
     uint64_t resident = usage->cached < usage->live ? usage->cached : usage->live;

@@ -53,6 +53,8 @@ void usage_slices(struct usage *usage, const struct arena *arena, struct usage_p
 void usage_meta(struct usage *usage, const unsigned char *resident, size_t pages);
 /* What a heap keeps. */
 void usage_heap(struct usage *usage, const struct heap *heap);
+/* The sum of two, neither of them at its end. */
+void usage_add(struct usage *usage, const struct usage *part);
 /* Once all is added: what is cached is not live. */
 void usage_end(struct usage *usage);
 

@@ -326,7 +326,7 @@ int run_doctor(const struct command *command, int argc, char **argv)
     struct stats_page page;
     if (patient == NULL)
         return complain("doctor: out of memory");
-    bool done = process_open(&patient->process, pid) && snapshot_find_page(&patient->process, &page) &&
+    bool done = process_open(&patient->process, pid) && snapshot_find_page(&patient->process, &page, NULL) &&
                 snapshot_take(&patient->process, &page, &patient->snapshot);
     if (done)
         examine(patient);

@@ -2,7 +2,7 @@
 #include "tool/look.h"
 
 #include "base/os.h"
-#include "tool/snapshot.h"
+#include "tool/known.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,19 +23,19 @@ static bool has_ended(const struct process *process)
     return !process_file(process, "maps", first, sizeof first) || first[0] == '\0';
 }
 
-static enum look_outcome look(struct process *process, int pid, struct figures *figures)
+static enum look_outcome look(struct process *process, struct known *known, struct look *answer)
 {
-    struct stats_page page = { .size = 0 };
+    struct stats_page page;
     struct snapshot snapshot;
-    if (!process_open(process, pid))
+    if (!process_open(process, known->pid))
         return LOOK_ABSENT;
-    if (!snapshot_find_page(process, &page))
+    if (!known_find_page(known, process, &page))
         return page.size != 0 && !has_ended(process) ? LOOK_FAILED : LOOK_ABSENT;
     if (page.arenas == NULL || page.collector == NULL) /* it is being loaded: the last of these is relocated last */
         return LOOK_ABSENT;
-    bool done = snapshot_take(process, &page, &snapshot);
-    if (done)
-        *figures = snapshot.figures;
+    bool done = known_take(known, process, &page, &snapshot);
+    answer->figures = snapshot.figures;
+    answer->age_ms = snapshot.age_ms;
     snapshot_free(&snapshot);
     return done ? LOOK_DONE : has_ended(process) ? LOOK_ABSENT : LOOK_FAILED;
 }
@@ -43,12 +43,16 @@ static enum look_outcome look(struct process *process, int pid, struct figures *
 /* Until the tool is gone.  A packet each way, which are all or nothing. */
 static _Noreturn void look_when_asked(int channel)
 {
+    struct acquaintances all = { .items = NULL };
+    struct known *known;
     int pid;
-    while (recv(channel, &pid, sizeof pid, 0) == sizeof pid) {
+    while (recv(channel, &pid, sizeof pid, 0) == sizeof pid && (known = known_of(&all, pid)) != NULL) {
         struct look answer;
         struct process process;
         memset(&answer, 0, sizeof answer);
-        answer.outcome = look(&process, pid, &answer.figures);
+        answer.outcome = look(&process, known, &answer);
+        if (answer.outcome != LOOK_DONE)
+            known_leave(known);
         memcpy(answer.name, process.name, sizeof answer.name);
         memcpy(answer.why, process.why, sizeof answer.why);
         process_close(&process);
@@ -109,21 +113,30 @@ static bool answers_in_time(int channel, uint64_t until_ms)
     }
 }
 
-void look_at(struct looker *looker, int pid, unsigned within_ms, struct look *look)
+/* Where the child did not. */
+static void name(struct look *look, int pid)
 {
-    uint64_t until_ms = os_clock_ms() + within_ms;
     struct process process = { .pid = pid };
     process_read_name(&process);
     memcpy(look->name, process.name, sizeof look->name);
+}
+
+void look_at(struct looker *looker, int pid, unsigned within_ms, struct look *look)
+{
+    uint64_t until_ms = os_clock_ms() + within_ms;
     look->outcome = LOOK_FAILED;
     snprintf(look->why, sizeof look->why, "process %d can not be looked at: there is nobody to do it", pid);
-    if (!start(looker))
+    if (!start(looker)) {
+        name(look, pid);
         return;
+    }
     if (send(looker->channel, &pid, sizeof pid, MSG_NOSIGNAL) == sizeof pid && !answers_in_time(looker->channel, until_ms)) {
         look->outcome = LOOK_SLOW;
         snprintf(look->why, sizeof look->why, "process %d takes too long to be looked at", pid);
+        name(look, pid);
         stop(looker);
     } else if (recv(looker->channel, look, sizeof *look, 0) != sizeof *look) {
+        name(look, pid);
         stop(looker);
     }
 }

@@ -174,6 +174,16 @@ bool process_read_sparse(struct process *process, const void *address, void *to,
     return true;
 }
 
+uint64_t process_anonymous(const struct process *process)
+{
+    char text[128], *at = text;
+    if (!process_file(process, "statm", text, sizeof text))
+        return 0;
+    strtoull(text, &at, 10); /* mapped */
+    uint64_t resident = strtoull(at, &at, 10), shared = strtoull(at, &at, 10);
+    return (resident - (shared < resident ? shared : resident)) * OS_PAGE_SIZE;
+}
+
 static uint64_t now_ms(void)
 {
     struct timespec now;

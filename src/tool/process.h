@@ -32,6 +32,9 @@ bool process_read_sparse(struct process *process, const void *address, void *to,
 /* A byte a page: 1 for what is resident, and also for what is not mapped: 0 is said only of pages that are there. */
 bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident);
 
+/* What the kernel counts of it as resident and of no file: its total, which is cheap. */
+uint64_t process_anonymous(const struct process *process);
+
 /* A walk starts: it has so long. */
 #define WALK_MS 5000
 void process_start_walk(struct process *process);

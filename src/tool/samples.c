@@ -5,8 +5,10 @@
 #include "tool/tool.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Room for one more in a list; false without memory. */
 static bool make_room(void *list, size_t count, size_t *capacity, size_t bytes)
@@ -30,6 +32,45 @@ static struct absent *absent_of(struct samples *samples, int pid)
     return &samples->absent[(unsigned)pid % ABSENT_PLACES];
 }
 
+/* What the kernel told the program when it started it, addresses among it, summed up. */
+static uint64_t program_of(int pid)
+{
+    unsigned char words[512];
+    char path[64];
+    uint64_t sum = 0;
+    snprintf(path, sizeof path, "/proc/%d/auxv", pid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t bytes = file >= 0 ? read(file, words, sizeof words) : 0;
+    for (ssize_t i = 0; i < bytes; i++)
+        sum = (sum ^ words[i]) * UINT64_C(0x100000001b3);
+    if (file >= 0)
+        close(file);
+    return sum;
+}
+
+/* At its first look it may not have loaded its libraries yet. */
+static void note_absent(struct samples *samples, int pid)
+{
+    struct absent *absent = absent_of(samples, pid);
+    uint64_t now_ms = os_clock_ms(), program = program_of(pid);
+    bool sure = absent->pid == pid && program != 0 && absent->program == program;
+    *absent = (struct absent){ pid, now_ms + ABSENT_MS, sure ? now_ms + ABSENT_SURE_MS : 0, program };
+}
+
+static bool is_absent(struct samples *samples, int pid)
+{
+    struct absent *absent = absent_of(samples, pid);
+    uint64_t now_ms = os_clock_ms();
+    if (absent->pid != pid)
+        return false;
+    if (absent->until_ms >= now_ms)
+        return true;
+    if (absent->sure_until_ms < now_ms || program_of(pid) != absent->program)
+        return false;
+    absent->until_ms = now_ms + ABSENT_MS;
+    return true;
+}
+
 static void add_sample(struct samples *samples, int pid, const struct look *look)
 {
     if (!make_room(&samples->items, samples->count, &samples->capacity, sizeof *samples->items))
@@ -38,6 +79,7 @@ static void add_sample(struct samples *samples, int pid, const struct look *look
     sample->pid = pid;
     memcpy(sample->name, look->name, sizeof sample->name);
     sample->figures = look->figures;
+    sample->age_ms = look->age_ms;
 }
 
 static void add_left_out(struct samples *samples, const struct left_out *one)
@@ -57,7 +99,7 @@ static void add_process(struct samples *samples, int pid, uint64_t until_ms)
     }
     memcpy(samples->why, look.why, sizeof samples->why);
     if (look.outcome == LOOK_ABSENT) {
-        *absent_of(samples, pid) = (struct absent){ pid, os_clock_ms() + ABSENT_MS };
+        note_absent(samples, pid);
         return;
     }
     struct left_out one = { .pid = pid, .until_ms = look.outcome == LOOK_SLOW && left_ms >= LOOK_MS ? now_ms + SLOW_MS : 0 };
@@ -101,12 +143,6 @@ static void known_first(struct pids *pids, const struct samples *samples)
             }
         }
     }
-}
-
-static bool is_absent(struct samples *samples, int pid)
-{
-    const struct absent *absent = absent_of(samples, pid);
-    return absent->pid == pid && absent->until_ms >= os_clock_ms();
 }
 
 static bool is_left_alone(struct samples *samples, int pid)

@@ -8,6 +8,7 @@ struct sample {
     int pid;
     char name[64];
     struct figures figures;
+    uint64_t age_ms; /* of the oldest part of them */
 };
 
 /* On Arca, and not among the samples. */
@@ -19,8 +20,9 @@ struct left_out {
 };
 
 /* Processes that were found not to use Arca are left alone for so long, which is most of the work: they may begin to when
- * they become another program. */
+ * they become another program.  Those that were looked at twice meanwhile are then asked only whether they have. */
 #define ABSENT_MS 5000
+#define ABSENT_SURE_MS 60000 /* they may also open the library */
 #define ABSENT_PLACES 4096 /* by number; one takes the place of another */
 
 /* Those that took too long may have had a reason that is over. */
@@ -31,7 +33,8 @@ struct left_out {
 
 struct absent {
     int pid;
-    uint64_t until_ms;
+    uint64_t until_ms, sure_until_ms;
+    uint64_t program; /* which it was: differs from start to start; 0: not known */
 };
 
 struct samples {

@@ -27,8 +27,14 @@ static bool refuse(struct process *process, const char *what)
 
 struct found {
     struct stats_page page;
+    uintptr_t address;
     bool any, in_use;
 };
+
+static bool is_known(const struct stats_page *page)
+{
+    return page->version >= STATS_PAGE_VERSION && page->size >= sizeof *page && page->layout == own_layout;
+}
 
 /* Of several copies of the library in one process, the one that has arenas. */
 static bool see_page(struct process *process, uintptr_t address, void *context)
@@ -38,17 +44,17 @@ static bool see_page(struct process *process, uintptr_t address, void *context)
     struct arenas records;
     if (!process_read(process, (void *)address, &page, sizeof page) || memcmp(page.magic, STATS_PAGE_MAGIC, sizeof page.magic) != 0)
         return true;
-    bool known = page.version >= STATS_PAGE_VERSION && page.size >= sizeof page && page.layout == own_layout;
-    bool in_use = known && process_read(process, page.arenas, &records, sizeof records) && load_rlx(&records.mapped_slices) != 0;
+    bool in_use = is_known(&page) && process_read(process, page.arenas, &records, sizeof records) && load_rlx(&records.mapped_slices) != 0;
     if (!found->any || in_use) {
         found->page = page;
+        found->address = address;
         found->any = true;
         found->in_use = in_use;
     }
     return !found->in_use;
 }
 
-bool snapshot_find_page(struct process *process, struct stats_page *page)
+bool snapshot_find_page(struct process *process, struct stats_page *page, uintptr_t *address)
 {
     struct found found = { .any = false };
     if (!symbol_find(process, PAGE_SYMBOL, see_page, &found))
@@ -56,7 +62,9 @@ bool snapshot_find_page(struct process *process, struct stats_page *page)
     if (!found.any)
         return refuse(process, "does not use Arca");
     *page = found.page;
-    if (page->version < STATS_PAGE_VERSION || page->size < sizeof *page || page->layout != own_layout)
+    if (address != NULL)
+        *address = found.address;
+    if (!is_known(page))
         return refuse(process, "uses another version of Arca than this tool: take the tool that came with its library");
     return true;
 }
@@ -159,6 +167,38 @@ static bool walk_arenas(struct walk *walk, const struct arena *first)
     return true;
 }
 
+/* As one look has found it. */
+static bool enter_arena(struct walk *walk, struct ledger *ledger, struct ledger_entry *entry)
+{
+    struct usage sum = walk->usage;
+    memset(&walk->usage, 0, sizeof walk->usage);
+    bool done = add_arena(walk, entry->record);
+    if (done)
+        ledger_enter(ledger, entry, &walk->arena, &walk->usage);
+    walk->usage = sum;
+    return done;
+}
+
+static bool walk_by_ledger(struct walk *walk, const struct arena *first, struct ledger *ledger)
+{
+    struct arena *head = &walk->arena;
+    ledger_begin(ledger, process_anonymous(walk->process));
+    for (const struct arena *at = first; at != NULL; at = head->all_next) {
+        if (process_out_of_time(walk->process) || !process_read(walk->process, at, head, offsetof(struct arena, free_bits)))
+            return false;
+        if (!ledger_meet(ledger, at, head))
+            return refuse(walk->process, "has more records than there is memory, or some of them twice");
+    }
+    if (!ledger_sort(ledger))
+        return refuse(walk->process, "has more records than there is memory, or has lost some of them");
+    for (struct ledger_entry *entry; (entry = ledger_next(ledger)) != NULL;) {
+        if (!enter_arena(walk, ledger, entry))
+            return false;
+    }
+    walk->snapshot->age_ms = ledger_add_up(ledger, &walk->usage);
+    return true;
+}
+
 static bool walk_heaps(struct walk *walk, const struct heap_entry *first)
 {
     struct heap_entry entry;
@@ -200,7 +240,7 @@ static bool walk_page_map(struct walk *walk, const struct stats_page *page)
     return true;
 }
 
-bool snapshot_take(struct process *process, const struct stats_page *page, struct snapshot *snapshot)
+static bool take(struct process *process, const struct stats_page *page, struct ledger *ledger, struct snapshot *snapshot)
 {
     struct walk *walk = calloc(1, sizeof *walk);
     struct arenas records;
@@ -220,14 +260,32 @@ bool snapshot_take(struct process *process, const struct stats_page *page, struc
                 process_read(process, page->stats, &counted, sizeof counted) &&
                 process_read(process, page->collector, &collector, sizeof collector) &&
                 process_read(process, page->options, &snapshot->options, sizeof snapshot->options) &&
-                walk_arenas(walk, load_rlx(&records.all)) && walk_chunks(walk, chunks) && walk_page_map(walk, page) &&
-                walk_heaps(walk, heaps);
+                (ledger != NULL ? walk_by_ledger(walk, load_rlx(&records.all), ledger) : walk_arenas(walk, load_rlx(&records.all))) &&
+                walk_chunks(walk, chunks) && walk_page_map(walk, page) && walk_heaps(walk, heaps);
     if (done) {
         make_bool((void *)&collector.loaded);
         usage_end(&walk->usage);
         figures_make(&snapshot->figures, &walk->usage, load_rlx(&records.mapped_slices) << SLICE_SHIFT, &counted, &collector);
     }
     free(walk);
+    return done;
+}
+
+bool snapshot_take(struct process *process, const struct stats_page *page, struct snapshot *snapshot)
+{
+    return take(process, page, NULL, snapshot);
+}
+
+bool snapshot_renew(struct process *process, const struct stats_page *page, struct ledger *ledger, struct snapshot *snapshot)
+{
+    bool known = ledger->count != 0, done = take(process, page, ledger, snapshot);
+    if (!done && known) { /* it may be another one's by now */
+        snapshot_free(snapshot);
+        ledger_forget(ledger);
+        done = take(process, page, ledger, snapshot);
+    }
+    if (!done)
+        ledger_forget(ledger);
     return done;
 }
 
@@ -242,7 +300,7 @@ bool snapshot_of(int pid, struct snapshot *snapshot, char *why, size_t capacity)
     struct process process;
     struct stats_page page;
     memset(snapshot, 0, sizeof *snapshot);
-    bool done = process_open(&process, pid) && snapshot_find_page(&process, &page) && snapshot_take(&process, &page, snapshot);
+    bool done = process_open(&process, pid) && snapshot_find_page(&process, &page, NULL) && snapshot_take(&process, &page, snapshot);
     if (!done)
         snprintf(why, capacity, "%s", process.why);
     process_close(&process);

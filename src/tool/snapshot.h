@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "front/figures.h"
 #include "front/page.h"
+#include "tool/ledger.h"
 #include "tool/process.h"
 
 /* A part of the address space that is Arca's. */
@@ -16,17 +17,20 @@ struct snapshot_range {
 
 struct snapshot {
     struct figures figures;
+    uint64_t age_ms; /* of the oldest part of them: 0, but for a look by a ledger */
     struct options options; /* in force */
     struct snapshot_range *ranges;
     size_t range_count, range_capacity;
 };
 
 /* Finds the statistics page of a process; false, with the reason in process->why, where there is none or its layout is
- * another one. */
-bool snapshot_find_page(struct process *process, struct stats_page *page);
+ * another one.  *address, unless that is NULL: where it lies. */
+bool snapshot_find_page(struct process *process, struct stats_page *page, uintptr_t *address);
 
 /* Fills in all of it; false with the reason in process->why.  snapshot_free() afterwards in either case. */
 bool snapshot_take(struct process *process, const struct stats_page *page, struct snapshot *snapshot);
+/* The figures, by a ledger that is kept from look to look; without the ranges. */
+bool snapshot_renew(struct process *process, const struct stats_page *page, struct ledger *ledger, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 
 /* The same for a process by its number, opened and closed. */

@@ -113,6 +113,12 @@ bool process_resident(struct process *process, uintptr_t address, size_t pages, 
     return true;
 }
 
+uint64_t process_anonymous(const struct process *process)
+{
+    (void)process;
+    return (uint64_t)resident_pages * OS_PAGE_SIZE;
+}
+
 void process_start_walk(struct process *process)
 {
     (void)process;
@@ -255,12 +261,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     resident_pages = 0;
     unmapped = false;
     process_open(&process, -1); /* it has no files */
-    if (snapshot_find_page(&process, &page)) {
+    if (snapshot_find_page(&process, &page, NULL)) {
         if (snapshot_take(&process, &page, &snapshot)) {
             expect_sums(&snapshot.figures.stats);
             write_all(&snapshot.figures);
         }
         snapshot_free(&snapshot);
+        struct ledger ledger = { .entries = NULL };
+        for (unsigned i = 0; i < 3; i++) {
+            snapshot_renew(&process, &page, &ledger, &snapshot);
+            snapshot_free(&snapshot);
+        }
+        ledger_forget(&ledger);
     }
     return 0;
 }
