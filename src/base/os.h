@@ -29,7 +29,7 @@ bool os_resize(void *address, size_t old_bytes, size_t new_bytes);
 bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes);
 
 /* Gives the pages back and keeps the addresses, which then read as zeros (lazily when the option
- * `lazy` asks for MADV_FREE).  False: the kernel refused, nothing changed. */
+ * `lazy` asks for MADV_FREE).  False: the kernel refused, and pages from some one on have stayed. */
 bool os_purge(void *address, size_t bytes);
 /* The same, at once and whatever the option says. */
 bool os_discard(void *address, size_t bytes);

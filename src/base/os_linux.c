@@ -110,12 +110,27 @@ void *os_map(size_t bytes, size_t align)
     return p;
 }
 
+/* A thread that maps memory waits while the kernel takes pages out of a mapping for another.  So no call asks for more
+ * than this, which is done in some 0.15 ms; smaller pieces would cost too many interrupts of the other processors. */
+#define REMOVED_AT_ONCE (4 << 20)
+
+/* What a call that removes up to `bytes` from `address` on should end with: up to where huge pages are left whole. */
+static size_t removed_at_once(const void *address, size_t bytes)
+{
+    size_t most = REMOVED_AT_ONCE - (uintptr_t)address % REMOVED_AT_ONCE;
+    return bytes < most ? bytes : most;
+}
+
 void os_unmap(void *address, size_t bytes)
 {
     int saved = errno;
-    /* A process at its limit of mappings can not cut one in two; the memory goes even so. */
-    if (os_fault() || munmap(address, bytes) != 0)
-        (void)madvise(address, bytes, MADV_DONTNEED);
+    for (char *start = address, *end = start + bytes; start != end;) {
+        size_t piece = removed_at_once(start, (size_t)(end - start));
+        /* A process at its limit of mappings can not cut one in two; the memory goes even so. */
+        if (os_fault() || munmap(start, piece) != 0)
+            (void)madvise(start, piece, MADV_DONTNEED);
+        start += piece;
+    }
     errno = saved;
 }
 
@@ -143,13 +158,20 @@ void os_set_lazy(bool lazy)
 /* What mlockall() has locked goes, too, and comes back locked. */
 static bool advise_dropping(void *address, size_t bytes, int advice)
 {
-    return madvise(address, bytes, advice) == 0 || (errno == EINVAL && madvise(address, bytes, MADV_DONTNEED_LOCKED) == 0);
+    for (char *start = address, *end = start + bytes; start != end;) {
+        size_t piece = removed_at_once(start, (size_t)(end - start));
+        if (os_fault() || (madvise(start, piece, advice) != 0 &&
+                           (errno != EINVAL || madvise(start, piece, MADV_DONTNEED_LOCKED) != 0)))
+            return false;
+        start += piece;
+    }
+    return true;
 }
 
 bool os_discard(void *address, size_t bytes)
 {
     int saved = errno;
-    bool done = !os_fault() && advise_dropping(address, bytes, MADV_DONTNEED);
+    bool done = advise_dropping(address, bytes, MADV_DONTNEED);
     errno = saved;
     return done;
 }
@@ -162,7 +184,7 @@ static int purge_advice(void)
 bool os_purge(void *address, size_t bytes)
 {
     int saved = errno;
-    bool done = !os_fault() && advise_dropping(address, bytes, purge_advice());
+    bool done = advise_dropping(address, bytes, purge_advice());
     errno = saved;
     return done;
 }
@@ -175,30 +197,34 @@ bool os_protect(void *address, size_t bytes, bool accessible)
     return done;
 }
 
-bool os_purge_ranges(const struct os_range *ranges, unsigned count)
+/* False: the kernel refused, or can not. */
+static bool purge_in_one_call(const struct os_range *ranges, unsigned count, size_t total)
 {
-    int saved = errno;
-    bool done = false;
-#ifdef SYS_process_madvise
-    if (count > 1 && !load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault() && os_rare_begin()) {
+    if (!load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault() && os_rare_begin()) {
         struct iovec vector[OS_RANGES_MAX];
-        size_t total = 0;
-        for (unsigned i = 0; i < count; i++) {
-            vector[i].iov_base = ranges[i].address;
-            vector[i].iov_len = ranges[i].bytes;
-            total += ranges[i].bytes;
-        }
+        for (unsigned i = 0; i < count; i++)
+            vector[i] = (struct iovec){ ranges[i].address, ranges[i].bytes };
         long sent = rare_end_with(syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD, vector, (size_t)count, MADV_DONTNEED, 0));
-        done = sent == (long)total;
         if (sent > 0)
             store_rlx(&ranges_taken, true);
         else if (!load_rlx(&ranges_taken) && errno != ENOMEM && errno != EAGAIN && errno != EINTR)
             store_rlx(&ranges_refused, true); /* an older kernel, or a filter: one call a range from now on */
+        return sent == (long)total;
     }
-#endif
-    if (!done) {
-        done = true;
-        for (unsigned i = 0; i < count; i++)
+    return false;
+}
+
+bool os_purge_ranges(const struct os_range *ranges, unsigned count)
+{
+    int saved = errno;
+    bool done = true;
+    for (unsigned from = 0, to; from < count; from = to) {
+        size_t total = ranges[from].bytes;
+        for (to = from + 1; to < count && total + ranges[to].bytes <= REMOVED_AT_ONCE; to++)
+            total += ranges[to].bytes;
+        if (to - from > 1 && purge_in_one_call(ranges + from, to - from, total))
+            continue;
+        for (unsigned i = from; i < to; i++)
             done &= os_purge(ranges[i].address, ranges[i].bytes);
     }
     errno = saved;

@@ -86,6 +86,27 @@ TEST(os, a_purge_leaves_its_neighbours)
     CHECK_EQ(bytes[2 * OS_PAGE_SIZE], 0xa5);
 }
 
+/* Threads that map memory wait while pages are taken out. */
+TEST(os, much_is_removed_by_several_calls)
+{
+    size_t size = (size_t)64 << 20;
+    unsigned char *bytes = os_map(size, OS_PAGE_SIZE);
+    REQUIRE(bytes != NULL);
+    bytes[0] = bytes[size - 1] = 1;
+    os_fault_after(2, false);
+    CHECK(!os_purge(bytes, size));
+    CHECK_EQ(bytes[0] + bytes[size - 1], 1);
+    struct os_range ranges[2] = { { bytes, size / 2 }, { bytes + size / 2, size / 2 } };
+    bytes[0] = 1;
+    os_fault_after(9, true);
+    CHECK(!os_purge_ranges(ranges, 2));
+    CHECK_EQ(bytes[0] + bytes[size - 1], 1);
+    os_fault_after(2, false);
+    os_unmap(bytes, size);
+    CHECK(!is_mapped(bytes) && !is_mapped(bytes + size - OS_PAGE_SIZE));
+    os_fault_after(0, false);
+}
+
 static void check_purge_of_every_second_page(unsigned char *bytes)
 {
     struct os_range ranges[PAGES / 2];
