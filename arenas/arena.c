@@ -165,6 +165,7 @@ struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind 
 {
     lock_acquire(&arenas.lock);
     struct span *span = claim_locked(slices, align_slices, kind, zeroed);
+    uint32_t due = span != NULL && *zeroed ? arena_due_way_locked(slices) : 0;
     lock_release(&arenas.lock);
     if (span == NULL) {
         struct arena *arena = arena_map(slices, align_slices, false);
@@ -173,10 +174,13 @@ struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind 
         lock_acquire(&arenas.lock);
         arena_list_locked(arena);
         span = claim_in_locked(arena, FROM_ANY, slices, align_slices, kind, zeroed);
+        due = arena_due_way_locked(slices);
         lock_release(&arenas.lock);
     }
     if (span != NULL)
         page_map_set(span->start, kind == SPAN_POOL ? slices : 1, span);
+    if (unlikely(due != 0))
+        arena_make_way(due);
     return span;
 }
 

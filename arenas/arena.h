@@ -129,6 +129,9 @@ void arena_spare_locked(struct arena *arena);
 struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge);
 /* Fresh memory is about to be used: so much of what pieces are left goes to the system first. */
 void arena_make_way(uint32_t slices);
+/* The same for an arena as its slices are taken: first what is owed, then how much is due after a claim. */
+void arena_owe_way_locked(uint32_t slices);
+uint32_t arena_due_way_locked(uint32_t slices);
 /* A free arena leaves: first the lists, then without the lock its memory.  In between it counts as being purged.
  * Returns its bytes. */
 void arena_forget_locked(struct arena *arena);

@@ -151,9 +151,12 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
         memset(arena->dirty_bits, 0, sizeof arena->dirty_bits);
         bitmap_set_range(arena->free_bits, 0, size);
     }
-    arena_make_way(size);
+    if (huge)
+        arena_make_way(size);
     lock_acquire(&arenas.lock);
     arena->slices = size;
+    if (!huge)
+        arena_owe_way_locked(size);
     lock_release(&arenas.lock);
     add_rlx(&arenas.mapped_slices, size);
     stats_add(arenas_mapped, 1);

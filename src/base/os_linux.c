@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <string.h>
@@ -87,9 +86,34 @@ static void *map_raw(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
-void *os_map(size_t bytes, size_t align)
+/* A thread that maps memory waits while the kernel takes pages out of a mapping for another, and what is to be aligned
+ * may take five calls.  So who removes memory does it in pieces, and first lets by who maps: not for ever, since that
+ * may have lost its processor, or have been left behind by a fork.  The flag is a hint, which threads may overwrite. */
+static _Atomic bool mapping;
+#define LET_BY_US 20
+#define LET_BY_MAX 4
+
+static void let_by(void)
 {
-    int saved = errno;
+    for (unsigned i = 0; i < LET_BY_MAX && load_rlx(&mapping); i++)
+        os_pause(LET_BY_US);
+    if (unlikely(load_rlx(&mapping)))
+        store_rlx(&mapping, false);
+}
+
+/* What is removed by one call: done in some 0.15 ms, while smaller pieces would interrupt the other processors too
+ * often. */
+#define REMOVED_AT_ONCE (4 << 20)
+
+/* Of what begins at `address`: up to where huge pages are left whole. */
+static size_t removed_at_once(const void *address, size_t bytes)
+{
+    size_t most = REMOVED_AT_ONCE - (uintptr_t)address % REMOVED_AT_ONCE;
+    return bytes < most ? bytes : most;
+}
+
+static char *map_aligned(size_t bytes, size_t align)
+{
     char *p = map_raw(bytes);
     if (p != NULL && ((uintptr_t)p & (align - 1)) != 0) {
         /* The kernel places mappings top down, so only the first one usually misses. */
@@ -106,19 +130,17 @@ void *os_map(size_t bytes, size_t align)
             p = start;
         }
     }
-    errno = saved;
     return p;
 }
 
-/* A thread that maps memory waits while the kernel takes pages out of a mapping for another.  So no call asks for more
- * than this, which is done in some 0.15 ms; smaller pieces would cost too many interrupts of the other processors. */
-#define REMOVED_AT_ONCE (4 << 20)
-
-/* What a call that removes up to `bytes` from `address` on should end with: up to where huge pages are left whole. */
-static size_t removed_at_once(const void *address, size_t bytes)
+void *os_map(size_t bytes, size_t align)
 {
-    size_t most = REMOVED_AT_ONCE - (uintptr_t)address % REMOVED_AT_ONCE;
-    return bytes < most ? bytes : most;
+    int saved = errno;
+    store_rlx(&mapping, true);
+    void *p = map_aligned(bytes, align);
+    store_rlx(&mapping, false);
+    errno = saved;
+    return p;
 }
 
 void os_unmap(void *address, size_t bytes)
@@ -126,6 +148,7 @@ void os_unmap(void *address, size_t bytes)
     int saved = errno;
     for (char *start = address, *end = start + bytes; start != end;) {
         size_t piece = removed_at_once(start, (size_t)(end - start));
+        let_by();
         /* A process at its limit of mappings can not cut one in two; the memory goes even so. */
         if (os_fault() || munmap(start, piece) != 0)
             (void)madvise(start, piece, MADV_DONTNEED);
@@ -160,6 +183,7 @@ static bool advise_dropping(void *address, size_t bytes, int advice)
 {
     for (char *start = address, *end = start + bytes; start != end;) {
         size_t piece = removed_at_once(start, (size_t)(end - start));
+        let_by();
         if (os_fault() || (madvise(start, piece, advice) != 0 &&
                            (errno != EINVAL || madvise(start, piece, MADV_DONTNEED_LOCKED) != 0)))
             return false;
@@ -201,6 +225,7 @@ bool os_protect(void *address, size_t bytes, bool accessible)
 static bool purge_in_one_call(const struct os_range *ranges, unsigned count, size_t total)
 {
     if (!load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault() && os_rare_begin()) {
+        let_by();
         struct iovec vector[OS_RANGES_MAX];
         for (unsigned i = 0; i < count; i++)
             vector[i] = (struct iovec){ ranges[i].address, ranges[i].bytes };

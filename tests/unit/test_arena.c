@@ -304,12 +304,26 @@ TEST(arena, what_a_huge_block_takes_from_the_system_pieces_give_back)
     arena_check();
 }
 
-TEST(arena, a_new_arena_makes_pieces_give_back_as_much)
+TEST(arena, what_is_taken_of_a_new_arena_pieces_give_back)
 {
     arena_return(claim(3000), 0);
     claim(1);
+    size_t left = dirty();
+    CHECK(left >= 2900 && left <= 3000); /* not at once all that the arena has room for */
+    for (unsigned i = 1; i < ARENA_SLICES; i++)
+        claim(1);
     CHECK_EQ(dirty(), 3000 - ARENA_SLICES);
     CHECK_EQ(mapped(), 3000);
+    arena_check();
+}
+
+TEST(arena, what_is_taken_again_pieces_do_not_give_back)
+{
+    struct span *other = claim(100);
+    arena_return(claim(3000), 0);
+    arena_return(other, 0);
+    CHECK_EQ(claim(100), other);
+    CHECK_EQ(dirty(), 3000);
     arena_check();
 }
 
