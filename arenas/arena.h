@@ -52,6 +52,8 @@ struct arenas {
     _Atomic(struct arena *) all;
     struct arena *spares;
     uint32_t purging; /* spans in the purger's hands */
+    uint32_t way_owed; /* slices of new arenas that nobody has taken yet, at most what there was to give back for them */
+    uint32_t way_due;  /* of those that somebody has */
     /* Read without the lock, as hints and figures. */
     _Atomic size_t mapped_slices, used_slices, dirty_slices;
     _Atomic size_t room_slices; /* of the used ones, those that were claimed clean as room behind a block, and are none of its */

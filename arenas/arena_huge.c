@@ -292,24 +292,19 @@ void arena_make_way(uint32_t slices)
     }
 }
 
-/* A new arena is taken slice by slice, and so pieces give back: all at once would hold up the one thread that needed it.
- * Guarded by arenas.lock. */
+/* A new arena is taken slice by slice, and so pieces give back: all at once would hold up the thread that needed one. */
 #define WAY_AT_ONCE 16
-static struct {
-    uint32_t owed; /* slices of new arenas that nobody has taken yet, at most what there was to give back */
-    uint32_t due;  /* of those that somebody has */
-} way;
 
 void arena_owe_way_locked(uint32_t slices)
 {
-    size_t owed = (size_t)way.owed + slices, most = load_rlx(&arenas.dirty_slices);
-    way.owed = (uint32_t)(owed < most ? owed : most);
+    size_t owed = (size_t)arenas.way_owed + slices, most = load_rlx(&arenas.dirty_slices);
+    arenas.way_owed = (uint32_t)(owed < most ? owed : most);
 }
 
 uint32_t arena_due_way_locked(uint32_t slices)
 {
-    uint32_t taken = slices < way.owed ? slices : way.owed, due = way.due + taken;
-    way.owed -= taken;
-    way.due = due < WAY_AT_ONCE && way.owed != 0 ? due : 0;
-    return due - way.due;
+    uint32_t taken = slices < arenas.way_owed ? slices : arenas.way_owed, due = arenas.way_due + taken;
+    arenas.way_owed -= taken;
+    arenas.way_due = due < WAY_AT_ONCE && arenas.way_owed != 0 ? due : 0;
+    return due - arenas.way_due;
 }
