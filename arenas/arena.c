@@ -277,7 +277,7 @@ void arena_shrink(struct span *span, uint32_t slices, uint32_t now_ms)
  * one for a block that has grown again and again, and stayed small. */
 static void purge_tail_locked(struct span *span, size_t used)
 {
-    struct os_range tail = { (void *)(span->start + used), SLICE_SIZE - used };
+    struct os_range tail = { (void *)(span_base(span) + used), SLICE_SIZE - used };
     if (!span->stained || used > SLICE_SIZE / 2)
         return;
     huge_page_break(&span->arena->huge_pages, &tail);
@@ -290,7 +290,7 @@ void arena_cut(struct span *span, uint32_t holder, uint32_t now_ms)
     lock_acquire(&arenas.lock);
     if (load_rlx(&span->holder) == holder) {
         sub_rlx(&arenas.room_slices, arena_room(span));
-        size_t used = load_rlx(&span->large_size);
+        size_t used = span_offset(span) + load_rlx(&span->large_size);
         if (slices_for(used) < span->slices)
             shrink_locked(span, slices_for(used), now_ms);
         purge_tail_locked(span, used);

@@ -79,7 +79,7 @@ void arena_use_room(uint32_t slices);
 /* Slices that a span has and does not use, and never used. */
 ARCA_INLINE uint32_t arena_room(const struct span *span)
 {
-    return span->stained ? 0 : span->slices - slices_for(load_rlx(&span->large_size));
+    return span->stained ? 0 : span->slices - span_slices_for(span, load_rlx(&span->large_size));
 }
 
 /* A span of exactly this many slices, half an arena's at most, whose address is a multiple of align_slices slices (a power of

@@ -244,7 +244,7 @@ bool arena_resize_huge(struct span *span, uint32_t slices)
     if (arena->base != (uintptr_t)moved)
         arena->base = arena->mapping = (uintptr_t)moved;
     arena->slices = slices;
-    span->start = arena->base;
+    span->start = arena->base + span_offset(span);
     span->slices = slices;
     lock_release(&arenas.lock);
     page_map_set(arena->base, 1, span);

@@ -12,15 +12,16 @@ static bool worth_keeping(const struct span *span, uint32_t slices)
 }
 
 /* 0 on overflow or for more than the address space has. */
-static uint32_t checked_slices(size_t bytes)
+static uint32_t checked_slices(size_t offset, size_t bytes)
 {
-    return bytes > (size_t)1 << 47 ? 0 : slices_for(bytes);
+    return bytes > (size_t)1 << 47 ? 0 : slices_for(offset + bytes);
 }
 
 /* zeroed: heeded when there is a span. */
-static struct span *large_begin(struct span *span, size_t bytes, const bool *zeroed)
+static struct span *large_begin(struct span *span, size_t offset, size_t bytes, const bool *zeroed)
 {
     if (span != NULL) {
+        span->start += offset;
         span->stained = !*zeroed;
         span->site = SITE_NONE;
         large_set_size(span, bytes);
@@ -30,21 +31,22 @@ static struct span *large_begin(struct span *span, size_t bytes, const bool *zer
 
 struct span *large_create(size_t bytes, size_t align, bool *zeroed)
 {
-    uint32_t slices = checked_slices(bytes);
+    size_t offset = large_offset(bytes, align);
+    uint32_t slices = checked_slices(offset, bytes);
     if (slices == 0 || align > (size_t)1 << 46)
         return NULL;
     uint32_t align_slices = align <= SLICE_SIZE ? 1 : (uint32_t)(align >> SLICE_SHIFT);
     struct span *span = slices > ARENA_SLICES / 2 ? arena_claim_huge(slices, align_slices, zeroed)
                                                   : arena_claim(slices, align_slices, SPAN_LARGE, zeroed);
-    return large_begin(span, bytes, zeroed);
+    return large_begin(span, offset, bytes, zeroed);
 }
 
 struct span *large_create_movable(size_t bytes)
 {
     bool zeroed = false;
-    uint32_t slices = checked_slices(bytes);
+    uint32_t slices = checked_slices(0, bytes);
     struct span *span = slices == 0 ? NULL : arena_claim_huge(slices, 1, &zeroed);
-    return large_begin(span, bytes, &zeroed);
+    return large_begin(span, 0, bytes, &zeroed);
 }
 
 void large_make_object(struct span *span)
@@ -80,7 +82,7 @@ static bool large_shrink(struct span *span, uint32_t slices, uint32_t now_ms)
 
 struct span *large_resize(struct span *span, size_t bytes, uint32_t now_ms)
 {
-    uint32_t slices = checked_slices(bytes);
+    uint32_t slices = checked_slices(span_offset(span), bytes);
     if (slices == 0)
         return NULL;
     bool grows = bytes > load_rlx(&span->large_size);

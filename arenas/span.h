@@ -47,7 +47,7 @@ struct span_side {
 struct span {
     /* What free() reads, in one cache line. */
     _Atomic(struct heap *) heap; /* owner; NULL for a large block of no explicit heap */
-    uintptr_t start;
+    uintptr_t start; /* of its first block */
     uint64_t divider; /* the next integer above 2^64 / block_size */
     uint64_t start_bound; /* offset * divider < start_bound only at the start of a block; 0 for a large block */
     uint32_t block_size;
@@ -113,6 +113,23 @@ ARCA_INLINE size_t span_block_bytes(const struct span *span)
 ARCA_INLINE uint32_t slices_for(size_t bytes)
 {
     return (uint32_t)((bytes + SLICE_SIZE - 1) >> SLICE_SHIFT);
+}
+
+/* Of its memory, in front of its first block. */
+ARCA_INLINE size_t span_offset(const struct span *span)
+{
+    return span->start % SLICE_SIZE;
+}
+
+ARCA_INLINE uintptr_t span_base(const struct span *span)
+{
+    return span->start - span_offset(span);
+}
+
+/* Where a large block of so many bytes takes them. */
+ARCA_INLINE uint32_t span_slices_for(const struct span *span, size_t bytes)
+{
+    return slices_for(span_offset(span) + bytes);
 }
 
 #endif

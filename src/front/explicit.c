@@ -71,7 +71,7 @@ void arca_heap_destroy(arca_heap *heap)
 void *arca_heap_malloc(arca_heap *heap, size_t size)
 {
     bool zeroed;
-    return heap_alloc(heap, size, 1, &zeroed, ARCA_FRAME());
+    return heap_alloc(heap, size, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
 }
 
 void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
@@ -82,7 +82,7 @@ void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    void *block = heap_alloc(heap, bytes, 1, &zeroed, ARCA_FRAME());
+    void *block = heap_alloc(heap, bytes, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
     if (block != NULL && !zeroed)
         memset(block, 0, bytes);
     return block;

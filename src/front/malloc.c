@@ -32,6 +32,9 @@ ARCA_COLD _Noreturn static void bad_pointer(const char *function, const void *ad
     }
     if (load_rlx(&span->kind) == SPAN_OBJECT || (load_rlx(&span->kind) == SPAN_POOL && span->objects))
         log_abort("%s(): %p: an object, to be released and not freed", function, address);
+    if (load_rlx(&span->kind) == SPAN_LARGE && (uintptr_t)address < span->start)
+        log_abort("%s(): %p: in front of the large block %p of %zu bytes", function, address, (void *)span->start,
+                  load_rlx(&span->large_size));
     if (load_rlx(&span->kind) == SPAN_LARGE)
         log_abort("%s(): %p: inside the large block %p of %zu bytes", function, address, (void *)span->start,
                   load_rlx(&span->large_size));
@@ -178,7 +181,7 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool due)
     if (unlikely(hardening.on)) /* since now */
         return hardened_alloc(1, size);
     if (size > SMALL_MAX)
-        return large_alloc(size, 1, &zeroed, ARCA_FRAME());
+        return large_alloc(size, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
     if (unlikely(due)) {
         void *sampled = sampled_alloc(size, ARCA_FRAME());
         if (sampled != NULL)
@@ -354,7 +357,8 @@ void *arca_malloc(size_t size)
 static bool zero_by_purge(void *block, size_t bytes)
 {
     bool whole_pages = bytes > ZERO_BY_WRITING_MAX && !hardening.on && !options.lazy;
-    return whole_pages && os_purge(block, bits_round_up(bytes, OS_PAGE_SIZE));
+    size_t offset = (uintptr_t)block % OS_PAGE_SIZE; /* what is in front of it is nobody's */
+    return whole_pages && os_purge((char *)block - offset, bits_round_up(offset + bytes, OS_PAGE_SIZE));
 }
 
 /* With a frame of its own, so that its caller is not lost between its caller's caller and malloc_slow(). */
@@ -362,7 +366,7 @@ ARCA_NOINLINE static void *calloc_slow(size_t bytes)
 {
     bool zeroed = false;
     ARCA_KEEP_FRAME();
-    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow(bytes) : large_alloc(bytes, 1, &zeroed, ARCA_FRAME());
+    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow(bytes) : large_alloc(bytes, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
     if (block != NULL && !zeroed && !zero_by_purge(block, bytes))
         memset(block, 0, bytes);
     return block;
@@ -662,7 +666,7 @@ size_t arca_good_size(size_t size)
         return size;
     if (size <= SMALL_MAX)
         return size_classes[size_class_of(size)].block_size;
-    return size > PTRDIFF_MAX ? size : bits_round_up(size, OS_PAGE_SIZE);
+    return size > PTRDIFF_MAX ? size : large_usable(large_offset(size, LARGE_ANYWHERE), size);
 }
 
 /* A block that realloc() has left in place is up to twice as large as it need be, and that of an alignment as large

@@ -19,7 +19,7 @@
 static void add_span(struct report *report, struct span *span)
 {
     if (load_rlx(&span->kind) == SPAN_LARGE || load_rlx(&span->kind) == SPAN_OBJECT) {
-        size_t bytes = load_rlx(&span->large_size), most = span_bytes(span);
+        size_t bytes = load_rlx(&span->large_size), most = span_bytes(span) - span_offset(span);
         bytes = bytes < most ? bytes : most; /* one that shrinks gives up its slices first */
         report->live_bytes += bytes;
         report->large_bytes += bytes;

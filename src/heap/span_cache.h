@@ -10,7 +10,7 @@
 #include "arenas/span.h"
 
 #define SPAN_CACHE_SPANS 8
-#define SPAN_CACHE_SLICES 16u /* 1 MiB */
+#define SPAN_CACHE_SLICES 16u /* 1 MiB: as far as blocks start at their spans */
 
 struct span_cache {
     struct span *spans[SPAN_CACHE_SPANS]; /* the last one freed is the last */

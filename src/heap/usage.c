@@ -52,12 +52,13 @@ static void add_pool(struct usage *usage, const struct span *span, uint64_t resi
 
 static void add_large(struct usage *usage, const struct strip *strip, const struct span *span, uint32_t at, uint32_t slices, bool begins)
 {
-    size_t pages = (size_t)slices * USAGE_PAGES_PER_SLICE, most = pages * OS_PAGE_SIZE;
+    size_t pages = (size_t)slices * USAGE_PAGES_PER_SLICE, offset = span->start % OS_PAGE_SIZE, most = pages * OS_PAGE_SIZE - offset;
     size_t bytes = load_rlx(&span->large_size);
     bytes = bytes < most ? bytes : most;
-    size_t held = bytes / OS_PAGE_SIZE, part = bytes % OS_PAGE_SIZE; /* of a sample, and of a hardened block: not by whole pages */
-    uint64_t last = part != 0 ? resident_bytes(strip, at, held, held + 1) : 0;
-    uint64_t live = resident_bytes(strip, at, 0, held) + (last != 0 ? part : 0);
+    size_t end = offset + bytes;
+    size_t held = end / OS_PAGE_SIZE, part = end % OS_PAGE_SIZE; /* of a sample, and of a hardened block: not by whole pages */
+    uint64_t first = resident_bytes(strip, at, 0, 1), last = part != 0 ? resident_bytes(strip, at, held, held + 1) : 0;
+    uint64_t live = resident_bytes(strip, at, 0, held) + (last != 0 ? part : 0) - (first != 0 ? offset : 0);
     usage->live += live;
     usage->slack += resident_bytes(strip, at, 0, pages) - live;
     if (begins) {

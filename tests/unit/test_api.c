@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include "arca/arca.h"
+#include "arenas/large.h"
 #include "arenas/page_map.h"
 #include "base/compiler.h"
 #include "base/options.h"
@@ -100,9 +101,15 @@ TEST(api, free_of_null_is_nothing)
 
 TEST(api, good_size_is_what_malloc_gives)
 {
+    static const size_t beyond[] = { MIB, MIB + 1, 2 * MIB - LARGE_OFFSET, 2 * MIB, 40 * MIB };
     for (size_t size = 0; size < 300000; size += 1 + size / 500) {
         void *block = checked(arca_malloc(size));
         CHECK_EQ(arca_good_size(size), arca_malloc_usable_size(block));
+        arca_free(block);
+    }
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(beyond); i++) {
+        void *block = checked(arca_malloc(beyond[i]));
+        CHECK_EQ(arca_good_size(beyond[i]), arca_malloc_usable_size(block));
         arca_free(block);
     }
     CHECK_EQ(arca_malloc_usable_size(NULL), 0);
@@ -341,7 +348,7 @@ TEST(api, a_large_block_that_shrinks_by_much_gives_memory_back_and_one_that_shri
     for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(sizes); i++) {
         unsigned char *block = filled(arca_malloc(sizes[i]), 0x21, sizes[i]);
         CHECK_EQ(arca_realloc(block, sizes[i] - sizes[i] / 16), block);
-        CHECK_EQ(arca_malloc_usable_size(block), sizes[i]);
+        CHECK_EQ(arca_malloc_usable_size(block), arca_good_size(sizes[i]));
         CHECK_EQ(arca_realloc(block, sizes[i] / 10 * 6), block);
         CHECK(arca_malloc_usable_size(block) < sizes[i] / 10 * 6 + SLICE_SIZE);
         CHECK(holds(block, 0x21, sizes[i] / 10 * 6));
@@ -640,16 +647,19 @@ static struct arca_stats stats_now(void)
     return now;
 }
 
+/* A block of it takes that, and what is in front of it. */
+#define THREE_MIB (3 * MIB - LARGE_OFFSET)
+
 TEST(api, what_was_never_written_to_is_allocated_and_not_live)
 {
     keep_still();
     struct arca_stats before = stats_now();
-    char *block = checked(arca_malloc(40 * MIB));
-    memset(block, 1, 3 * MIB);
+    char *block = checked(arca_malloc(40 * MIB - LARGE_OFFSET));
+    memset(block, 1, THREE_MIB);
     struct arca_stats now = stats_now();
-    CHECK_EQ(now.allocated - before.allocated, 40 * MIB);
-    CHECK_EQ(now.large - before.large, 40 * MIB);
-    CHECK_EQ(now.live - before.live, 3 * MIB);
+    CHECK_EQ(now.allocated - before.allocated, 40 * MIB - LARGE_OFFSET);
+    CHECK_EQ(now.large - before.large, 40 * MIB - LARGE_OFFSET);
+    CHECK_EQ(now.live - before.live, THREE_MIB);
     arca_free(block);
     now = stats_now();
     CHECK_EQ(now.allocated, before.allocated);
@@ -751,13 +761,13 @@ TEST(api, why_the_last_purge_left_something)
 {
     keep_still();
     arca_trim(0);
-    arca_free(filled(arca_malloc(3 * MIB), 1, 3 * MIB));
+    arca_free(filled(arca_malloc(THREE_MIB), 1, THREE_MIB));
     arca_trim(0);
     struct arca_stats now = stats_now();
     CHECK_EQ(now.last_asked_bytes, 3 * MIB);
     CHECK_EQ(now.last_returned_bytes, 3 * MIB);
     CHECK_EQ(now.last_waiting_bytes + now.last_refused_bytes, 0);
-    arca_free(filled(arca_malloc(3 * MIB), 1, 3 * MIB));
+    arca_free(filled(arca_malloc(THREE_MIB), 1, THREE_MIB));
     background_round(1000000);
     now = stats_now();
     CHECK_EQ(now.last_asked_bytes, 3 * MIB);
@@ -770,7 +780,7 @@ TEST(api, dirty_bytes_are_what_waits_for_its_hold)
 {
     keep_still();
     arca_trim(0);
-    arca_free(filled(arca_malloc(3 * MIB), 1, 3 * MIB));
+    arca_free(filled(arca_malloc(THREE_MIB), 1, THREE_MIB));
     struct arca_stats now = { .size = sizeof now };
     arca_stats_get(&now);
     CHECK_EQ(now.dirty, 3 * MIB);

@@ -86,6 +86,11 @@ TEST_ABORTS(crimes, a_pointer_into_a_large_block_is_named, "inside the large blo
     arca_free((char *)arca_malloc(100000) + 16);
 }
 
+TEST_ABORTS(crimes, a_pointer_in_front_of_a_large_block_is_named, "in front of the large block")
+{
+    arca_free((void *)((uintptr_t)arca_malloc(3000000) & -(uintptr_t)4096));
+}
+
 TEST_ABORTS(crimes, a_pointer_far_into_a_large_block_is_refused, "inside a large block")
 {
     arca_free((char *)arca_malloc(400000) + 300000);

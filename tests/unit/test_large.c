@@ -37,6 +37,51 @@ TEST(large, a_block_starts_at_a_slice)
         CHECK_EQ(create(bytes)->start % SLICE_SIZE, 0);
 }
 
+static struct span *create_anywhere(size_t bytes)
+{
+    bool zeroed;
+    struct span *span = large_create(bytes, LARGE_ANYWHERE, &zeroed);
+    REQUIRE(span != NULL);
+    return span;
+}
+
+TEST(large, one_of_megabytes_that_may_start_anywhere_does_so_at_no_end_of_a_page)
+{
+    static const size_t sizes[] = { LARGE_OFFSET_MIN, 2 * MIB, 3 * MIB + 5, 4 * MIB - LARGE_OFFSET, 40 * MIB };
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(sizes); i++) {
+        struct span *span = create_anywhere(sizes[i]);
+        CHECK_EQ(span->start % SLICE_SIZE, LARGE_OFFSET);
+        CHECK_EQ((span->start + span->large_size) % OS_PAGE_SIZE, 0);
+        CHECK(span->large_size >= sizes[i] && span->large_size < sizes[i] + OS_PAGE_SIZE);
+        CHECK(span_offset(span) + span->large_size <= span_bytes(span));
+        bytes_of(span)[0] = bytes_of(span)[span->large_size - 1] = 1;
+    }
+    CHECK_EQ(create_anywhere(LARGE_OFFSET_MIN - 1)->start % SLICE_SIZE, 0);
+    arena_check();
+}
+
+TEST(large, where_a_block_starts_in_its_page_stays_when_it_is_resized)
+{
+    struct span *span = create_anywhere(40 * MIB);
+    memset(bytes_of(span), 0x3c, MIB);
+    static const size_t sizes[] = { 200 * MIB, 48 * MIB, MIB };
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(sizes); i++) {
+        REQUIRE(large_resize(span, sizes[i], 0) == span);
+        CHECK_EQ(span->start - span->arena->base, LARGE_OFFSET);
+        CHECK_EQ(span->slices, sizes[i] / SLICE_SIZE + 1);
+        CHECK_EQ(bytes_of(span)[0], 0x3c);
+        CHECK_EQ(bytes_of(span)[MIB - 1], 0x3c);
+        bytes_of(span)[span->large_size - 1] = 0x3c;
+    }
+    span = create_anywhere(2 * MIB);
+    CHECK_EQ(span->slices, 2 * MIB / SLICE_SIZE + 1);
+    REQUIRE(large_resize(span, 2 * MIB + SLICE_SIZE - LARGE_OFFSET, 0) == span);
+    CHECK_EQ(span->slices, 2 * MIB / SLICE_SIZE + 1);
+    REQUIRE(large_resize(span, 2 * MIB + SLICE_SIZE, 0) == span);
+    CHECK_EQ(span->slices, 2 * MIB / SLICE_SIZE + 2);
+    arena_check();
+}
+
 TEST(large, sizes_beyond_the_address_space_are_refused)
 {
     bool zeroed;

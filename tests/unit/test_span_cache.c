@@ -48,6 +48,18 @@ TEST(span_cache, only_exactly_the_size_is_taken)
     CHECK_EQ(span_cache_take(&cache, 4), four);
 }
 
+TEST(span_cache, a_spare_starts_at_its_span)
+{
+    struct span_cache cache = { .count = 0 };
+    bool zeroed;
+    struct span *span = large_create(LARGE_OFFSET_MIN, LARGE_ANYWHERE, &zeroed);
+    REQUIRE(span != NULL && span_offset(span) != 0);
+    REQUIRE(large_resize(span, 10 * SLICE_SIZE, 0) == span && span_offset(span) != 0);
+    put(&cache, span);
+    REQUIRE(span_cache_take(&cache, 11) == span);
+    CHECK_EQ(span_offset(span), 0);
+}
+
 TEST(span_cache, a_spare_is_nobodys_block)
 {
     struct span_cache cache = { .count = 0 };
