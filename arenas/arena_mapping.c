@@ -75,6 +75,7 @@ struct arena *arena_take_record(void)
 #define LITTLE_SLICES 64 /* 4 MiB */
 #define LITTLE_SHARE 8
 static _Atomic bool reserves_little;
+static _Atomic uint32_t drops; /* of what is unused: who is mapping meanwhile does the same with what comes of that */
 
 void arena_reserve_little(bool little)
 {
@@ -104,11 +105,17 @@ static void drop_unused_locked(const struct arena *arena)
     }
 }
 
+static bool may_drop(const struct arena *arena)
+{
+    return !arena->huge && arena->source == NULL;
+}
+
 void arena_drop_unused(void)
 {
     lock_acquire(&arenas.lock);
+    add_rlx(&drops, 1u);
     for (struct arena *arena = load_acq(&arenas.all); arena != NULL; arena = arena->all_next) { /* P:arena record acquire: with arena_take_record */
-        if (arena->slices != 0 && !arena->huge && arena->source == NULL) /* the rest of a spare record is its next owner's */
+        if (arena->slices != 0 && may_drop(arena)) /* the rest of a spare record is its next owner's */
             drop_unused_locked(arena);
     }
     lock_release(&arenas.lock);
@@ -119,6 +126,7 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     struct arena *arena = arena_take_record();
     if (arena == NULL)
         return NULL;
+    uint32_t drops_before = load_rlx(&drops);
     const struct arca_arena_source *source = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
     uint32_t reserved = huge ? 0 : reserved_slices(), size = slices > reserved ? slices : reserved;
     void *base = NULL;
@@ -157,6 +165,8 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     arena->slices = size;
     if (!huge)
         arena_owe_way_locked(size);
+    if (load_rlx(&drops) != drops_before && may_drop(arena))
+        drop_unused_locked(arena);
     lock_release(&arenas.lock);
     add_rlx(&arenas.mapped_slices, size);
     stats_add(arenas_mapped, 1);

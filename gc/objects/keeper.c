@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 /* Spans come in crowds: one grace period for all that come within this time. */
 #define GATHER_MS 10
@@ -180,8 +179,7 @@ bool keeper_is_wanted(void)
 static void *keeper_main(void *unused)
 {
     static _Atomic uint32_t never;
-    /* Of this thread, and of the program's first one, on Linux. */
-    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, (id_t)os_process_id()) + PRIORITY);
+    os_thread_settle(PRIORITY);
     os_rare_end(); /* begun for it */
     for (;;) {
         uint32_t bell = load_acq(&watch_bell); /* P:watch acquire: with watch_ring */

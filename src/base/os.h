@@ -108,6 +108,9 @@ void os_rare_fork_child(void);
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use
  * thread-local data of its own, nor call anything in libc but thin wrappers of system calls. */
 bool os_thread_start(void (*run)(void));
+/* The calling thread is scheduled as the process was started, so much nicer, and not as the thread that happened to make it: that may
+ * be of real time, or bound to a processor. */
+void os_thread_settle(int nicer) ARCA_SHARED(os_thread_settle);
 /* The last one counts no more as a thread of the process. */
 bool os_thread_is_gone(void);
 void os_thread_fork_child(void);

@@ -19,7 +19,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,6 +35,31 @@
 #endif
 
 #define THREAD_NAME "arca"
+
+#define PROCESSORS 8192
+
+/* The first thread is as the program was started.  Of real time it is not taken after, for that keeps all others waiting. */
+static int policy_of_first(pid_t first)
+{
+    int policy = sched_getscheduler(first) & ~SCHED_RESET_ON_FORK;
+    return policy == SCHED_BATCH || policy == SCHED_IDLE ? policy : SCHED_OTHER;
+}
+
+/* Calls that change something only where there is something to change: a filter may know the others only. */
+void os_thread_settle(int nicer)
+{
+    unsigned long wanted[PROCESSORS / 64], own[PROCESSORS / 64];
+    pid_t first = os_process_id();
+    int saved = errno, policy = policy_of_first(first), nice = getpriority(PRIO_PROCESS, (id_t)first) + nicer;
+    long bytes = syscall(SYS_sched_getaffinity, first, sizeof wanted, wanted);
+    if (bytes > 0 && syscall(SYS_sched_getaffinity, 0, sizeof own, own) == bytes && memcmp(wanted, own, (size_t)bytes) != 0)
+        syscall(SYS_sched_setaffinity, 0, bytes, wanted);
+    if (sched_getscheduler(0) != policy)
+        sched_setscheduler(0, policy, &(struct sched_param){ .sched_priority = 0 });
+    if (getpriority(PRIO_PROCESS, 0) != nice)
+        setpriority(PRIO_PROCESS, 0, nice);
+    errno = saved;
+}
 
 /* What the thread runs; handed over by its creation. */
 static _Atomic(void (*)(void)) entry;
@@ -92,6 +119,7 @@ static int thread_main(void *unused)
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0, 0, 0 } };
     (void)!chdir("/");
+    os_thread_settle(0);
     prctl(PR_SET_NAME, THREAD_NAME);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_capset, &header, none);
@@ -168,6 +196,7 @@ void os_thread_fork_child(void)
 
 static void *thread_main(void *unused)
 {
+    os_thread_settle(0);
     load_rlx(&entry)();
     return unused;
 }

@@ -258,13 +258,23 @@ void background_serve(void (*wait)(uint32_t timeout_ms))
     start_if_off();
 }
 
+/* As far as it may be asked: each look is a call of its own, for whoever confines the process waits for those under way. */
+static bool thread_is_gone(void)
+{
+    if (!os_rare_begin())
+        return true;
+    bool gone = os_thread_is_gone();
+    os_rare_end();
+    return gone;
+}
+
 bool background_pause(void)
 {
-    if (os_is_confined() || !os_process_is_ours() || os_thread_is_gone())
+    if (!process_is_ours() || thread_is_gone())
         return false;
     add_rlx(&paused, 1u);
     os_wake(&paused, INT32_MAX);
-    for (unsigned i = 0; i < PAUSE_LOOKS && !os_thread_is_gone(); i++)
+    for (unsigned i = 0; i < PAUSE_LOOKS && !thread_is_gone(); i++)
         os_pause(PAUSE_LOOK_US);
     return true;
 }

@@ -18,7 +18,7 @@ EXPORT int mlockall(int flags)
     process_after_fork();
     if (result == 0)
         arena_reserve_little(at_once && (flags & MCL_FUTURE));
-    if (result == 0 && at_once && (flags & MCL_CURRENT))
+    if (result == 0 && at_once) /* of the future, too: a thread may be mapping, in the size of before */
         arena_drop_unused();
     return result;
 }

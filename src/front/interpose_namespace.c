@@ -1,5 +1,5 @@
 /*
- * unshare and setns, for the kernel lets no process of two threads into another user namespace, or apart from what threads share:
+ * unshare and setns, and the same by libc's syscall(), for the kernel lets no process of two threads into another user namespace, or apart from what threads share:
  * the background thread makes way for the call.
  */
 #include "front/background.h"
@@ -17,11 +17,14 @@
 #endif
 #define ALONE (CLONE_NEWUSER | CLONE_NEWTIME | CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)
 
+/* See interpose_seccomp.c. */
+__attribute__((visibility("hidden"))) long call_kernel(long number, ...);
+
 static long call_alone(long number, long first, long second)
 {
     process_after_fork();
     bool paused = background_pause();
-    long result = syscall(number, first, second);
+    long result = call_kernel(number, first, second, 0L, 0L, 0L);
     int error = errno;
     if (paused)
         background_resume();
@@ -31,11 +34,18 @@ static long call_alone(long number, long first, long second)
 
 EXPORT int unshare(int flags)
 {
-    return (int)(flags & ALONE ? call_alone(SYS_unshare, flags, 0) : syscall(SYS_unshare, flags));
+    return (int)(flags & ALONE ? call_alone(SYS_unshare, flags, 0) : call_kernel(SYS_unshare, (long)flags, 0L, 0L, 0L, 0L));
 }
 
 /* 0: whatever the descriptor is of. */
 EXPORT int setns(int fd, int flags)
 {
-    return (int)(flags == 0 || flags & ALONE ? call_alone(SYS_setns, fd, flags) : syscall(SYS_setns, fd, flags));
+    return (int)(flags == 0 || flags & ALONE ? call_alone(SYS_setns, fd, flags) : call_kernel(SYS_setns, (long)fd, (long)flags, 0L, 0L, 0L));
+}
+
+/* By number. */
+__attribute__((used, visibility("hidden"))) long call_namespace(long number, long first, long second);
+long call_namespace(long number, long first, long second)
+{
+    return number == SYS_unshare ? unshare((int)first) : setns((int)first, (int)second);
 }

@@ -61,15 +61,21 @@ __attribute__((visibility("default"))) int prctl(int option, ...)
     return (int)call_kernel(SYS_prctl, (long)option, arguments[0], arguments[1], arguments[2], arguments[3]);
 }
 
-_Static_assert(SYS_seccomp == 317, "the comparison below");
+_Static_assert(SYS_seccomp == 317 && SYS_unshare == 272 && SYS_setns == 308, "the comparisons below");
 
 __asm__(".text\n"
         ".globl syscall\n"
+        ".globl call_kernel\n"
+        ".hidden call_kernel\n"
         ".type syscall, @function\n"
         "syscall:\n"
         "    .cfi_startproc\n"
         "    cmp $317, %rdi\n"
         "    je call_seccomp\n"
+        "    cmp $272, %rdi\n"
+        "    je call_namespace\n"
+        "    cmp $308, %rdi\n"
+        "    je call_namespace\n"
         "call_kernel:\n"
         "    mov %rdi, %rax\n"
         "    mov %rsi, %rdi\n"

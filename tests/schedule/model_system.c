@@ -110,6 +110,11 @@ unsigned os_process_id(void)
     return 1;
 }
 
+void os_thread_settle(int nicer)
+{
+    (void)nicer;
+}
+
 bool os_barrier(void)
 {
     SCHEDULE_POINT("barrier");

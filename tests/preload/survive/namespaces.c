@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { BLOCKS = 40000, BLOCK = 700 };
@@ -33,6 +34,13 @@ static void enters_its_own(void)
 {
     burst();
     CHECK(unshare(CLONE_NEWUSER) == 0, "(%s)", strerror(errno));
+    is_given_back();
+}
+
+static void enters_by_number(void)
+{
+    burst();
+    CHECK(syscall(SYS_unshare, CLONE_NEWUSER) == 0, "(%s)", strerror(errno));
     is_given_back();
 }
 
@@ -99,6 +107,7 @@ int main(void)
     if (waitpid(child, &status, 0) != child || status != 0)
         SKIP("no user namespaces here");
     in_child(enters_its_own);
+    in_child(enters_by_number);
     in_child(enters_that_of_another);
     in_child(leaves_a_directory);
     return 0;
