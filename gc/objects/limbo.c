@@ -5,12 +5,12 @@ _Atomic uint32_t limbo_active;
 
 static _Atomic(void *) head;
 
-void limbo_push(void *object)
+void limbo_push(void *first, void *last)
 {
-    void *first = load_rlx(&head);
+    void *before = load_rlx(&head);
     do {
-        store_rlx(kind_of(object), (uintptr_t)first);
-    } while (!cas_weak_rel(&head, &first, object)); /* P:limbo release: the link, to limbo_drain */
+        limbo_link(last, before);
+    } while (!cas_weak_rel(&head, &before, first)); /* P:limbo release: the links, to limbo_drain */
 }
 
 void *limbo_drain(void)

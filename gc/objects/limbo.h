@@ -19,8 +19,14 @@ ARCA_INLINE bool limbo_is_active(void)
     return load_seq(&limbo_active) != 0;
 }
 
-/* A block whose count is 0 and which its thread is done with.  The link overlays its kind. */
-void limbo_push(void *object);
+/* The link overlays the kind of a block whose count is 0 and which its thread is done with. */
+ARCA_INLINE void limbo_link(void *object, void *next)
+{
+    store_rlx(kind_of(object), (uintptr_t)next);
+}
+
+/* Such blocks, linked from the first to the last. */
+void limbo_push(void *first, void *last);
 
 /* All that is in it; the next one by limbo_next. */
 void *limbo_drain(void);

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-static void clear_body(void *block, size_t size)
+ARCA_INLINE void clear_body(void *block, size_t size)
 {
     char *at = (char *)block + sizeof(arca_object);
     if (unlikely(size > 256)) {
@@ -21,7 +21,7 @@ static void clear_body(void *block, size_t size)
 }
 
 /* A block whose body is cleared, kind unset and count 0. */
-static void *object_block(arca_type *type, size_t size)
+ARCA_INLINE void *object_block(arca_type *type, size_t size)
 {
     if (unlikely(!type_prepare(type))) {
         errno = ENOMEM;
@@ -35,7 +35,7 @@ static void *object_block(arca_type *type, size_t size)
 }
 
 /* I4: whoever sees the count sees kind and slots. */
-static void *object_birth(arca_type *type, void *block)
+ARCA_INLINE void *object_birth(arca_type *type, void *block)
 {
     uint64_t version = load_rlx(word_of(block)) & ~(uint64_t)WORD_LOW;
     store_rlx(kind_of(block), (uintptr_t)type);
@@ -83,12 +83,12 @@ bool arca_is_finalized(const void *object)
 /* word: as it was before the subtraction. */
 void arca_private_released(void *object, uint64_t word)
 {
-    if (word & WORD_IMMORTAL)
+    if (likely((word & (WORD_IMMORTAL | WORD_COUNT)) == WORD_ONE))
+        death_begin(object);
+    else if (word & WORD_IMMORTAL)
         header_recentre(object);
     else if (word_count(word) == 0)
         log_abort("arca_release(): %p: the object is dead already (released too often)", object);
-    else if (word_count(word) == 1)
-        death_begin(object);
 }
 
 int arca_thread_attach(void)

@@ -49,6 +49,12 @@ static void check(const arca_type *type)
         complain(type, "items that are slots are 8 bytes, begin at a multiple of 8, and want no traverse");
 }
 
+static enum type_state state_of(const arca_type *type)
+{
+    bool told = type->finalize != NULL || type->destroy != NULL;
+    return told || type->traverse != NULL || (type->flags & ARCA_TYPE_ITEM_SLOTS) ? TYPE_READY : TYPE_PLAIN;
+}
+
 static bool register_locked(arca_type *type)
 {
     uint32_t index = load_rlx(&types_used);
@@ -61,7 +67,7 @@ static bool register_locked(arca_type *type)
     type->arca_private.index = index;
     types[index] = type;
     store_rel(&types_used, index + 1); /* P:types release: the entry, to type_at */
-    store_rel(type_state(type), (uint32_t)TYPE_READY); /* P:type release: index and heap, to type_prepare */
+    store_rel(type_state(type), (uint32_t)state_of(type)); /* P:type release: index and heap, to type_prepare */
     return true;
 }
 
@@ -69,7 +75,7 @@ bool type_prepare_slow(arca_type *type)
 {
     check(type);
     lock_acquire(&types_lock);
-    bool ready = load_rlx(type_state(type)) == TYPE_READY || register_locked(type);
+    bool ready = load_rlx(type_state(type)) != TYPE_NEW || register_locked(type);
     lock_release(&types_lock);
     return ready;
 }

@@ -11,7 +11,8 @@ struct heap;
 
 bool type_prepare_slow(arca_type *type);
 
-enum type_state { TYPE_NEW, TYPE_READY };
+/* Plain: all that its objects own are the units of slots at its offsets, and nobody is told when they die. */
+enum type_state { TYPE_NEW, TYPE_READY, TYPE_PLAIN };
 
 ARCA_INLINE _Atomic uint32_t *type_state(arca_type *type)
 {
@@ -21,7 +22,13 @@ ARCA_INLINE _Atomic uint32_t *type_state(arca_type *type)
 /* Aborts with a line for a descriptor that is wrong; false without memory. */
 ARCA_INLINE bool type_prepare(arca_type *type)
 {
-    return likely(load_acq(type_state(type)) == TYPE_READY) || type_prepare_slow(type); /* P:type acquire: with type_prepare_slow */
+    return likely(load_acq(type_state(type)) != TYPE_NEW) || type_prepare_slow(type); /* P:type acquire: with type_prepare_slow */
+}
+
+/* Of one that has objects. */
+ARCA_INLINE bool type_is_plain(arca_type *type)
+{
+    return load_rlx(type_state(type)) == TYPE_PLAIN;
 }
 
 /* By index; NULL where there is none (yet). */
@@ -45,12 +52,18 @@ ARCA_INLINE bool type_traverses(const arca_type *type)
     return unlikely(type->traverse != NULL) && !(type->flags & ARCA_TYPE_ITEM_SLOTS);
 }
 
-/* Calls visit for each slot of an object of a type that does not; inlined, visit and all. */
-ARCA_INLINE void type_visit_told(const arca_type *type, void *object, arca_visit *visit, void *context)
+/* Calls visit for each slot that an offset names; inlined, visit and all. */
+ARCA_INLINE void type_visit_plain(const arca_type *type, void *object, arca_visit *visit, void *context)
 {
     const uint32_t *slots = type->slots;
     for (size_t i = 0, count = type->slot_count; i < count; i++)
         visit((arca_slot *)((char *)object + slots[i]), context);
+}
+
+/* The same for each slot of an object of a type that does not tell them itself. */
+ARCA_INLINE void type_visit_told(const arca_type *type, void *object, arca_visit *visit, void *context)
+{
+    type_visit_plain(type, object, visit, context);
     if (type->flags & ARCA_TYPE_ITEM_SLOTS) {
         arca_slot *items = (arca_slot *)((char *)object + type->size);
         for (size_t i = 0, count = ((arca_var_object *)object)->count; i < count; i++)
