@@ -12,8 +12,11 @@
 
 extern struct sites samples;
 
-/* A live large block that is none yet becomes a sample, if there is room to remember it.  By its owner. */
-void sample_take(struct span *span, size_t bytes, const uintptr_t *stack, unsigned depth);
+#define SAMPLE_WEIGHT_MAX UINT16_MAX
+
+/* A live large block that is none yet becomes a sample that stands for so many like it, if there is room to remember it.  By its
+ * owner. */
+void sample_take(struct span *span, size_t bytes, unsigned weight, const uintptr_t *stack, unsigned depth);
 /* It has grown to so many bytes. */
 void sample_grow(struct span *span, size_t bytes);
 /* It is none any more. */

@@ -95,15 +95,20 @@ static void change_live_locked(struct sites *sites, struct site *site, int64_t b
 
 uint32_t sites_add(struct sites *sites, const uintptr_t *stack, unsigned depth, size_t bytes)
 {
+    return sites_add_several(sites, stack, depth, 1, bytes);
+}
+
+uint32_t sites_add_several(struct sites *sites, const uintptr_t *stack, unsigned depth, uint64_t blocks, size_t bytes)
+{
     lock_acquire(&sites->lock);
     uint32_t number = find_site_locked(sites, stack, depth);
     if (number != SITE_NONE) {
         struct site *site = site_at(sites, number);
-        change_live_locked(sites, site, 1, (int64_t)bytes);
-        tally_change(&site->tallies.total, 1, (int64_t)bytes);
-        tally_change(&sites->tallies.total, 1, (int64_t)bytes);
+        change_live_locked(sites, site, (int64_t)blocks, (int64_t)bytes);
+        tally_change(&site->tallies.total, (int64_t)blocks, (int64_t)bytes);
+        tally_change(&sites->tallies.total, (int64_t)blocks, (int64_t)bytes);
     } else {
-        sites->lost++;
+        sites->lost += blocks;
     }
     lock_release(&sites->lock);
     return number;
@@ -121,8 +126,13 @@ void sites_grow(struct sites *sites, uint32_t number, size_t bytes)
 
 void sites_remove(struct sites *sites, uint32_t number, size_t bytes)
 {
+    sites_remove_several(sites, number, 1, bytes);
+}
+
+void sites_remove_several(struct sites *sites, uint32_t number, uint64_t blocks, size_t bytes)
+{
     lock_acquire(&sites->lock);
-    change_live_locked(sites, site_at(sites, number), -1, -(int64_t)bytes);
+    change_live_locked(sites, site_at(sites, number), -(int64_t)blocks, -(int64_t)bytes);
     lock_release(&sites->lock);
 }
 

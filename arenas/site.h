@@ -51,6 +51,9 @@ struct sites {
 
 /* depth: not 0.  The number of the block's site; SITE_NONE when there is no room for another, and nothing was counted. */
 uint32_t sites_add(struct sites *sites, const uintptr_t *stack, unsigned depth, size_t bytes);
+/* The same for several that are as large together. */
+uint32_t sites_add_several(struct sites *sites, const uintptr_t *stack, unsigned depth, uint64_t blocks, size_t bytes);
+void sites_remove_several(struct sites *sites, uint32_t number, uint64_t blocks, size_t bytes);
 /* A block that was counted there has grown. */
 void sites_grow(struct sites *sites, uint32_t number, size_t bytes);
 /* A block that was counted there is gone. */

@@ -69,7 +69,10 @@ struct span {
 
     union {
         struct block *free_list;
-        size_t sampled_bytes; /* of a sample: as requested */
+        struct {
+            uint64_t bytes : 48;  /* as requested */
+            uint64_t weight : 16; /* it stands for so many */
+        } sample;
     };
     struct span *next, *prev;
     struct arena *arena;

@@ -7,8 +7,18 @@
 #include "front/door.h"
 #include "heap/harden.h"
 
-static ARCA_TLS uint64_t left_beyond;  /* the credit: bytes to the thread's next sample */
+ARCA_TLS uint64_t profile_beyond;
 static ARCA_TLS uint64_t random_state; /* 0: the thread has not drawn yet */
+
+/* A thread that has samples faster than they are of use takes every so-manieth only, which stands for as many: so a profile
+ * of 512 KiB and more costs little, whatever is asked for how fast.  Without a limit a thread that then keeps what it asks for
+ * would be unseen for too long. */
+#define APART_US 200
+#define THIN_FROM ((uint64_t)512 << 10)
+#define THIN_MAX 256
+static ARCA_TLS uint32_t thin;     /* the mean gap is so many times the option; 0 at first */
+static ARCA_TLS uint32_t due_thin; /* and was, of the gap that has just ended */
+static ARCA_TLS uint64_t due_us;   /* when that was */
 
 /* splitmix64 */
 static uint64_t random_next(void)
@@ -29,11 +39,51 @@ static double log_of(uint64_t parts)
     return 2 * s * series - (64 - width) * 0.693147180559945;
 }
 
-/* Exponential, with the mean of the option: the gaps of a Poisson process.  The byte behind a gap is sampled. */
+/* 1 - e^-x for x >= 0, to seven digits of it: the probability that so many means of bytes have a sample. */
+static double chance_of(double x)
+{
+    unsigned halvings = 0;
+    if (x > 40)
+        return 1;
+    for (; x > 1 / 16.0; x /= 2)
+        halvings++;
+    double chance = x * (1 - x / 2 * (1 - x / 3 * (1 - x / 4)));
+    for (; halvings > 0; halvings--)
+        chance *= 2 - chance;
+    return chance;
+}
+
+/* Exponential: the gaps of a Poisson process.  The byte behind a gap is sampled. */
 static uint64_t draw_gap(void)
 {
-    double gap = -log_of((random_next() >> 1) | 1) * (double)options.profile;
+    double gap = -log_of((random_next() >> 1) | 1) * (double)options.profile * (thin != 0 ? thin : 1);
     return gap < (double)(INT64_MAX / 2) ? (uint64_t)gap : INT64_MAX / 2;
+}
+
+/* A gap has ended.  What the next one's mean is follows from earlier gaps only: so no block is more likely to be seen for
+ * what it is. */
+static void thin_out(void)
+{
+    due_thin = thin != 0 ? thin : 1;
+    if (options.profile < THIN_FROM)
+        return;
+    uint64_t now_us = os_now_us(), since_us = now_us - due_us + 1, next = due_thin * (uint64_t)APART_US / since_us;
+    due_us = now_us;
+    next = next < 2 * due_thin ? next : 2 * due_thin;
+    thin = (uint32_t)(next < 1 ? 1 : next < THIN_MAX ? next : THIN_MAX);
+}
+
+/* How many samples of the option's mean one of the actual mean stands for, of a block that was larger than before by so many
+ * bytes: the ratio of the chances, rounded up or down by chance. */
+static unsigned weigh(size_t before, size_t bytes)
+{
+    if (due_thin <= 1 || bytes == 0)
+        return 1;
+    double mean = (double)options.profile, thinned = mean * due_thin;
+    double weight = chance_of((double)bytes / mean) / chance_of((double)bytes / thinned);
+    if (before != 0)
+        weight *= (1 - chance_of((double)before / mean)) / (1 - chance_of((double)before / thinned));
+    return (unsigned)(weight + (double)(random_next() >> 11) * 0x1p-53);
 }
 
 /* A place of its own in the generator's cycle. */
@@ -46,7 +96,7 @@ static uint64_t seed(void)
 uint64_t profile_left(void)
 {
     if (random_state != 0)
-        return credit_left() + left_beyond;
+        return credit_left() + profile_beyond;
     random_state = seed();
     return draw_gap();
 }
@@ -55,21 +105,24 @@ bool profile_is_due(size_t bytes)
 {
     uint64_t before = profile_left();
     bool due = bytes > before;
+    if (due)
+        thin_out();
     uint64_t after = due ? draw_gap() : before - bytes;
     credit_set(hardening.on ? 0 : after < CREDIT_MAX ? after : CREDIT_MAX);
-    left_beyond = after - credit_left();
+    profile_beyond = after - credit_left();
     return due;
 }
 
-static void sample_span(struct span *span, size_t bytes, const void *frame)
+static void sample_span(struct span *span, size_t bytes, unsigned weight, const void *frame)
 {
     uintptr_t stack[UNWIND_MAX];
-    sample_take(span, bytes, stack, unwind(frame, stack, UNWIND_MAX));
+    if (weight != 0)
+        sample_take(span, bytes, weight, stack, unwind(frame, stack, UNWIND_MAX));
 }
 
 void profile_take(void *block, size_t bytes, const void *frame)
 {
-    sample_span(page_map_find((uintptr_t)block), bytes, frame);
+    sample_span(page_map_find((uintptr_t)block), bytes, weigh(0, bytes), frame);
 }
 
 void profile_resize(struct span *span, size_t before, size_t bytes, const void *frame)
@@ -81,8 +134,9 @@ void profile_resize(struct span *span, size_t before, size_t bytes, const void *
     }
     if (span->site != SITE_NONE)
         sample_drop(span);
-    if (profile_is_due(after > before ? after - before : bytes))
-        sample_span(span, bytes, frame);
+    size_t known = after > before ? before : 0, added = after > before ? after - before : bytes;
+    if (profile_is_due(added))
+        sample_span(span, bytes, weigh(known, added), frame);
 }
 
 void profile_start(void)

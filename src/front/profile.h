@@ -1,6 +1,7 @@
 /*
  * The sampling heap profile: each byte that is asked for is the start of a sample with the same probability, one in
- * options.profile, so that large blocks are seen more often than small ones, and the whole is estimated without bias.
+ * options.profile, so that large blocks are seen more often than small ones, and the whole is estimated without bias.  Of a
+ * thread that asks for so much that it is seen every few microseconds, fewer, which stand for several each.
  *
  * Switched on by its option only: then malloc_fast_max is 0, and the bytes to a thread's next sample are what it has credit
  * for: small requests pay on the fast path, and only the one that finds too little, and large ones, pass by here.
@@ -15,6 +16,15 @@
 
 /* Counts a request that has not paid, and renews the credit; true when it is to be sampled. */
 bool profile_is_due(size_t bytes);
+/* The same for large requests, which leave the credit as it is. */
+extern ARCA_TLS uint64_t profile_beyond; /* the credit: bytes to the thread's next sample; 0 at first */
+ARCA_INLINE bool profile_large_is_due(size_t bytes)
+{
+    if (unlikely(bytes > profile_beyond))
+        return profile_is_due(bytes);
+    profile_beyond -= bytes;
+    return false;
+}
 /* Bytes to the thread's next sample. */
 uint64_t profile_left(void);
 

@@ -208,6 +208,34 @@ TEST(profile, samples_stand_for_all_bytes)
     }
 }
 
+/* What asks for gigabytes at once has fewer samples, by up to 256, that stand for more: a size that the gap's mean is less than,
+ * one that it is more than, and one that grows. */
+TEST(profile, samples_that_are_thinned_out_stand_for_all_bytes)
+{
+    enum { RATE = 512 << 10, THINNED = 256 };
+    static const struct { size_t before, bytes; unsigned times; } loops[] = {
+        { 0, 10000, 2000000 }, { 0, 1 << 20, 100000 }, { 0, 16 << 20, 20000 }, { 300000, 4 << 20, 20000 } };
+    profile_on(RATE);
+    for (unsigned i = 0; i < sizeof loops / sizeof loops[0]; i++) {
+        uint32_t before = sites_copy(&samples, copied, SITES_MAX, &all);
+        static struct tallies earlier[SITES_MAX];
+        memcpy(earlier, copied, before * sizeof *copied);
+        for (unsigned k = 0; k < loops[i].times; k++) {
+            void *block = loops[i].before == 0 ? NULL : arca_malloc(loops[i].before);
+            arca_free(arca_realloc(block, loops[i].bytes));
+        }
+        uint32_t count = sites_copy(&samples, copied, SITES_MAX, &all);
+        for (uint32_t k = 0; k < before; k++) {
+            copied[k].total.blocks -= earlier[k].total.blocks;
+            copied[k].total.bytes -= earlier[k].total.bytes;
+        }
+        double truth = (double)loops[i].bytes * loops[i].times, off = samples_stand_for(copied, count, RATE) / truth - 1;
+        CHECK(off * off * truth < 36.0 * RATE * THINNED);
+        CHECK_EQ(now()->live.bytes, 0);
+        CHECK_EQ(now()->live.blocks, 0);
+    }
+}
+
 /* Both ways to count, beside each other: what small requests pay, and what large ones are counted by. */
 TEST(profile, small_and_large_requests_of_one_thread_have_one_gap)
 {
