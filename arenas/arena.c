@@ -187,12 +187,15 @@ struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind 
 struct span *arena_claim_ahead(uint32_t slices, bool *zeroed)
 {
     struct span *span = NULL, *fresh = NULL;
+    uint32_t due = 0;
     if (huge_page_worth(load_rlx(&arenas.used_slices))) {
         uint32_t whole = (uint32_t)bits_round_up(slices, HUGE_PAGE_SLICES);
         lock_acquire(&arenas.lock);
         span = claim_dirty_locked(slices, 1, SPAN_POOL, zeroed);
         if (span == NULL)
             span = fresh = claim_first_locked(FROM_CLEAN, whole, HUGE_PAGE_SLICES, SPAN_POOL, zeroed);
+        if (fresh != NULL)
+            due = arena_due_way_locked(whole);
         lock_release(&arenas.lock);
     }
     if (span == NULL) {
@@ -202,6 +205,7 @@ struct span *arena_claim_ahead(uint32_t slices, bool *zeroed)
         return span;
     }
     if (fresh != NULL) {
+        arena_make_way(due);
         huge_page_fault(&span->arena->huge_pages, span);
         arena_shrink(span, slices, os_now_ms());
         *zeroed = false; /* there is nothing left to fault in */

@@ -597,6 +597,19 @@ TEST(arena, ahead_the_rest_of_a_huge_page_is_dirty_and_serves_the_next)
     arena_check();
 }
 
+TEST(arena, ahead_pieces_make_way_for_huge_pages)
+{
+    bool zeroed;
+    arena_return(claim(3000), 0);
+    grow();
+    size_t left = dirty();
+    struct span *span = arena_claim_ahead(3, &zeroed);
+    REQUIRE(span != NULL);
+    CHECK_EQ(dirty(), left - HUGE_PAGE_SLICES + (HUGE_PAGE_SLICES - 3));
+    CHECK_EQ(arenas.pieces->slices, left - HUGE_PAGE_SLICES);
+    arena_check();
+}
+
 TEST(arena, ahead_dirty_slices_come_first)
 {
     bool zeroed;
