@@ -2,8 +2,8 @@
  * Large blocks: a span each, in slices of an arena, or in an arena of their own beyond half an arena.
  *
  * A large block starts at its span, so that its address is a multiple of 64 KiB; but one of LARGE_OFFSET_MIN and more, which
- * may start anywhere, some lines behind.  What stands at multiples of a page in it is then at no end of a page, where the
- * processor asks for the next page or the one before at each access: half as much again for who goes from page to page.
+ * may start anywhere, some lines behind.  What stands at multiples of a page in it is then at no end of a page: who writes
+ * from page to page takes half as long again there, as if the processor looked for the page beside it each time.
  */
 #ifndef ARCA_ARENAS_LARGE_H
 #define ARCA_ARENAS_LARGE_H
@@ -12,7 +12,7 @@
 
 /* An alignment: none. */
 #define LARGE_ANYWHERE 0u
-/* Two lines at each end of a page are slow, on a Xeon of 2021 to 2025; two is also what the processor fetches at once. */
+/* Two lines at each end of a page are slow, on a Xeon of 2023; two is also what the processor fetches at once. */
 #define LARGE_OFFSET ((size_t)2 * ARCA_CACHE_LINE)
 /* It takes a page more of a block of whole pages: from here on less than half of a per cent. */
 #define LARGE_OFFSET_MIN (((size_t)1 << 20) + 1)

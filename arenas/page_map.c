@@ -1,8 +1,8 @@
 /* Writing the page map. */
 #include "arenas/page_map.h"
 
-_Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS];
-struct page_map_leaf page_map_first ARCA_ALIGNED(OS_PAGE_SIZE); /* so that its pages can be counted */
+_Atomic(struct page_map_leaf *) page_map_root[1u << PAGE_MAP_ROOT_BITS] ARCA_SPARSE;
+struct page_map_leaf page_map_first ARCA_SPARSE ARCA_ALIGNED(OS_PAGE_SIZE); /* so that its pages can be counted */
 
 /* Where no program's memory is: no address is in the region. */
 #define NO_BASE ((uintptr_t)1 << 63)

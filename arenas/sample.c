@@ -1,7 +1,7 @@
 /* Samples and their table. */
 #include "arenas/sample.h"
 
-struct sites samples;
+struct sites samples ARCA_SPARSE;
 
 void sample_take(struct span *span, size_t bytes, unsigned weight, const uintptr_t *stack, unsigned depth)
 {

@@ -23,6 +23,10 @@
  * program's first heap are between 0x48 and 0x588. */
 #define ARCA_READ_OFTEN __attribute__((section(".data.read_often"), aligned(512)))
 
+/* For zeroed arrays of which few pages are ever written to: behind the small variables, which then have pages in common and
+ * not one each. */
+#define ARCA_SPARSE __attribute__((section(".bss.sparse")))
+
 /* The calling function's frame, for unwind(): its caller's frame pointer and the return address.  A function that uses
  * it has one, whatever the flags. */
 #define ARCA_FRAME() __builtin_frame_address(0)

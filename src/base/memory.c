@@ -16,7 +16,7 @@
 const char *memory_root = "";
 
 /* Of one thread at a time; too large for the stacks that this may run on. */
-static char groups[TEXT_MAX], text[TEXT_MAX], path[FILE_PATH_MAX];
+static ARCA_SPARSE char groups[TEXT_MAX], text[TEXT_MAX], path[FILE_PATH_MAX];
 
 struct hierarchy {
     const char *mount, *controller; /* "" for version 2 */

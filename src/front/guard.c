@@ -43,7 +43,7 @@ static struct {
     struct kept ring[KEPT_BLOCKS];
     uint32_t first, count;
     size_t bytes;
-} kept;
+} kept ARCA_SPARSE;
 
 static const char *name_of(unsigned domain)
 {

@@ -16,7 +16,7 @@ _Atomic bool trace_on;
 
 #define PLACES_MIN 4096u
 
-static struct sites traces;
+static struct sites traces ARCA_SPARSE;
 
 static struct {
     struct lock lock;

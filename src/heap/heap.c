@@ -10,7 +10,7 @@
 #include "heap/retired.h"
 #include "heap/watch.h"
 
-struct heap heap_sentinel;
+struct heap heap_sentinel ARCA_SPARSE;
 
 /* ---- pools of a heap ------------------------------------------------------------------------- */
 
