@@ -666,6 +666,17 @@ TEST(api, what_was_never_written_to_is_allocated_and_not_live)
     CHECK_EQ(now.dirty - before.dirty, 3 * MIB);
 }
 
+TEST(api, calloc_of_a_huge_block_that_is_recycled_takes_no_memory_before_it_is_used)
+{
+    keep_still();
+    arca_free(filled(arca_malloc(40 * MIB), 1, 40 * MIB));
+    struct arca_stats before = stats_now();
+    unsigned char *block = checked(arca_calloc(1, 40 * MIB));
+    CHECK_EQ(stats_now().live, before.live);
+    CHECK(block[0] == 0 && block[40 * MIB - 1] == 0);
+    arca_free(block);
+}
+
 TEST(api, blocks_in_bins_are_cached_and_not_live)
 {
     keep_still();
