@@ -34,6 +34,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 };
 
 static char sources[OPTION_COUNT][SOURCE_MAX];
+static bool strict; /* nothing goes on with what is wrong */
 
 static void *field_of(unsigned key)
 {
@@ -53,27 +54,43 @@ static bool fits(const struct option_row *row, uint64_t value)
            (row->max == 0 || value <= row->max || (row->type == OPTION_DURATION && value == OPTION_NEVER));
 }
 
+/* As it was given, on one line. */
+static void show(struct word text, char *buf, size_t capacity)
+{
+    word_copy(text, buf, capacity);
+    for (; *buf != '\0'; buf++) {
+        if ((unsigned char)*buf < ' ' || *buf == 0x7f)
+            *buf = '?';
+    }
+}
+
+/* What is done instead: nothing, where who asks goes on with nothing that is wrong. */
+static const char *instead(unsigned key, char *buf, size_t capacity)
+{
+    size_t length = log_format(buf, capacity, "; using ");
+    if (strict)
+        return "";
+    options_format(key, buf + length, capacity - length);
+    return buf;
+}
+
 static void complain_type(const char *source, unsigned key, struct word text)
 {
     char given[GIVEN_MAX], wanted[GIVEN_MAX], used[GIVEN_MAX];
-    word_copy(text, given, sizeof given);
+    show(text, given, sizeof given);
     option_wanted(key, wanted, sizeof wanted);
-    options_format(key, used, sizeof used);
-    log_line("%s: %s=%s: not %s; using %s", source, option_rows[key].name, given, wanted, used);
+    log_line("%s: %s=%s: not %s%s", source, option_rows[key].name, given, wanted, instead(key, used, sizeof used));
 }
 
 static void complain_range(const char *source, unsigned key, struct word text)
 {
     const struct option_row *row = &option_rows[key];
     char given[GIVEN_MAX], low[GIVEN_MAX], high[GIVEN_MAX], used[GIVEN_MAX];
-    word_copy(text, given, sizeof given);
+    show(text, given, sizeof given);
     option_format(key, row->min, low, sizeof low);
-    if (row->max == 0)
-        log_format(high, sizeof high, "any more");
-    else
-        option_format(key, row->max, high, sizeof high);
-    options_format(key, used, sizeof used);
-    log_line("%s: %s=%s: out of range (want %s to %s); using %s", source, row->name, given, low, high, used);
+    option_format(key, row->max, high, sizeof high);
+    log_line("%s: %s=%s: out of range (want %s %s%s)%s", source, row->name, given, low, row->max == 0 ? "or more" : "to ",
+             row->max == 0 ? "" : high, instead(key, used, sizeof used));
 }
 
 static bool set_number(const char *source, unsigned key, struct word text)
@@ -131,7 +148,7 @@ static void complain_unknown(const char *source, struct word key)
     char given[GIVEN_MAX];
     const char *nearest = NULL;
     unsigned best = 3;
-    word_copy(key, given, sizeof given);
+    show(key, given, sizeof given);
     for (unsigned i = 0; i < OPTION_COUNT; i++) {
         unsigned distance = spelling_distance(key.at, key.length, option_rows[i].name);
         if (distance < best) {
@@ -142,7 +159,7 @@ static void complain_unknown(const char *source, struct word key)
     if (nearest != NULL)
         log_line("%s: unknown key '%s' (did you mean '%s'?)", source, given, nearest);
     else
-        log_line("%s: unknown key '%s'", source, given);
+        log_line("%s: unknown key '%s' (arca options lists them)", source, given);
 }
 
 static int find_key(struct word key)
@@ -170,7 +187,7 @@ static bool parse_pair(const char *source, struct word pair)
     const char *equals = memchr(pair.at, '=', pair.length);
     if (equals == NULL) {
         char given[GIVEN_MAX];
-        word_copy(pair, given, sizeof given);
+        show(pair, given, sizeof given);
         log_line("%s: '%s': want key=value", source, given);
         return false;
     }
@@ -194,6 +211,14 @@ bool options_parse(const char *source, const char *text)
         text += length;
         text += *text == ',';
     }
+    return good;
+}
+
+bool options_parse_strictly(const char *source, const char *text)
+{
+    strict = true;
+    bool good = options_parse(source, text);
+    strict = false;
     return good;
 }
 

@@ -67,6 +67,8 @@ void options_read_file(const char *path);
 
 /* Parses "key=value" rows separated by commas; source names them in messages.  False where there was one. */
 bool options_parse(const char *source, const char *text);
+/* The same for who does not go on where there was one, and says no more about it. */
+bool options_parse_strictly(const char *source, const char *text);
 
 /* One setting of a file: blanks around key and value do not count; a blank line or a # comment is none. */
 void options_parse_line(const char *source, const char *line, size_t length);

@@ -62,6 +62,17 @@ int http_listen(const char *address)
     return listener;
 }
 
+unsigned http_port(int listener)
+{
+    char host[NI_MAXHOST], port[NI_MAXSERV];
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (getsockname(listener, (struct sockaddr *)&address, &length) != 0 ||
+        getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return 0;
+    return (unsigned)strtoul(port, NULL, 10);
+}
+
 static void hang_up(size_t at)
 {
     struct client *client = clients[at];

@@ -93,6 +93,25 @@ static int help(FILE *file)
     return STATUS_DONE;
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static const struct command *find_command(const char *name)
+{
+    const struct command *c = commands;
+    while (c->name != NULL && strcmp(name, c->name) != 0)
+        c++;
+    return c->name != NULL ? c : NULL;
+}
+
+static int help_of(const struct command *command)
+{
+    printf("arca %s %s: %s.  See arca(1).\n", command->name, command->arguments, command->sentence);
+    return STATUS_DONE;
+}
+
 int main(int argc, char **argv)
 {
     size_class_init(0); /* the block sizes */
@@ -101,16 +120,17 @@ int main(int argc, char **argv)
         return STATUS_USAGE;
     }
     const char *name = argv[1];
-    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+    if (is_help(name) && (argc == 2 || find_command(argv[2]) == NULL))
         return help(stdout);
+    if (is_help(name))
+        return help_of(find_command(argv[2]));
     if (strcmp(name, "--version") == 0) {
         printf("arca %d.%d.%d\n", ARCA_VERSION_MAJOR, ARCA_VERSION_MINOR, ARCA_VERSION_PATCH);
         return STATUS_DONE;
     }
-    for (const struct command *c = commands; c->name != NULL; c++) {
-        if (strcmp(name, c->name) == 0)
-            return c->run(c, argc - 2, argv + 2);
-    }
+    const struct command *c = find_command(name);
+    if (c != NULL)
+        return argc == 3 && is_help(argv[2]) && strcmp(argv[2], "help") != 0 ? help_of(c) : c->run(c, argc - 2, argv + 2);
     fprintf(stderr, "arca: no command '%s' (arca help lists them)\n", name);
     return STATUS_USAGE;
 }

@@ -205,7 +205,7 @@ int run_run(const struct command *command, int argc, char **argv)
             return complain_usage(command, "'%s' is no option", argv[at]);
         if (++at == argc || strchr(argv[at], '=') == NULL)
             return complain_usage(command, "-o without key=value");
-        if (!options_parse("-o", argv[at])) /* it has said what is wrong */
+        if (!options_parse_strictly("-o", argv[at])) /* it has said what is wrong */
             return STATUS_USAGE;
         if (!add_setting(argv[at]))
             return complain("run: the settings are too long");

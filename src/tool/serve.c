@@ -110,7 +110,7 @@ int run_serve(const struct command *command, int argc, char **argv)
         return complain_usage(command, "'%s' is no address and port", address);
     if (listener < 0)
         return complain("serve: %s: %s", address, strerror(errno));
-    printf("http://%s/metrics\n", address);
+    printf("http://%.*s:%u/metrics\n", (int)(strrchr(address, ':') - address), address, http_port(listener));
     fflush(stdout);
     http_serve(listener, answer_request);
     return complain("serve: %s", strerror(errno));

@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 from serving import ask, serving, values
-from tool import LIB, check, complaint, dripping, environment, eventually, python
+from tool import BUILD, LIB, check, complaint, dripping, environment, eventually, python
 
 
 def becomes_one_on_arca(port):
@@ -24,7 +24,18 @@ def becomes_one_on_arca(port):
         child.wait()
 
 
+def has_a_port_of_the_kernels_choice():
+    child = subprocess.Popen([BUILD / "arca", "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True)
+    try:
+        said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/metrics\n", child.stdout.readline())
+        check(said and int(said[1]) != 0 and ask(int(said[1]))[0].status == 200, f"it does not say where it is: {said}")
+    finally:
+        child.kill()
+        child.wait()
+
+
 def main():
+    has_a_port_of_the_kernels_choice()
     with serving() as port, python("kept = [bytes(1000) for _ in range(30_000)]") as first, python("") as second:
         answer, text = ask(port)
         check(answer.status == 200 and answer.getheader("Content-Type").startswith("application/openmetrics-text; version=1.0.0"), "its head")

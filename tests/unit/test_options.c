@@ -233,7 +233,14 @@ TEST(options, numbers_take_thousands_and_millions)
 
 TEST(options, a_range_without_an_upper_end_says_so)
 {
-    CHECK_STR(parse("backlog=1"), "arca: ARCA_CONF: backlog=1: out of range (want 1000 to any more); using 1000000\n");
+    CHECK_STR(parse("backlog=1"), "arca: ARCA_CONF: backlog=1: out of range (want 1000 or more); using 1000000\n");
+}
+
+TEST(options, a_complaint_is_one_line_whatever_was_given)
+{
+    CHECK_STR(parse("purge=1s\nlimit=2g"),
+              "arca: ARCA_CONF: purge=1s?limit=2g: not a duration (want 500ms, 10s, never); using 700ms\n");
+    CHECK_STR(parse("pu\nrge"), "arca: ARCA_CONF: 'pu?rge': want key=value\n");
 }
 
 /* ---- words and texts ---------------------------------------------------------------------------------- */
@@ -490,7 +497,7 @@ TEST(options, an_unknown_key_with_a_near_one_gets_a_suggestion)
 
 TEST(options, an_unknown_key_far_from_all_gets_none)
 {
-    CHECK_STR(parse("decay_time=1s"), "arca: ARCA_CONF: unknown key 'decay_time'\n");
+    CHECK_STR(parse("decay_time=1s"), "arca: ARCA_CONF: unknown key 'decay_time' (arca options lists them)\n");
 }
 
 TEST(options, an_overlong_key_is_cut_in_its_message)
