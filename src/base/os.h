@@ -95,9 +95,9 @@ bool os_process_is_ours(void);
 
 /* A filter of system calls may end the process for one that it does not know.  Confined, a process makes those that any malloc
  * makes, and what needs others fails: threads, barriers, files, sockets, residency.  False in a vfork child, where nothing is done; else
- * os_confine_not() takes back one that came to nothing. */
-bool os_confine(void);
-void os_confine_not(void);
+ * os_confine_end() tells whether it was made.  alone: it is for the calling thread and no other. */
+bool os_confine(bool alone);
+void os_confine_end(bool alone, bool made);
 bool os_is_confined(void) ARCA_SHARED(os_is_confined);
 /* Around each of the other calls, by its caller where it is not said to fail; false where it must not be made.  Who makes a thread
  * begins for it, too, and the thread ends that. */

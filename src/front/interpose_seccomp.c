@@ -30,13 +30,13 @@ __attribute__((used)) static long call_failed(long result)
 
 /* Confined before the call: after it is too late.  Programs ask whether there are filters by calls that fail, most without a filter
  * (third), for which nobody has to wait.  made: the largest result of one that made something. */
-static long call_that_confines(long number, long first, long second, long third, long made)
+static long call_that_confines(long number, long first, long second, long third, long made, bool alone)
 {
     process_after_fork(); /* it would wait for calls of the parent's threads */
-    bool confined = third != 0 && os_confine();
+    bool confined = third != 0 && os_confine(alone);
     long result = call_kernel(number, first, second, third, 0L, 0L);
-    if (confined && (result < 0 || result > made))
-        os_confine_not();
+    if (confined)
+        os_confine_end(alone, result >= 0 && result <= made);
     return result;
 }
 
@@ -44,7 +44,7 @@ __attribute__((used)) static long call_seccomp(long number, long operation, long
 {
     if ((unsigned)operation == SECCOMP_SET_MODE_FILTER) /* a listener's descriptor; or the thread that would not */
         return call_that_confines(number, operation, flags, argument,
-                                  flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? INT_MAX : 0);
+                                  flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? INT_MAX : 0, !(flags & SECCOMP_FILTER_FLAG_TSYNC));
     return call_kernel(number, operation, flags, argument, 0L, 0L);
 }
 
@@ -57,7 +57,7 @@ __attribute__((visibility("default"))) int prctl(int option, ...)
         arguments[i] = va_arg(list, long);
     va_end(list);
     if (option == PR_SET_SECCOMP && arguments[0] == SECCOMP_MODE_FILTER)
-        return (int)call_that_confines(SYS_prctl, PR_SET_SECCOMP, arguments[0], arguments[1], 0);
+        return (int)call_that_confines(SYS_prctl, PR_SET_SECCOMP, arguments[0], arguments[1], 0, true);
     return (int)call_kernel(SYS_prctl, (long)option, arguments[0], arguments[1], arguments[2], arguments[3]);
 }
 

@@ -58,12 +58,15 @@ int profile_write(const char *path, struct sites *sites, const char *kind, enum 
         errno = ENOMEM;
         return -1;
     }
-    int fd = os_create_file(path);
-    bool done = false;
-    if (fd >= 0) {
-        copy.count = sites_copy(sites, copy.sites, capacity, &copy.all);
-        done = write_copy(fd, sites, &copy, kind, view);
-        done &= os_close(fd);
+    bool done = os_rare_begin(); /* until it is closed: a filter may know the writing no more than the opening */
+    if (done) {
+        int fd = os_create_file(path);
+        if ((done = fd >= 0)) {
+            copy.count = sites_copy(sites, copy.sites, capacity, &copy.all);
+            done = write_copy(fd, sites, &copy, kind, view);
+            done &= os_close(fd);
+        }
+        os_rare_end();
     }
     os_unmap(copy.sites, bytes);
     if (!done)

@@ -33,7 +33,7 @@ static void call_twice(void)
 
 static void confine(void)
 {
-    EXPECT(os_confine());
+    EXPECT(os_confine(false));
     SCHEDULE_POINT("filter");
     filters++;
 }
@@ -41,15 +41,15 @@ static void confine(void)
 /* As who asks whether there are filters. */
 static void confine_in_vain(void)
 {
-    EXPECT(os_confine());
+    EXPECT(os_confine(false));
     SCHEDULE_POINT("refused filter");
-    os_confine_not();
+    os_confine_end(false, false);
 }
 
 static void free_again(void)
 {
     for (; filters != 0; filters--)
-        os_confine_not();
+        os_confine_end(false, false);
     EXPECT(!os_is_confined() && os_rare_begin());
     os_rare_end();
 }
