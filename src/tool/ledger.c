@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-/* A third of what a look a second may take: the rest is for all that is not an arena.  A minute's is
- * kept, which is enough for 10 GiB at once; the first look is free. */
-#define SHARE 3000
+/* A quarter of what a look a second may take: the rest is for all that is not an arena.  A minute's is kept, which is enough for
+ * 8 GiB at once; the first look is free. */
+#define SHARE 4000
 #define CREDIT_MAX_US ((int64_t)60 * 1000000 / SHARE)
 
 /* The sum may be wrong by so much: half of what is promised.  The kernel's own total is as wrong as the second. */

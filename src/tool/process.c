@@ -80,6 +80,14 @@ bool process_read(struct process *process, const void *address, void *to, size_t
                   done < 0 ? strerror(errno) : "a part of it is not there");
 }
 
+bool process_read_pieces(struct process *process, const void *const *addresses, size_t count, void *to, size_t bytes)
+{
+    struct iovec local = { to, count * bytes }, remote[PROCESS_PIECES_MAX];
+    for (size_t i = 0; i < count; i++)
+        remote[i] = (struct iovec){ (void *)addresses[i], bytes };
+    return process_vm_readv(process->pid, &local, 1, remote, count, 0) == (ssize_t)local.iov_len;
+}
+
 /* Entries of the page map, of as many pages as there are (fewer at the end of the address space). */
 static bool read_pagemap(struct process *process, uintptr_t address, size_t pages, uint64_t *entries)
 {

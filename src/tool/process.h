@@ -27,7 +27,10 @@ void process_read_name(struct process *process);
 
 /* All or nothing. */
 bool process_read(struct process *process, const void *address, void *to, size_t bytes);
-/* The same, but pages without memory read as zeros and get none by it. */
+/* So many pieces of one size, one behind the other. */
+#define PROCESS_PIECES_MAX 64
+bool process_read_pieces(struct process *process, const void *const *addresses, size_t count, void *to, size_t bytes);
+/* The same as process_read(), but pages without memory read as zeros and get none by it. */
 bool process_read_sparse(struct process *process, const void *address, void *to, size_t bytes);
 /* A byte a page: 1 for what is resident, and also for what is not mapped: 0 is said only of pages that are there. */
 bool process_resident(struct process *process, uintptr_t address, size_t pages, unsigned char *resident);

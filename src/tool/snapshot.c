@@ -179,12 +179,42 @@ static bool enter_arena(struct walk *walk, struct ledger *ledger, struct ledger_
     return done;
 }
 
+#define HEAD_BYTES offsetof(struct arena, free_bits)
+
+/* Copies of the heads of entries of the ledger. */
+struct heads {
+    unsigned char copies[PROCESS_PIECES_MAX][HEAD_BYTES];
+    size_t from, to;
+};
+
+/* Many at once, as they were met the last time: a call each takes half of what a look takes that goes through nothing. */
+static bool read_head(struct walk *walk, const struct ledger *ledger, struct heads *heads, const struct arena *at)
+{
+    size_t place = ledger->hint;
+    if (place >= ledger->count || ledger->entries[place].record != at)
+        return process_read(walk->process, at, &walk->arena, HEAD_BYTES);
+    if (place < heads->from || place >= heads->to) {
+        const void *addresses[PROCESS_PIECES_MAX];
+        size_t count = ledger->count - place < PROCESS_PIECES_MAX ? ledger->count - place : PROCESS_PIECES_MAX;
+        for (size_t i = 0; i < count; i++)
+            addresses[i] = ledger->entries[place + i].record;
+        if (!process_read_pieces(walk->process, addresses, count, heads->copies, HEAD_BYTES))
+            return process_read(walk->process, at, &walk->arena, HEAD_BYTES);
+        heads->from = place;
+        heads->to = place + count;
+    }
+    memcpy(&walk->arena, heads->copies[place - heads->from], HEAD_BYTES);
+    return true;
+}
+
 static bool walk_by_ledger(struct walk *walk, const struct arena *first, struct ledger *ledger)
 {
     struct arena *head = &walk->arena;
+    struct heads heads;
+    heads.from = heads.to = 0;
     ledger_begin(ledger, process_anonymous(walk->process));
     for (const struct arena *at = first; at != NULL; at = head->all_next) {
-        if (process_out_of_time(walk->process) || !process_read(walk->process, at, head, offsetof(struct arena, free_bits)))
+        if (process_out_of_time(walk->process) || !read_head(walk, ledger, &heads, at))
             return false;
         if (!ledger_meet(ledger, at, head))
             return refuse(walk->process, "has more records than there is memory, or some of them twice");

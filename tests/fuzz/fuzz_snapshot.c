@@ -90,6 +90,15 @@ bool process_read(struct process *process, const void *address, void *to, size_t
     return true;
 }
 
+bool process_read_pieces(struct process *process, const void *const *addresses, size_t count, void *to, size_t bytes)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!process_read(process, addresses[i], (char *)to + i * bytes, bytes))
+            return false;
+    }
+    return true;
+}
+
 bool process_read_sparse(struct process *process, const void *address, void *to, size_t bytes)
 {
     return process_read(process, address, to, bytes);
