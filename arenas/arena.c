@@ -214,6 +214,15 @@ struct span *arena_claim_ahead(uint32_t slices, bool *zeroed)
     return span;
 }
 
+void arena_set_offset(struct span *span, size_t offset)
+{
+    if (span_offset(span) == offset)
+        return;
+    lock_acquire(&arenas.lock);
+    span->start = span_base(span) + offset;
+    lock_release(&arenas.lock);
+}
+
 /* ---- return -------------------------------------------------------------------------------- */
 
 static void free_slices_locked(struct arena *arena, uint32_t index, uint32_t count, uint32_t now_ms)

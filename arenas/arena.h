@@ -90,6 +90,9 @@ struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind 
  * the rest of the last one becomes dirty. */
 struct span *arena_claim_ahead(uint32_t slices, bool *zeroed);
 
+/* The block of a large span begins so far behind the start of its memory: under the lock, as whoever looks at all spans reads it. */
+void arena_set_offset(struct span *span, size_t offset);
+
 /* Takes a span back; a pool comes by pool_return().  now_ms is when its memory was last used. */
 void arena_return(struct span *span, uint32_t now_ms);
 

@@ -21,7 +21,7 @@ static uint32_t checked_slices(size_t offset, size_t bytes)
 static struct span *large_begin(struct span *span, size_t offset, size_t bytes, const bool *zeroed)
 {
     if (span != NULL) {
-        span->start += offset;
+        arena_set_offset(span, offset);
         span->stained = !*zeroed;
         span->site = SITE_NONE;
         large_set_size(span, bytes);

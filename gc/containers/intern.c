@@ -3,6 +3,7 @@
 
 #include "base/lock.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -69,10 +70,13 @@ static void move_nodes_locked(struct intern_node **buckets, size_t size)
     }
 }
 
-/* Without memory the table stays as it is: slower or larger than need be. */
+/* Without memory the table stays as it is: slower or larger than need be.  A release comes by here, too, and no failure of
+ * its own may show in errno. */
 static void intern_resize(size_t size)
 {
+    int saved = errno;
     struct intern_node **fresh = arca_calloc(size, sizeof *fresh), **idle = fresh;
+    errno = saved;
     if (fresh == NULL)
         return;
     intern_lock();

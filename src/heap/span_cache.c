@@ -39,7 +39,7 @@ void span_cache_put(struct span_cache *cache, struct span *span)
 {
     page_map_set(span->start, 1, NULL);
     store_rlx(&span->kind, (uint8_t)SPAN_SPARE);
-    span->start = span_base(span); /* no block of the size that it will have has an offset */
+    arena_set_offset(span, 0); /* no block of the size that it will have has one */
     cache->spans[cache->count++] = span;
     cache->slices += span->slices;
 }
