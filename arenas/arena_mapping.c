@@ -75,7 +75,7 @@ struct arena *arena_take_record(void)
 #define LITTLE_SLICES 64 /* 4 MiB */
 #define LITTLE_SHARE 8
 static _Atomic bool reserves_little;
-static _Atomic uint32_t drops; /* of what is unused: who is mapping meanwhile does the same with what comes of that */
+static uint32_t drops; /* of what is unused, under the lock: who is mapping meanwhile does the same with what comes of that */
 
 void arena_reserve_little(bool little)
 {
@@ -113,7 +113,7 @@ static bool may_drop(const struct arena *arena)
 void arena_drop_unused(void)
 {
     lock_acquire(&arenas.lock);
-    add_rlx(&drops, 1u);
+    drops++;
     for (struct arena *arena = load_acq(&arenas.all); arena != NULL; arena = arena->all_next) { /* P:arena record acquire: with arena_take_record */
         if (arena->slices != 0 && may_drop(arena)) /* the rest of a spare record is its next owner's */
             drop_unused_locked(arena);
@@ -126,7 +126,10 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     struct arena *arena = arena_take_record();
     if (arena == NULL)
         return NULL;
-    uint32_t drops_before = load_rlx(&drops);
+    /* And with the lock what was set before a drop, so that an arena of after it is as little as it is to be. */
+    lock_acquire(&arenas.lock);
+    uint32_t drops_before = drops;
+    lock_release(&arenas.lock);
     const struct arca_arena_source *source = load_acq(&arena_source); /* P:arena source acquire: with arca_arena_source_set */
     uint32_t reserved = huge ? 0 : reserved_slices(), size = slices > reserved ? slices : reserved;
     void *base = NULL;
@@ -165,7 +168,7 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     arena->slices = size;
     if (!huge)
         arena_owe_way_locked(size);
-    if (load_rlx(&drops) != drops_before && may_drop(arena))
+    if (drops != drops_before && may_drop(arena))
         drop_unused_locked(arena);
     lock_release(&arenas.lock);
     add_rlx(&arenas.mapped_slices, size);

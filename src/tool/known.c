@@ -1,7 +1,8 @@
 /* Keeping it, and noticing that it is another program's: a process may become one, and its number another process'. */
 #include "tool/known.h"
 
-#include <stdlib.h>
+#include "tool/room.h"
+
 #include <string.h>
 
 static void forget(struct known *known)
@@ -38,14 +39,8 @@ struct known *known_of(struct acquaintances *all, int pid)
         }
     }
     forget_strangers(all, now_ms);
-    if (all->count == all->capacity) {
-        size_t capacity = all->capacity != 0 ? 2 * all->capacity : 16;
-        struct known *items = realloc(all->items, capacity * sizeof *items);
-        if (items == NULL)
-            return NULL;
-        all->items = items;
-        all->capacity = capacity;
-    }
+    if (!make_room(&all->items, all->count, &all->capacity, sizeof *all->items))
+        return NULL;
     struct known *known = &all->items[all->count++];
     *known = (struct known){ .pid = pid, .looked_ms = now_ms };
     return known;

@@ -2,6 +2,7 @@
 #include "tool/ledger.h"
 
 #include "base/os.h"
+#include "tool/room.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,14 +58,8 @@ static struct ledger_entry *find(struct ledger *ledger, const struct arena *reco
 
 static struct ledger_entry *add(struct ledger *ledger, const struct arena *record)
 {
-    if (ledger->count == ledger->capacity) {
-        size_t capacity = ledger->capacity != 0 ? 2 * ledger->capacity : 16;
-        struct ledger_entry *entries = realloc(ledger->entries, capacity * sizeof *entries);
-        if (entries == NULL)
-            return NULL;
-        ledger->entries = entries;
-        ledger->capacity = capacity;
-    }
+    if (!make_room(&ledger->entries, ledger->count, &ledger->capacity, sizeof *ledger->entries))
+        return NULL;
     struct ledger_entry *entry = &ledger->entries[ledger->count++];
     memset(entry, 0, sizeof *entry);
     entry->record = record;

@@ -93,9 +93,9 @@ static int help(FILE *file)
     return STATUS_DONE;
 }
 
-static bool is_help(const char *word)
+static bool asks_for_help(const char *word)
 {
-    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 static const struct command *find_command(const char *name)
@@ -120,17 +120,17 @@ int main(int argc, char **argv)
         return STATUS_USAGE;
     }
     const char *name = argv[1];
-    if (is_help(name) && (argc == 2 || find_command(argv[2]) == NULL))
-        return help(stdout);
-    if (is_help(name))
-        return help_of(find_command(argv[2]));
+    if (strcmp(name, "help") == 0 || asks_for_help(name)) {
+        const struct command *about = argc > 2 ? find_command(argv[2]) : NULL;
+        return about != NULL ? help_of(about) : help(stdout);
+    }
     if (strcmp(name, "--version") == 0) {
         printf("arca %d.%d.%d\n", ARCA_VERSION_MAJOR, ARCA_VERSION_MINOR, ARCA_VERSION_PATCH);
         return STATUS_DONE;
     }
     const struct command *c = find_command(name);
     if (c != NULL)
-        return argc == 3 && is_help(argv[2]) && strcmp(argv[2], "help") != 0 ? help_of(c) : c->run(c, argc - 2, argv + 2);
+        return argc == 3 && asks_for_help(argv[2]) ? help_of(c) : c->run(c, argc - 2, argv + 2);
     fprintf(stderr, "arca: no command '%s' (arca help lists them)\n", name);
     return STATUS_USAGE;
 }

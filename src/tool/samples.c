@@ -2,6 +2,7 @@
 #include "tool/samples.h"
 
 #include "base/os.h"
+#include "tool/room.h"
 #include "tool/tool.h"
 
 #include <dirent.h>
@@ -9,21 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Room for one more in a list; false without memory. */
-static bool make_room(void *list, size_t count, size_t *capacity, size_t bytes)
-{
-    void *items;
-    memcpy(&items, list, sizeof items);
-    if (count < *capacity)
-        return true;
-    size_t wanted = *capacity != 0 ? 2 * *capacity : 16;
-    if ((items = realloc(items, wanted * bytes)) == NULL)
-        return false;
-    memcpy(list, &items, sizeof items);
-    *capacity = wanted;
-    return true;
-}
 
 /* ---- one process ------------------------------------------------------------------------------------------------------ */
 

@@ -158,6 +158,16 @@ __attribute__((unused)) static void expect_success(pid_t child)
     CHECK(status == 0, "(child's status 0x%x)", (unsigned)status);
 }
 
+__attribute__((unused)) static void in_child(void (*run)(void))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        run();
+        _exit(0);
+    }
+    expect_success(child);
+}
+
 /* Allocates and frees a bit of everything and looks at what it wrote: "the heap is usable". */
 __attribute__((unused)) static void exercise_heap(void)
 {

@@ -45,13 +45,7 @@ int main(void)
 {
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, ask_in_vain, NULL) == 0);
-    for (int i = 0; i < CHILDREN; i++) {
-        pid_t child = fork();
-        if (child == 0) {
-            live();
-            _exit(0);
-        }
-        expect_success(child);
-    }
+    for (int i = 0; i < CHILDREN; i++)
+        in_child(live);
     return 0;
 }

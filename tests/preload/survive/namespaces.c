@@ -80,16 +80,6 @@ static void leaves_a_directory(void)
     is_given_back();
 }
 
-static void in_child(void (*run)(void))
-{
-    pid_t child = fork();
-    if (child == 0) {
-        run();
-        _exit(0);
-    }
-    expect_success(child);
-}
-
 static void needs_namespaces(void)
 {
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)

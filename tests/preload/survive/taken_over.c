@@ -51,11 +51,6 @@ int main(void)
     CHECK(getpid() > 0 && clock_gettime(CLOCK_REALTIME, &now) == 0 && calls == 2);
     ours = 0;
     live();
-    pid_t child = fork();
-    if (child == 0) {
-        live();
-        _exit(0);
-    }
-    expect_success(child);
+    in_child(live);
     return 0;
 }
