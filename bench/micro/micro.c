@@ -46,12 +46,19 @@ static struct counters run_units(const struct row *row, uint64_t units)
     return counters_since(start);
 }
 
+// The quicker of two runs: a thread that waited for a processor makes a few units look like many.
+static double quicker_ns(const struct row *row, uint64_t units)
+{
+    double once = run_units(row, units).ns, again = run_units(row, units).ns;
+    return once < again ? once : again;
+}
+
 // Units that fill one repetition.
 static uint64_t calibrate(const struct row *row)
 {
     uint64_t units = 1;
     for (;;) {
-        double ns = run_units(row, units).ns;
+        double ns = quicker_ns(row, units);
         if (ns > REPETITION_NS / 4) {
             uint64_t scaled = (uint64_t)((double)units * REPETITION_NS / ns);
             return scaled ? scaled : 1;
