@@ -175,7 +175,7 @@ enum arca_profile_view {
 };
 
 /* Writes the profile to a new or emptied file, in the form that google-pprof reads.  -1 with errno: ENOTSUP without the
- * option, EIO when the file can not be made, ENOMEM. */
+ * option, ENOMEM, what open() says when the file can not be made, EIO when not all of it can be written. */
 ARCA_API int arca_profile_dump(const char *path, enum arca_profile_view view);
 
 #ifdef __cplusplus

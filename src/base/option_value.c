@@ -157,6 +157,8 @@ static size_t format_duration(uint64_t value, char *buf, size_t capacity)
 {
     if (value == OPTION_NEVER)
         return log_format(buf, capacity, "never");
+    if (value % 60000 == 0 && value != 0)
+        return log_format(buf, capacity, "%lum", value / 60000);
     if (value % 1000 == 0 && value != 0)
         return log_format(buf, capacity, "%lus", value / 1000);
     return log_format(buf, capacity, "%lums", value);

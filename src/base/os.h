@@ -121,20 +121,22 @@ bool os_readable(const void *address);
 /* No stdio.  False where not all of it was written. */
 #define OS_STDERR 2
 bool os_write(int fd, const char *text, size_t length);
-/* An emptied file, no link, or a new one that nobody else may read; -1 without. */
+/* What errno means. */
+const char *os_error_text(int error);
+/* An emptied file, no link, or a new one that nobody else may read; -error without. */
 int os_create_file(const char *path);
 /* False where what was written is not kept. */
 bool os_close(int fd);
 /* All of a file, of /proc for instance, to the end of another; false as os_write(). */
 bool os_copy_file(int fd, const char *path);
 
-/* A socket for peers of the same user, and root; false where the path is taken or not absolute.  All that is done with it, a filter
- * of system calls may not know. */
+/* A socket for peers of the same user, and root.  All that is done with it, a filter of system calls may not know. */
 struct os_listener {
     int fd; /* -1: none */
     uint64_t inode;
 };
-bool os_listen(struct os_listener *listener, const char *path);
+/* 0, or the error: EADDRINUSE where somebody listens there, EEXIST where something else is, EINVAL for a path that is not absolute. */
+int os_listen(struct os_listener *listener, const char *path);
 /* The program may have closed it, with others that it does not know. */
 bool os_listener_is_open(const struct os_listener *listener);
 void os_listener_close(struct os_listener *listener);

@@ -442,11 +442,19 @@ bool os_write(int fd, const char *text, size_t length)
     return length == 0;
 }
 
+const char *os_error_text(int error)
+{
+    const char *text = strerrordesc_np(error); /* strerror() may allocate */
+    return text != NULL ? text : "unknown error";
+}
+
 int os_create_file(const char *path)
 {
     int saved = errno;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
+    errno = EPERM; /* of one that is confined */
     int fd = (int)RARE(syscall(SYS_openat, AT_FDCWD, path, flags, 0600));
+    fd = fd < 0 ? -errno : fd;
     errno = saved;
     return fd;
 }

@@ -27,26 +27,27 @@ static bool has_inode(int fd, uint64_t inode)
 }
 
 /* What a process that has ended has left behind.  Nothing but a socket that is ours and that nobody answers is taken
- * away. */
-static bool remove_stale(const struct sockaddr_un *address)
+ * away.  0, or the error. */
+static int remove_stale(const struct sockaddr_un *address)
 {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
-        return errno == ENOENT;
+        return errno == ENOENT ? 0 : errno;
     if (!S_ISSOCK(status.st_mode) || status.st_uid != geteuid())
-        return false;
+        return EEXIST;
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool stale = probe >= 0 && connect(probe, (const struct sockaddr *)address, sizeof *address) != 0 && errno == ECONNREFUSED;
     if (probe >= 0)
         close(probe);
-    return stale && unlink(address->sun_path) == 0;
+    return !stale ? EADDRINUSE : unlink(address->sun_path) != 0 ? errno : 0;
 }
 
+/* -error. */
 static int bind_high(const struct sockaddr_un *address)
 {
     int low = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (low < 0)
-        return -1;
+        return -errno;
     int fd = fcntl(low, F_DUPFD_CLOEXEC, DESCRIPTOR_MIN);
     if (fd >= 0)
         close(low);
@@ -55,25 +56,35 @@ static int bind_high(const struct sockaddr_un *address)
     /* The mode of the file comes from that of the socket. */
     if (fchmod(fd, 0600) == 0 && bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 && listen(fd, WAITING_MAX) == 0)
         return fd;
+    int error = errno;
     close(fd);
-    return -1;
+    return -error;
 }
 
-bool os_listen(struct os_listener *listener, const char *path)
+static int listen_at(struct os_listener *listener, const char *path)
 {
-    int saved = errno;
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct stat status;
     *listener = (struct os_listener){ .fd = -1 };
-    if (!os_fault() && path[0] == '/' && strlen(path) < sizeof address.sun_path) {
-        strcpy(address.sun_path, path);
-        if (remove_stale(&address))
-            listener->fd = bind_high(&address);
-        if (listener->fd >= 0 && fstat(listener->fd, &status) == 0)
-            listener->inode = status.st_ino;
-    }
+    if (path[0] != '/')
+        return EINVAL;
+    if (os_fault() || strlen(path) >= sizeof address.sun_path)
+        return ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    int error = remove_stale(&address), fd = error == 0 ? bind_high(&address) : -error;
+    if (fd < 0)
+        return -fd;
+    listener->fd = fd;
+    if (fstat(fd, &status) == 0)
+        listener->inode = status.st_ino;
+    return 0;
+}
+
+int os_listen(struct os_listener *listener, const char *path)
+{
+    int saved = errno, error = listen_at(listener, path);
     errno = saved;
-    return listener->fd >= 0;
+    return error;
 }
 
 bool os_listener_is_open(const struct os_listener *listener)

@@ -8,6 +8,7 @@
 #include "front/background.h"
 #include "heap/watch.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define REQUEST_BYTES 1024
@@ -53,6 +54,13 @@ static void answer_gc(int connection, const char *arguments)
     }
 }
 
+static void answer_written(int connection, int error)
+{
+    char line[REQUEST_BYTES];
+    log_format(line, sizeof line, "error it can not write the file: %s", os_error_text(error));
+    control_answer(connection, error == 0 ? "ok" : line);
+}
+
 /* "live PATH" or "peak PATH": this process writes the file itself, as its own user. */
 static void answer_prof(int connection, const char *arguments)
 {
@@ -63,10 +71,8 @@ static void answer_prof(int connection, const char *arguments)
         control_answer(connection, "error want prof live|peak PATH");
     else if (!os_is_own_user())
         control_answer(connection, "error it has changed its user since it started, and this thread has not");
-    else if (arca_profile_dump(arguments + 5, peak ? ARCA_PROFILE_PEAK : ARCA_PROFILE_LIVE) != 0)
-        control_answer(connection, "error it can not write the file");
     else
-        control_answer(connection, "ok");
+        answer_written(connection, arca_profile_dump(arguments + 5, peak ? ARCA_PROFILE_PEAK : ARCA_PROFILE_LIVE) == 0 ? 0 : errno);
 }
 
 static const struct control_verb verbs[] = {
@@ -93,15 +99,24 @@ void control_serve(int connection)
 
 /* ---- the socket -------------------------------------------------------------------------------------------------- */
 
+static const char *listen_error(int error)
+{
+    return error == EINVAL       ? "this is no absolute path"
+           : error == EADDRINUSE ? "another process does"
+           : error == EEXIST     ? "there is something else, which is not taken away"
+                                 : os_error_text(error);
+}
+
 static void open_socket(void)
 {
     bool forked = load_rlx(&control_owner) != os_process_id();
     if (!forked && (os_listener_is_open(&control_listener) || (control_complained && os_now_ms() - control_failed_ms < RETRY_MS)))
         return;
     os_listener_close(&control_listener); /* a child's copy of its parent's */
-    if (!options_expand(options.control, control_path, sizeof control_path) || !os_listen(&control_listener, control_path)) {
+    int error = options_expand(options.control, control_path, sizeof control_path) ? os_listen(&control_listener, control_path) : ENAMETOOLONG;
+    if (error != 0) {
         if (!control_complained)
-            log_line("control=%s: can not be listened at (another process is, or the path is not allowed)", options.control);
+            log_line("control=%s: can not listen at %s: %s", options.control, control_path, listen_error(error));
         control_complained = true;
         control_failed_ms = os_now_ms();
         return;

@@ -58,20 +58,21 @@ int profile_write(const char *path, struct sites *sites, const char *kind, enum 
         errno = ENOMEM;
         return -1;
     }
-    bool done = os_rare_begin(); /* until it is closed: a filter may know the writing no more than the opening */
-    if (done) {
+    int error = EPERM;
+    if (os_rare_begin()) { /* until it is closed: a filter may know the writing no more than the opening */
         int fd = os_create_file(path);
-        if ((done = fd >= 0)) {
+        error = fd < 0 ? -fd : 0;
+        if (fd >= 0) {
             copy.count = sites_copy(sites, copy.sites, capacity, &copy.all);
-            done = write_copy(fd, sites, &copy, kind, view);
-            done &= os_close(fd);
+            bool written = write_copy(fd, sites, &copy, kind, view), kept = os_close(fd);
+            error = written && kept ? 0 : EIO;
         }
         os_rare_end();
     }
     os_unmap(copy.sites, bytes);
-    if (!done)
-        errno = EIO;
-    return done ? 0 : -1;
+    if (error != 0)
+        errno = error;
+    return error == 0 ? 0 : -1;
 }
 
 int arca_profile_dump(const char *path, enum arca_profile_view view)
@@ -92,11 +93,12 @@ void profile_exit(void)
     char path[OPTION_TEXT_MAX + sizeof PEAK_SUFFIX];
     if (options.profile == 0 || options.profile_file[0] == '\0')
         return;
+    errno = ENAMETOOLONG;
     bool written = options_expand(options.profile_file, path, OPTION_TEXT_MAX) && arca_profile_dump(path, ARCA_PROFILE_LIVE) == 0;
     if (written) {
         strcat(path, PEAK_SUFFIX);
         written = arca_profile_dump(path, ARCA_PROFILE_PEAK) == 0;
     }
     if (!written)
-        log_line("profile_file=%s: can not be written", options.profile_file);
+        log_line("profile_file=%s: can not be written: %s", options.profile_file, os_error_text(errno));
 }

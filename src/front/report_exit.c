@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/os.h"
 
+#include <errno.h>
 #include <string.h>
 
 struct exit_text {
@@ -47,23 +48,24 @@ static bool write_statistics(int fd)
     return options.stats == STATS_JSON ? report_print_json(fd) : write_text(fd);
 }
 
-/* A file of the same name is replaced; a link is not followed. */
-static bool write_file(void)
+/* A file of the same name is replaced; a link is not followed.  0, or the error. */
+static int write_file(void)
 {
     char path[OPTION_TEXT_MAX];
-    int fd = options_expand(options.stats_file, path, sizeof path) ? os_create_file(path) : -1;
+    int fd = options_expand(options.stats_file, path, sizeof path) ? os_create_file(path) : -ENAMETOOLONG;
     if (fd < 0)
-        return false;
+        return -fd;
     bool done = write_statistics(fd);
-    return os_close(fd) && done;
+    return os_close(fd) && done ? 0 : EIO;
 }
 
 void report_exit(void)
 {
     if (options.stats_file[0] != '\0') {
-        if (write_file())
+        int error = write_file();
+        if (error == 0)
             return;
-        log_line("stats_file=%s: can not be written; using fd 2", options.stats_file);
+        log_line("stats_file=%s: can not be written: %s; using fd 2", options.stats_file, os_error_text(error));
     }
     write_statistics(OS_STDERR);
 }

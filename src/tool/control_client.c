@@ -49,14 +49,49 @@ static bool socket_path(const struct process *process, const char *option, char 
     return length != 0;
 }
 
-/* -1 with the reason in why. */
-static int connect_to(struct process *process, const struct snapshot *snapshot)
+/* -1 with errno. */
+static int connect_at(const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     struct timeval limit = { .tv_sec = ANSWER_SECONDS };
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, path);
+    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof address) == 0)
+        return connection;
+    int error = errno;
+    close(connection);
+    errno = error;
+    return -1;
+}
+
+/* In the files of a container, or in ours: the process may have changed its root since it has bound the socket. */
+static int connect_in_root(const struct process *process, const char *path)
+{
+    char root[OPTION_TEXT_MAX + 96];
+    snprintf(root, sizeof root, "/proc/%d/root%s", process->pid, path);
+    int connection = connect_at(root);
+    return connection < 0 && (errno == ENOENT || errno == ENAMETOOLONG) ? connect_at(path) : connection;
+}
+
+/* One that has been stopped would be waited for in vain. */
+static bool is_stopped(const struct process *process)
+{
+    char text[512], *name_end;
+    return process_file(process, "stat", text, sizeof text) && (name_end = strrchr(text, ')')) != NULL && strchr("tT", name_end[2]) != NULL;
+}
+
+/* -1 with the reason in why. */
+static int connect_to(struct process *process, const struct snapshot *snapshot)
+{
     struct ucred peer = { .pid = 0 };
     socklen_t size = sizeof peer;
-    char option[OPTION_TEXT_MAX], path[128], root[OPTION_TEXT_MAX + 96];
+    char option[OPTION_TEXT_MAX], path[128];
     memcpy(option, snapshot->options.control, sizeof option);
     option[sizeof option - 1] = '\0';
     if (!socket_path(process, option, path, sizeof path)) {
@@ -64,47 +99,42 @@ static int connect_to(struct process *process, const struct snapshot *snapshot)
                  process->pid, process->name);
         return -1;
     }
-    snprintf(root, sizeof root, "/proc/%d/root%s", process->pid, path); /* a container has files of its own */
-    const char *reached = strlen(root) < sizeof address.sun_path ? root : path;
-    if (path[0] != '/' || strlen(reached) >= sizeof address.sun_path) {
-        snprintf(process->why, sizeof process->why, "process %d (%s): its control socket %s can not be reached", process->pid,
-                 process->name, path);
+    if (is_stopped(process)) {
+        snprintf(process->why, sizeof process->why, "process %d (%s) is stopped, and can not answer before it goes on (kill -CONT %d)",
+                 process->pid, process->name, process->pid);
         return -1;
     }
-    strcpy(address.sun_path, reached);
-    int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (connect(connection, (struct sockaddr *)&address, sizeof address) != 0) {
+    int connection = path[0] == '/' ? connect_in_root(process, path) : -1;
+    if (connection < 0) {
         snprintf(process->why, sizeof process->why, "process %d (%s) does not listen at %s: %s", process->pid, process->name, path,
-                 strerror(errno));
+                 path[0] == '/' ? strerror(errno) : "this is no absolute path");
     } else if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != process->pid) {
         snprintf(process->why, sizeof process->why, "%s is the socket of process %d, not of %d", path, (int)peer.pid, process->pid);
-    } else {
-        return connection;
+        close(connection);
+        connection = -1;
     }
-    close(connection);
-    return -1;
+    return connection;
 }
 
 /* The answer, without its end; false with the reason in why. */
 static bool ask(struct process *process, const struct snapshot *snapshot, const char *request, char *reply, size_t capacity)
 {
     size_t length = 0;
-    ssize_t n;
+    ssize_t n = 0;
     int connection = connect_to(process, snapshot);
     if (connection < 0)
         return false;
     bool sent = send(connection, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request);
     while (sent && length + 1 < capacity && (n = recv(connection, reply + length, capacity - 1 - length, 0)) > 0)
         length += (size_t)n;
+    bool late = n < 0 && errno == EAGAIN;
     close(connection);
     reply[length] = '\0';
     reply[strcspn(reply, "\n")] = '\0';
     if (strncmp(reply, "ok", 2) == 0)
         return true;
     snprintf(process->why, sizeof process->why, "process %d (%s): %s", process->pid, process->name,
-             strncmp(reply, "error ", 6) == 0 ? reply + 6 : "it did not answer");
+             strncmp(reply, "error ", 6) == 0 ? reply + 6 : late ? "it has not answered for a minute" : "it did not answer");
     return false;
 }
 
@@ -146,21 +176,13 @@ static void print_both(const struct target *target)
     print_difference("meta", before->meta, after->meta);
 }
 
-static bool parse_target(const struct command *command, int argc, char **argv, int *pid, int *status)
-{
-    if (argc == 1 && parse_pid(argv[0], pid))
-        return true;
-    *status = complain_usage(command, argc == 0 ? "no process" : "'%s' is no process", argv[0]);
-    return false;
-}
-
 int run_trim(const struct command *command, int argc, char **argv)
 {
     static struct target target;
     char reply[256];
-    int pid, status;
-    if (!parse_target(command, argc, argv, &pid, &status))
-        return status;
+    int pid;
+    if (!parse_one_pid(command, argc, argv, &pid))
+        return STATUS_USAGE;
     bool done = open_target(&target, pid) && ask(&target.process, &target.before, "trim\n", reply, sizeof reply) && take_after(&target);
     if (done)
         print_both(&target);
@@ -194,9 +216,9 @@ int run_gc(const struct command *command, int argc, char **argv)
 {
     static struct target target;
     char reply[256];
-    int pid, status;
-    if (!parse_target(command, argc, argv, &pid, &status))
-        return status;
+    int pid;
+    if (!parse_one_pid(command, argc, argv, &pid))
+        return STATUS_USAGE;
     bool done = open_target(&target, pid) && ask(&target.process, &target.before, "gc\n", reply, sizeof reply) && wait_for_collection(&target);
     if (done) {
         const struct watch_generation *before = &target.before.figures.collector.generations[WATCH_GENERATIONS - 1];
@@ -217,26 +239,53 @@ static bool absolute_path(const char *file, char *path, size_t capacity)
     int length = -1;
     if (file[0] == '/')
         length = snprintf(path, capacity, "%s", file);
-    else if (getcwd(here, sizeof here) != NULL)
+    else if (file[0] != '\0' && getcwd(here, sizeof here) != NULL)
         length = snprintf(path, capacity, "%s/%s", here, file);
     return length > 0 && (size_t)length < capacity && strchr(path, '\n') == NULL;
+}
+
+struct wanted {
+    int pid;
+    const char *file;
+    bool peak;
+};
+
+/* STATUS_USAGE once it has complained. */
+static int parse_prof(const struct command *command, int argc, char **argv, struct wanted *wanted)
+{
+    char *words[2] = { NULL };
+    int count = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--peak") == 0)
+            wanted->peak = true;
+        else if (argv[i][0] == '-')
+            return complain_usage(command, "'%s' is no option", argv[i]);
+        else if (count == 2)
+            return complain_usage(command, "'%s' is one word too many", argv[i]);
+        else
+            words[count++] = argv[i];
+    }
+    if (!parse_one_pid(command, count == 0 ? 0 : 1, words, &wanted->pid))
+        return STATUS_USAGE;
+    if (count == 1)
+        return complain_usage(command, "no file");
+    wanted->file = words[1];
+    return STATUS_DONE;
 }
 
 int run_prof(const struct command *command, int argc, char **argv)
 {
     static struct target target;
     char request[PATH_BYTES + 16], path[PATH_BYTES], reply[256];
-    bool peak = argc == 3 && strcmp(argv[2], "--peak") == 0;
-    int pid, status;
-    if (argc != 2 && !peak)
-        return complain_usage(command, argc < 2 ? "no file" : "'%s' is not known", argv[argc - 1]);
-    if (!parse_target(command, 1, argv, &pid, &status))
+    struct wanted wanted = { .peak = false };
+    int status = parse_prof(command, argc, argv, &wanted);
+    if (status != STATUS_DONE)
         return status;
-    if (!absolute_path(argv[1], path, sizeof path))
-        return complain_usage(command, "'%s' is no path that can be sent", argv[1]);
-    snprintf(request, sizeof request, "prof %s %s\n", peak ? "peak" : "live", path);
-    bool done = open_target(&target, pid) && ask(&target.process, &target.before, request, reply, sizeof reply);
+    if (!absolute_path(wanted.file, path, sizeof path))
+        return complain_usage(command, "'%s' is no path that can be sent", wanted.file);
+    snprintf(request, sizeof request, "prof %s %s\n", wanted.peak ? "peak" : "live", path);
+    bool done = open_target(&target, wanted.pid) && ask(&target.process, &target.before, request, reply, sizeof reply);
     if (done)
-        printf("%s is written; google-pprof --text /proc/%d/exe %s shows it\n", path, pid, path);
+        printf("%s is written; google-pprof --text /proc/%d/exe %s shows it\n", path, wanted.pid, path);
     return close_target(&target, done);
 }

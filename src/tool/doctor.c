@@ -264,7 +264,7 @@ static void examine_pinned(const struct figures *figures)
     unsigned share = percent(sums->pinned, sums->resident);
     say(share >= 25 ? "look" : "ok", "%s (%u %% of what is resident) lie beside blocks in use, on pages that these pin",
         format_bytes(a, sums->pinned), share);
-    if (share < 10)
+    if (share < 25)
         return;
     for (unsigned i = 0; i < PINNED_SHOWN; i++) {
         unsigned class = most_pinned(figures, shown);
@@ -272,7 +272,7 @@ static void examine_pinned(const struct figures *figures)
             break;
         const struct usage_class *row = &figures->classes[class];
         shown[class] = true;
-        say("", "%s by %lu blocks of %u bytes, %s", format_bytes(a, row->pinned), (unsigned long)row->blocks,
+        say("", "%s by %lu block%s of %u bytes, %s", format_bytes(a, row->pinned), (unsigned long)row->blocks, row->blocks == 1 ? "" : "s",
             size_classes[class].block_size, format_bytes(b, row->blocks * size_classes[class].block_size));
     }
     advise("blocks that live long among many that do not: allocate them before, or in a heap of their own (arca_heap_create)");
@@ -320,8 +320,8 @@ static void examine(struct patient *patient)
 int run_doctor(const struct command *command, int argc, char **argv)
 {
     int pid;
-    if (argc != 1 || !parse_pid(argv[0], &pid))
-        return complain_usage(command, argc == 0 ? "no process" : "'%s' is no process", argv[0]);
+    if (!parse_one_pid(command, argc, argv, &pid))
+        return STATUS_USAGE;
     struct patient *patient = calloc(1, sizeof *patient);
     struct stats_page page;
     if (patient == NULL)

@@ -32,6 +32,13 @@ struct client {
 static struct client *clients[CLIENTS_MAX];
 static size_t client_count;
 
+/* getaddrinfo() takes any number, and what is left of it. */
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits != 0 && digits <= 5 && text[digits] == '\0' && strtoul(text, NULL, 10) <= UINT16_MAX;
+}
+
 /* The host must be said: what is to be seen from outside is a decision. */
 int http_listen(const char *address)
 {
@@ -39,7 +46,7 @@ int http_listen(const char *address)
     const char *colon = strrchr(address, ':');
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found = NULL;
     size_t length = colon != NULL ? (size_t)(colon - address) : 0;
-    if (length == 0 || length >= sizeof host) {
+    if (length == 0 || length >= sizeof host || !is_port(colon + 1)) {
         errno = EINVAL;
         return -1;
     }

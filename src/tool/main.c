@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,17 @@ bool parse_pid(const char *text, int *pid)
     return true;
 }
 
+bool parse_one_pid(const struct command *command, int argc, char **argv, int *pid)
+{
+    if (argc == 0)
+        complain_usage(command, "no process");
+    else if (!parse_pid(argv[0], pid))
+        complain_usage(command, "'%s' is no process", argv[0]);
+    else if (argc > 1)
+        complain_usage(command, "'%s' is one word too many", argv[1]);
+    return argc == 1 && parse_pid(argv[0], pid);
+}
+
 void print_line(void *file, const char *text)
 {
     fputs(text, file);
@@ -76,7 +88,7 @@ const char *format_bytes(char *buf, uint64_t bytes)
     static const char units[][4] = { "B", "KiB", "MiB", "GiB", "TiB" };
     double value = (double)bytes;
     unsigned unit = 0;
-    while (value >= 1000 && unit + 1 < ARCA_ARRAY_LENGTH(units)) {
+    while (value >= 999.95 && /* what is written as 1000.0 is too wide */ unit + 1 < ARCA_ARRAY_LENGTH(units)) {
         value /= 1024;
         unit++;
     }
@@ -112,9 +124,26 @@ static int help_of(const struct command *command)
     return STATUS_DONE;
 }
 
-int main(int argc, char **argv)
+/* Without them a file that is opened would become the standard output: so what is said fails, as it should. */
+static void fill_standard_places(void)
 {
-    size_class_init(0); /* the block sizes */
+    for (int fd = 0; fd <= 2; fd++) {
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", (fd == 0 ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+    }
+}
+
+/* What was not printed was not done. */
+static int end(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    return complain("the standard output can not be written to: %s", strerror(errno != 0 ? errno : EIO));
+}
+
+static int run(int argc, char **argv)
+{
     if (argc < 2) {
         fputs("arca: no command (arca help lists them)\n", stderr);
         return STATUS_USAGE;
@@ -133,4 +162,11 @@ int main(int argc, char **argv)
         return argc == 3 && asks_for_help(argv[2]) ? help_of(c) : c->run(c, argc - 2, argv + 2);
     fprintf(stderr, "arca: no command '%s' (arca help lists them)\n", name);
     return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    fill_standard_places();
+    size_class_init(0); /* the block sizes */
+    return end(run(argc, argv));
 }

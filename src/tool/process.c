@@ -29,6 +29,15 @@ ARCA_PRINTF(2, 3) static bool refuse(struct process *process, const char *format
     return false;
 }
 
+/* With what errno says, and what is to be done about it. */
+static bool refuse_error(struct process *process, const char *what)
+{
+    if (errno == ESRCH)
+        return refuse(process, "process %d has ended", process->pid);
+    return refuse(process, "process %d: %s: %s%s", process->pid, what, strerror(errno),
+                  errno == EACCES || errno == EPERM ? " (arca(1) tells who may look)" : "");
+}
+
 void process_read_name(struct process *process)
 {
     char text[64];
@@ -53,12 +62,12 @@ bool process_open(struct process *process, int pid)
         return refuse(process, "there is no process %d", pid);
     process->uid = owner.st_uid;
     if (geteuid() != 0 && owner.st_uid != geteuid())
-        return refuse(process, "process %d belongs to another user", pid);
+        return refuse(process, "process %d belongs to another user (user id %u)", pid, process->uid);
     process_read_name(process);
     snprintf(path, sizeof path, "/proc/%d/pagemap", pid);
     process->pagemap = open(path, O_RDONLY | O_CLOEXEC);
     if (process->pagemap < 0)
-        return refuse(process, "process %d can not be looked at: %s", pid, strerror(errno));
+        return refuse_error(process, "it can not be looked at");
     process_start_walk(process);
     return true;
 }
@@ -76,8 +85,8 @@ bool process_read(struct process *process, const void *address, void *to, size_t
     ssize_t done = process_vm_readv(process->pid, &local, 1, &remote, 1, 0);
     if (done == (ssize_t)bytes)
         return true;
-    return refuse(process, "process %d: its memory can not be read: %s", process->pid,
-                  done < 0 ? strerror(errno) : "a part of it is not there");
+    return done < 0 ? refuse_error(process, "its memory can not be read")
+                    : refuse(process, "process %d: its memory can not be read: a part of it is not there", process->pid);
 }
 
 bool process_read_pieces(struct process *process, const void *const *addresses, size_t count, void *to, size_t bytes)
@@ -93,9 +102,9 @@ static bool read_pagemap(struct process *process, uintptr_t address, size_t page
 {
     size_t bytes = pages * sizeof *entries;
     ssize_t done = pread(process->pagemap, entries, bytes, (off_t)(address / OS_PAGE_SIZE * sizeof *entries));
-    return done == (ssize_t)bytes ||
-           refuse(process, "process %d: it can not be seen what is resident: %s", process->pid,
-                  done < 0 ? strerror(errno) : "it has ended");
+    if (done == (ssize_t)bytes)
+        return true;
+    return done < 0 ? refuse_error(process, "it can not be seen what is resident") : refuse(process, "process %d has ended", process->pid);
 }
 
 static bool read_states(struct process *process, uint64_t kinds, uintptr_t address, size_t pages, unsigned char *states)
@@ -261,7 +270,7 @@ bool process_mappings(struct process *process, mapping_visit *visit, void *conte
     snprintf(path, sizeof path, "/proc/%d/maps", process->pid);
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return refuse(process, "process %d can not be looked at: %s", process->pid, strerror(errno));
+        return refuse_error(process, "it can not be looked at");
     while (getline(&line, &capacity, file) > 0) {
         struct mapping mapping;
         line[strcspn(line, "\n")] = '\0';

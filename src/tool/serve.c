@@ -110,7 +110,9 @@ int run_serve(const struct command *command, int argc, char **argv)
         return complain_usage(command, "'%s' is no address and port", address);
     if (listener < 0)
         return complain("serve: %s: %s", address, strerror(errno));
-    printf("http://%.*s:%u/metrics\n", (int)(strrchr(address, ':') - address), address, http_port(listener));
+    int host = (int)(strrchr(address, ':') - address);
+    bool bare = address[0] != '[' && memchr(address, ':', (size_t)host) != NULL; /* of IPv6, which a URL has in brackets */
+    printf("http://%s%.*s%s:%u/metrics\n", bare ? "[" : "", host, address, bare ? "]" : "", http_port(listener));
     fflush(stdout);
     http_serve(listener, answer_request);
     return complain("serve: %s", strerror(errno));

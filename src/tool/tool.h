@@ -33,6 +33,8 @@ void format_line(char *line, size_t capacity, const char *format, va_list args) 
 
 /* False for what is no process number. */
 bool parse_pid(const char *text, int *pid);
+/* Of a command that wants one and nothing else; false once it has complained. */
+bool parse_one_pid(const struct command *command, int argc, char **argv, int *pid);
 
 /* A figures_line for a FILE *. */
 void print_line(void *file, const char *text);

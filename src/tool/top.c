@@ -3,6 +3,7 @@
 #include "tool/tool.h"
 
 #include <curses.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,20 +38,33 @@ static int compare_resident(const void *a, const void *b)
     return left < right ? 1 : left > right ? -1 : 0;
 }
 
+/* What does not fit is cut off: it would go on in the next row. */
+ARCA_PRINTF(2, 3) static void put(int row, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    format_line(line, sizeof line, format, args);
+    va_end(args);
+    mvaddnstr(row, 0, line, COLS);
+}
+
 /* ---- several processes -------------------------------------------------------------------------------------------- */
 
+/* Eighty columns. */
 static void draw_list(const struct samples *samples)
 {
-    char text[16];
+    char texts[6][16];
     attron(A_REVERSE);
-    mvprintw(2, 0, "%8s %-16s %10s %10s %10s %10s %10s %10s", "PID", "COMMAND", "RESIDENT", "LIVE", "SLACK", "CACHED", "DIRTY", "RETURNED");
+    put(2, "%7s %-12s %9s %9s %9s %9s %9s %9s", "PID", "COMMAND", "RESIDENT", "LIVE", "SLACK", "CACHED", "DIRTY", "RETURNED");
     attroff(A_REVERSE);
     for (size_t i = 0; i < samples->count && (int)i + 3 < LINES; i++) {
         const struct arca_stats *sums = &samples->items[i].figures.stats;
         const uint64_t columns[] = { sums->resident, sums->live, sums->slack, sums->cached, sums->dirty, sums->returned };
-        mvprintw((int)i + 3, 0, "%8d %-16.16s", samples->items[i].pid, samples->items[i].name);
         for (unsigned k = 0; k < ARCA_ARRAY_LENGTH(columns); k++)
-            printw(" %10s", format_bytes(text, columns[k]));
+            format_bytes(texts[k], columns[k]);
+        put((int)i + 3, "%7d %-12.12s %9s %9s %9s %9s %9s %9s", samples->items[i].pid, samples->items[i].name, texts[0], texts[1], texts[2],
+            texts[3], texts[4], texts[5]);
     }
 }
 
@@ -75,7 +89,7 @@ static void draw_classes(int row, const struct figures *figures)
     bool shown[SIZE_CLASSES] = { false };
     char text[16];
     attron(A_REVERSE);
-    mvprintw(row++, 0, "%12s %12s %14s %12s", "BLOCK SIZE", "POOLS", "BLOCKS", "PINNED");
+    put(row++, "%12s %12s %14s %12s", "BLOCK SIZE", "POOLS", "BLOCKS", "PINNED");
     attroff(A_REVERSE);
     for (unsigned i = 0; i < CLASSES_SHOWN && row < LINES; i++) {
         unsigned best = SIZE_CLASSES;
@@ -87,7 +101,7 @@ static void draw_classes(int row, const struct figures *figures)
         if (best == SIZE_CLASSES)
             return;
         shown[best] = true;
-        mvprintw(row++, 0, "%12u %12lu %14lu %12s", size_classes[best].block_size, (unsigned long)figures->classes[best].pools,
+        put(row++, "%12u %12lu %14lu %12s", size_classes[best].block_size, (unsigned long)figures->classes[best].pools,
                  (unsigned long)figures->classes[best].blocks, format_bytes(text, figures->classes[best].pinned));
     }
 }
@@ -97,15 +111,15 @@ static void draw_one(const struct sample *sample, const struct arca_stats *befor
     char a[16], b[16];
     const struct arca_stats *sums = &sample->figures.stats;
     int row = 2;
-    mvprintw(row++, 0, "%d %s: resident %s, of %s mapped", sample->pid, sample->name, format_bytes(a, sums->resident),
+    put(row++, "%d %s: resident %s, of %s mapped", sample->pid, sample->name, format_bytes(a, sums->resident),
              format_bytes(b, sums->mapped));
     draw_bar(row++, sums);
     for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(parts); i++) {
         uint64_t bytes = part_of(sums, &parts[i]);
-        mvprintw(row++, 0, "  %c %-8s %12s %5.1f %%", parts[i].mark, parts[i].name, format_bytes(a, bytes),
+        put(row++, "  %c %-8s %12s %5.1f %%", parts[i].mark, parts[i].name, format_bytes(a, bytes),
                  sums->resident == 0 ? 0 : 100.0 * (double)bytes / (double)sums->resident);
     }
-    mvprintw(row++, 0, "    returned %12s, %s in the last second", format_bytes(a, sums->returned),
+    put(row++, "    returned %12s, %s in the last second", format_bytes(a, sums->returned),
              format_bytes(b, before->size != 0 && sums->returned >= before->returned ? sums->returned - before->returned : 0));
     draw_classes(row + 1, &sample->figures);
 }
@@ -119,9 +133,9 @@ static void draw(const struct samples *samples, size_t wanted, const struct arca
     struct tm local;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
     erase();
-    mvprintw(0, 0, "arca top - %s - %zu process%s on Arca (q quits)", clock, samples->count, samples->count == 1 ? "" : "es");
+    put(0, "arca top - %s - %zu process%s on Arca (q quits)", clock, samples->count, samples->count == 1 ? "" : "es");
     if (samples->left_out_count + samples->unreached != 0)
-        mvprintw(1, 0, "%zu left out%s%.60s", samples->left_out_count + samples->unreached, samples->left_out_count != 0 ? ": " : "",
+        put(1, "%zu left out%s%s", samples->left_out_count + samples->unreached, samples->left_out_count != 0 ? ": " : "",
                  samples->left_out_count != 0 ? samples->left_out[0].why : "");
     if (wanted == 1 && samples->count == 1)
         draw_one(&samples->items[0], before);

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tool import BUILD, check, complaint, compiled, dripping, eventually, need, program, python, scratch, skip, tool
+from tool import BUILD, check, complaint, compiled, dripping, environment, eventually, need, program, python, scratch, skip, tool
 
 GARBAGE = "gone = [bytes(2000) for _ in range(20_000)]\ndel gone\n"
 
@@ -41,6 +41,10 @@ def trims(directory):
         before, after = row(text, "resident")
         check(before - after > 20 << 20, f"little was given back: {text}")
         check(row(text, "dirty")[1] < 1 << 20, f"something is left: {text}")
+        os.kill(process.pid, 19)
+        os.waitpid(process.pid, os.WUNTRACED)
+        check(f"is stopped, and can not answer before it goes on (kill -CONT {process.pid})" in complaint("trim", process.pid), "a stopped process")
+        os.kill(process.pid, 18)
         process.stdin.close()
         os.kill(process.pid, 15)
         process.wait()
@@ -122,6 +126,21 @@ def stays(directory):
             check(row(tool("trim", process.pid)[0], "live")[1] < 20 << 20, "the parent")
 
 
+def says_of(path):
+    """What a program says of a path that it can not listen at."""
+    return subprocess.run(["/usr/bin/python3", "-c", "import time; time.sleep(0.5)"], env=environment(ARCA_CONF=f"control={path}"),
+                          capture_output=True, text=True).stderr
+
+
+def follows_its_root(directory):
+    """A server that locks itself into a folder: the socket is where it was when it was bound."""
+    inside = directory / "inside"
+    inside.mkdir()
+    with python(f"time.sleep(0.5)\nimport os\nos.chroot('{inside}')", ARCA_CONF=f"control={directory}/%p") as process:
+        listens(directory / str(process.pid))
+        check(row(tool("trim", process.pid)[0], "resident")[0] > 0, "a process that has changed its root")
+
+
 def stale_and_taken(directory):
     taken = directory / "one"
     with socket.socket(socket.AF_UNIX) as left:
@@ -129,20 +148,28 @@ def stale_and_taken(directory):
     with python("", ARCA_CONF=f"control={taken}") as process:
         listens(taken)
         check(row(tool("trim", process.pid)[0], "resident")[0] > 0, "where a socket was left behind")
+        check(f"can not listen at {taken}: another process does" in says_of(taken), "a path that is taken")
         with python("", ARCA_CONF=f"control={taken}") as second:
             check(f"{taken} is the socket of process {process.pid}, not of {second.pid}" in complaint("trim", second.pid), "a path that is taken")
     file = directory / "file"
     file.write_text("keep")
-    with python("time.sleep(0.5)", ARCA_CONF=f"control={file}"):
-        check(file.read_text() == "keep", "a file was replaced")
+    check(f"can not listen at {file}: there is something else" in says_of(f"{directory}/file"), "a file")
+    check(file.read_text() == "keep", "a file was replaced")
+    check(re.search(r"^arca: control=/nowhere/%p: can not listen at /nowhere/\d+: No such file or directory$", says_of("/nowhere/%p"), re.M), "no folder")
+    check("can not listen at here: this is no absolute path" in says_of("here"), "no absolute path")
 
 
 def refusals():
     with python("") as process:
         check("has no control socket" in complaint("trim", process.pid), "without the option")
         check(not any("socket:" in os.readlink(link) for link in Path(f"/proc/{process.pid}/fd").iterdir()), "a socket without the option")
-        check("want: arca prof PID FILE" in complaint("prof", process.pid, status=2), "prof without a file")
-    for command in ("trim", "gc"):
+        check("no file (want: arca prof PID FILE" in complaint("prof", process.pid, status=2), "prof without a file")
+        for words, said in ((["--peak"], "no file"), (["file", "more"], "'more' is one word too many"), (["--peek"], "'--peek' is no option"),
+                            ([""], "'' is no path that can be sent")):
+            check(said in complaint("prof", process.pid, *words, status=2), f"prof {words}")
+        for command in ("trim", "gc", "doctor"):
+            check("'more' is one word too many" in complaint(command, process.pid, "more", status=2), command)
+    for command in ("trim", "gc", "prof", "doctor"):
         check("no process" in complaint(command, status=2), command)
         check("'x' is no process" in complaint(command, "x", status=2), command)
 
@@ -153,11 +180,12 @@ def profiles(directory):
         listens(directory / str(process.pid))
         said, _ = tool("prof", process.pid, "now", cwd=directory)
         check(str(directory / "now") in said, f"prof: {said}")
-        tool("prof", process.pid, directory / "most", "--peak")
+        tool("prof", "--peak", process.pid, directory / "most")
         live, peak = (int(re.match(r"heap profile: +\d+: +(\d+) \[.*\] @ heap_v2/65536\n", (directory / name).read_text())[1])
                       for name in ("now", "most"))
         check(live > 1 << 19 and peak > live * 5 // 4, f"{live} bytes now, {peak} at the peak")
-        check("can not write" in complaint("prof", process.pid, directory / "no" / "where"), "a file that can not be made")
+        check("can not write the file: No such file or directory" in complaint("prof", process.pid, directory / "no" / "where"), "a file that can not be made")
+        check("can not write the file: Is a directory" in complaint("prof", process.pid, directory), "a folder")
         check(speaks(directory / str(process.pid), b"prof all /tmp/x\n").startswith("error want"), "an unknown view")
     with python("", ARCA_CONF=f"control={directory}/%p") as process:
         listens(directory / str(process.pid))
@@ -188,6 +216,7 @@ def main():
         need("setpriv", "util-linux")
         refuses_others(directory)
         follows_its_user(directory)
+        follows_its_root(directory)
 
 
 main()

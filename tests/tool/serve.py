@@ -57,7 +57,8 @@ def main():
         second.wait()
         check(str(second.pid) not in values(ask(port)[1], "arca_live_bytes"), "a process that has ended")
         check(re.match(r"arca: serve: 127\.0\.0\.1:\d+: Address already in use", complaint("serve", "--listen", f"127.0.0.1:{port}")), "a port in use")
-    for words in (["--listen"], ["--listen", "nonsense"], ["--listen", ":9412"], ["-x"]):
+    for words in (["--listen"], ["--listen", "nonsense"], ["--listen", ":9412"], ["-x"], ["--listen", "127.0.0.1:"], ["--listen", "127.0.0.1:65536"],
+                  ["--listen", "127.0.0.1:+80"]):
         complaint("serve", *words, status=2)
 
 

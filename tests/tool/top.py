@@ -11,21 +11,23 @@ BODY = "kept = [bytes(1000) for _ in range(40_000)]"
 
 
 def tmux(*words):
-    return subprocess.run([*TMUX, *map(str, words)], capture_output=True, text=True).stdout
+    done = subprocess.run([*TMUX, *map(str, words)], capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 class Screen:
-    """A terminal of 100 columns in which the tool runs."""
+    """A terminal in which the tool runs."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, columns=100, rows=30):
         command = " ".join(map(str, [BUILD / "arca", *words]))
-        tmux("new-session", "-d", "-x", 100, "-y", 30, "-s", "top", f"{command}; echo status $?; sleep 600")
+        tmux("new-session", "-d", "-x", columns, "-y", rows, "-s", "top", f"{command}; echo status $?; sleep 600")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         tmux("kill-server")
+        eventually(lambda: "no server" in tmux("ls"), "the last terminal stays")
 
     def text(self):
         return tmux("capture-pane", "-p", "-t", "top")
@@ -47,7 +49,7 @@ def one(process):
         clock = re.search(r"\d\d:\d\d:\d\d", text)[0]
         eventually(lambda: clock not in screen.text(), "the clock stands still")
         process.kill()
-        screen.shows(rf"^arca: process {process.pid} can not be looked at: No such process\nstatus 1$", "after its end")
+        screen.shows(rf"^arca: process {process.pid} has ended\nstatus 1$", "after its end")
 
 
 def several(first, second):
@@ -59,11 +61,25 @@ def several(first, second):
         screen.shows("^status 0$", "q")
 
 
+def small_terminals(first, second):
+    """Nothing goes on in the next row, nor is a column lost in one of eighty columns."""
+    with Screen("top", first.pid, second.pid, columns=80) as screen:
+        text = screen.shows(rf"^ +{second.pid} python3", "eighty columns")
+        check(re.search(r"COMMAND +RESIDENT +LIVE +SLACK +CACHED +DIRTY +RETURNED$", text, re.M), f"eighty columns: {text}")
+        check(re.search(rf"^ *{second.pid} python3( +[\d.]+ [KMG]?i?B){{6}}$", text, re.M), f"eighty columns: {text}")
+    for words in ((first.pid, second.pid), (first.pid,)):
+        with Screen("top", *words, columns=20, rows=6) as screen:
+            text = screen.shows(rf"^ *{first.pid} python3", "twenty columns")
+            lines = text.split("\n")
+            check(lines[0].startswith("arca top") and lines[1] == "" and "python3" in "".join(lines[2:4]), f"twenty columns: {text}")
+
+
 def main():
     with python(BODY) as process:
         time.sleep(0.1)
         one(process)
     with python(BODY) as first, python(BODY.replace("40_000", "80_000")) as second:
+        small_terminals(first, second)
         several(first, second)
         check("this is no terminal" in complaint("top", first.pid), "top without a terminal")
     check("'x' is no process" in complaint("top", "x", status=2), "top x")

@@ -140,7 +140,7 @@ TEST(options, a_number_that_overflows_is_refused)
 TEST(options, a_duration_beyond_its_range_names_the_range)
 {
     set_2s();
-    CHECK_STR(parse("purge=90000s"), "arca: ARCA_CONF: purge=90000s: out of range (want 0ms to 86400s); using 2s\n");
+    CHECK_STR(parse("purge=90000s"), "arca: ARCA_CONF: purge=90000s: out of range (want 0ms to 1440m); using 2s\n");
     CHECK_EQ(options.purge, 2000);
 }
 

@@ -403,8 +403,10 @@ TEST(os, a_created_file_is_no_link)
     CHECK_EQ(os_read_file(path, text, sizeof text), 5);
     CHECK_STR(text, "hello");
     REQUIRE(symlink(path, link) == 0);
-    CHECK(os_create_file(link) < 0);
-    CHECK(os_create_file("/nowhere/x") < 0);
+    CHECK_EQ(os_create_file(link), -ELOOP);
+    CHECK_EQ(os_create_file("/nowhere/x"), -ENOENT);
+    CHECK_STR(os_error_text(ENOENT), "No such file or directory");
+    CHECK_STR(os_error_text(-7), "unknown error");
     fd = os_create_file("/dev/full");
     CHECK(fd >= 0 && !os_write(fd, "hello", 5) && !os_copy_file(fd, "/proc/self/maps"));
     CHECK(!os_copy_file(OS_STDERR, "/nowhere/x"));

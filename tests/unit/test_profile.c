@@ -427,7 +427,7 @@ TEST(profile, the_file_has_sites_and_mappings)
     CHECK_EQ(number_after(text, "heap profile: 2: "), 1500);
     CHECK(strstr(text, "\n1: 500 [1: 500] @ 0x") != NULL);
     arca_free(block);
-    CHECK(arca_profile_dump("/nonexistent/file", ARCA_PROFILE_LIVE) == -1 && errno == EIO);
+    CHECK(arca_profile_dump("/nonexistent/file", ARCA_PROFILE_LIVE) == -1 && errno == ENOENT);
     errno = 0;
     CHECK(arca_profile_dump("/dev/full", ARCA_PROFILE_LIVE) == -1 && errno == EIO);
 }

@@ -48,7 +48,7 @@ def check_statistics(program, directory):
     files = list(directory.glob("*.json"))
     check(len(files) == 1 and json.loads(files[0].read_text())["pid"] == int(files[0].stem), f"stats_file made {files}")
     lines = stderr_of(program, {"ARCA_CONF": "stats=json,stats_file=/nowhere/x"})
-    check(re.fullmatch(r"arca: stats_file=/nowhere/x: can not be written; using fd 2", lines[0]), f"an impossible file: {lines[0]}")
+    check(re.fullmatch(r"arca: stats_file=/nowhere/x: can not be written: No such file or directory; using fd 2", lines[0]), f"an impossible file: {lines[0]}")
     check(json.loads(lines[1]), "an impossible file, and nothing on fd 2")
     link = directory / "link"
     link.symlink_to(directory / "target")
