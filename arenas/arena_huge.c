@@ -208,9 +208,12 @@ static void extend(struct arena *arena, uint32_t slices)
 static void *remap(const struct arena *arena, size_t old_bytes, size_t new_bytes)
 {
     void *base = (void *)arena->base;
-    if (page_map_reserve(arena->base, new_bytes) && os_resize(base, old_bytes, new_bytes))
-        return base;
-    void *place = os_map(new_bytes, new_bytes < HUGE_PAGE_SIZE ? SLICE_SIZE : HUGE_PAGE_SIZE);
+    bool reached = page_map_reserve(arena->base, new_bytes), movable;
+    /* Out of reach, this asks for *movable only: up to the end of all addresses there is no room, for the stack lies there. */
+    size_t asked = reached ? new_bytes : ((size_t)1 << PAGE_MAP_ADDRESS_BITS) - arena->base;
+    if (os_resize(base, old_bytes, asked, &movable))
+        return reached ? base : NULL;
+    void *place = !movable ? NULL : os_map(new_bytes, new_bytes < HUGE_PAGE_SIZE ? SLICE_SIZE : HUGE_PAGE_SIZE);
     if (place == NULL)
         return NULL;
     if (page_map_reserve((uintptr_t)place, new_bytes) && os_move(base, old_bytes, place, new_bytes))

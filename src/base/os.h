@@ -23,9 +23,11 @@ void *os_map(size_t bytes, size_t align) ARCA_SHARED(os_map);
 /* Where the kernel refuses, the addresses are lost, and the pages go back. */
 void os_unmap(void *address, size_t bytes);
 
-/* Grows or shrinks a mapping that os_map made where it is; false leaves it as it was. */
-bool os_resize(void *address, size_t old_bytes, size_t new_bytes);
-/* Moves its pages to the start of another, and takes all of that over; false leaves both as they were. */
+/* Grows or shrinks a mapping that os_map made where it is; false leaves it as it was.  *movable: elsewhere there may be room;
+ * else it is no mapping for the kernel any more, but several (a program has locked a part of it, or protected it). */
+bool os_resize(void *address, size_t old_bytes, size_t new_bytes, bool *movable);
+/* Moves its pages to the start of another, and takes all of that over; false leaves both as they were.  Only for what is
+ * movable: before Linux 6.17 the kernel unmaps the place, where others may map then, and looks afterwards. */
 bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes);
 
 /* Gives the pages back and keeps the addresses, which then read as zeros (lazily when the option

@@ -157,10 +157,11 @@ void os_unmap(void *address, size_t bytes)
     errno = saved;
 }
 
-bool os_resize(void *address, size_t old_bytes, size_t new_bytes)
+bool os_resize(void *address, size_t old_bytes, size_t new_bytes, bool *movable)
 {
     int saved = errno;
-    bool done = !os_fault() && mremap(address, old_bytes, new_bytes, 0) != MAP_FAILED;
+    bool fault = os_fault(), done = !fault && mremap(address, old_bytes, new_bytes, 0) != MAP_FAILED;
+    *movable = fault || (!done && errno == ENOMEM);
     errno = saved;
     return done;
 }

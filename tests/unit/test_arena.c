@@ -370,6 +370,26 @@ TEST(arena, a_remap_that_fails_changes_nothing)
     CHECK(failures >= 3 && failures < 10); /* the place, its page map, the move */
 }
 
+/* What is several mappings by the program's doing is refused wherever it is to go, by older kernels after they have unmapped
+ * what lies there. */
+TEST(arena, a_huge_block_of_which_a_part_is_protected_is_not_moved)
+{
+    struct span *huge = claim(600);
+    uintptr_t start = huge->start;
+    memset((void *)start, 0x77, SLICE_SIZE);
+    REQUIRE(os_protect((void *)(start + 300 * SLICE_SIZE), SLICE_SIZE, false));
+    (void)page_map_reserve(start, 6000 * SLICE_SIZE); /* where addresses are not spread it ends before */
+    os_fault_after(2, false);
+    CHECK(!arena_resize_huge(huge, 6000));
+    CHECK(os_map(OS_PAGE_SIZE, OS_PAGE_SIZE) == NULL); /* the second call: no place was looked for */
+    CHECK_EQ(huge->slices, 600);
+    CHECK_EQ(page_map_find(start), huge);
+    CHECK_EQ(((unsigned char *)start)[SLICE_SIZE - 1], 0x77);
+    REQUIRE(os_protect((void *)(start + 300 * SLICE_SIZE), SLICE_SIZE, true));
+    REQUIRE(arena_resize_huge(huge, 6000));
+    arena_check();
+}
+
 /* ---- failures ----------------------------------------------------------------------------------------- */
 
 TEST(arena, without_memory_a_claim_is_null_and_later_works)

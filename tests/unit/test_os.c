@@ -211,10 +211,11 @@ TEST(os, a_moved_block_keeps_its_contents)
 TEST(os, a_mapping_can_shrink_and_grow_back_where_it_is)
 {
     unsigned char *bytes = map_filled();
-    CHECK(os_resize(bytes, PAGES * OS_PAGE_SIZE, OS_PAGE_SIZE));
+    bool movable;
+    CHECK(os_resize(bytes, PAGES * OS_PAGE_SIZE, OS_PAGE_SIZE, &movable));
     CHECK_EQ(bytes[0], 0xa5);
     CHECK(!is_mapped(bytes + OS_PAGE_SIZE));
-    CHECK(os_resize(bytes, OS_PAGE_SIZE, PAGES * OS_PAGE_SIZE));
+    CHECK(os_resize(bytes, OS_PAGE_SIZE, PAGES * OS_PAGE_SIZE, &movable));
     CHECK_EQ(bytes[0], 0xa5);
     CHECK(is_zero(bytes + OS_PAGE_SIZE, (PAGES - 1) * OS_PAGE_SIZE));
 }
@@ -222,13 +223,16 @@ TEST(os, a_mapping_can_shrink_and_grow_back_where_it_is)
 TEST(os, a_mapping_that_can_not_be_resized_or_moved_is_as_before)
 {
     unsigned char *bytes = map_filled(), *place = map_filled();
+    bool movable;
     errno = EXDEV;
-    CHECK(!os_resize(bytes, PAGES * OS_PAGE_SIZE, (size_t)1 << 62));
+    CHECK(!os_resize(bytes, PAGES * OS_PAGE_SIZE, (size_t)1 << 62, &movable));
     os_fault_after(1, false);
-    CHECK(!os_resize(bytes, PAGES * OS_PAGE_SIZE, 2 * PAGES * OS_PAGE_SIZE));
+    CHECK(!os_resize(bytes, PAGES * OS_PAGE_SIZE, 2 * PAGES * OS_PAGE_SIZE, &movable) && movable);
     os_fault_after(1, false);
     CHECK(!os_move(bytes, PAGES * OS_PAGE_SIZE, place, PAGES * OS_PAGE_SIZE));
     CHECK(is_mapped(place));
+    REQUIRE(os_protect(bytes + OS_PAGE_SIZE, OS_PAGE_SIZE, false));
+    CHECK(!os_resize(bytes, PAGES * OS_PAGE_SIZE, 2 * PAGES * OS_PAGE_SIZE, &movable) && !movable);
     CHECK_EQ(errno, EXDEV);
     CHECK_EQ(bytes[PAGES * OS_PAGE_SIZE - 1], 0xa5);
 }

@@ -146,9 +146,10 @@ bool os_purge(void *address, size_t bytes) /* of records */
     return true;
 }
 
-bool os_resize(void *address, size_t old_bytes, size_t new_bytes)
+bool os_resize(void *address, size_t old_bytes, size_t new_bytes, bool *movable)
 {
     (void)address, (void)old_bytes, (void)new_bytes;
+    *movable = true;
     return false;
 }
 
