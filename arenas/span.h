@@ -70,7 +70,7 @@ struct span {
     union {
         struct block *free_list;
         struct {
-            uint64_t bytes : 48;  /* as requested */
+            uint64_t bytes : 48;  /* as requested; of what is none: see sample_pass() */
             uint64_t weight : 16; /* it stands for so many */
         } sample;
     };

@@ -151,8 +151,8 @@ ARCA_NOINLINE static void *large_alloc(size_t size, size_t align, bool *zeroed, 
         process_after_fork();
         background_poke(); /* the rounds of a process that can have no other thread */
     }
-    if (unlikely(options.profile != 0) && block != NULL && profile_large_is_due(size))
-        profile_take(block, size, frame);
+    if (unlikely(options.profile != 0) && block != NULL)
+        profile_large(block, size, frame);
     return block;
 }
 
@@ -540,8 +540,8 @@ static void *growing_alloc(size_t size, const void *frame)
     background_poke_for(size);
     if (unlikely(span == NULL))
         return malloc_fast(size);
-    if (unlikely(options.profile != 0) && profile_large_is_due(size))
-        profile_take((void *)span->start, size, frame);
+    if (unlikely(options.profile != 0))
+        profile_large((void *)span->start, size, frame);
     return (void *)span->start;
 }
 

@@ -20,6 +20,11 @@ static ARCA_TLS uint32_t thin;     /* the mean gap is so many times the option; 
 static ARCA_TLS uint32_t due_thin; /* and was, of the gap that has just ended */
 static ARCA_TLS uint64_t due_us;   /* when that was */
 
+static uint32_t thin_now(void)
+{
+    return thin != 0 ? thin : 1;
+}
+
 /* splitmix64 */
 static uint64_t random_next(void)
 {
@@ -56,7 +61,7 @@ static double chance_of(double x)
 /* Exponential: the gaps of a Poisson process.  The byte behind a gap is sampled. */
 static uint64_t draw_gap(void)
 {
-    double gap = -log_of((random_next() >> 1) | 1) * (double)options.profile * (thin != 0 ? thin : 1);
+    double gap = -log_of((random_next() >> 1) | 1) * (double)options.profile * thin_now();
     return gap < (double)(INT64_MAX / 2) ? (uint64_t)gap : INT64_MAX / 2;
 }
 
@@ -64,7 +69,7 @@ static uint64_t draw_gap(void)
  * what it is. */
 static void thin_out(void)
 {
-    due_thin = thin != 0 ? thin : 1;
+    due_thin = thin_now();
     if (options.profile < THIN_FROM)
         return;
     uint64_t now_us = os_now_us(), since_us = now_us - due_us + 1, next = due_thin * (uint64_t)APART_US / since_us;
@@ -73,17 +78,19 @@ static void thin_out(void)
     thin = (uint32_t)(next < 1 ? 1 : next < THIN_MAX ? next : THIN_MAX);
 }
 
-/* How many samples of the option's mean one of the actual mean stands for, of a block that was larger than before by so many
- * bytes: the ratio of the chances, rounded up or down by chance. */
-static unsigned weigh(size_t before, size_t bytes)
+/* Rounded up or down by chance. */
+static unsigned round_off(double weight)
+{
+    return (unsigned)(weight + (double)(random_next() >> 11) * 0x1p-53);
+}
+
+/* How many samples of the option's mean one of the actual mean stands for: the ratio of the chances. */
+static unsigned weigh(size_t bytes)
 {
     if (due_thin <= 1 || bytes == 0)
         return 1;
-    double mean = (double)options.profile, thinned = mean * due_thin;
-    double weight = chance_of((double)bytes / mean) / chance_of((double)bytes / thinned);
-    if (before != 0)
-        weight *= (1 - chance_of((double)before / mean)) / (1 - chance_of((double)before / thinned));
-    return (unsigned)(weight + (double)(random_next() >> 11) * 0x1p-53);
+    double mean = (double)options.profile;
+    return round_off(chance_of((double)bytes / mean) / chance_of((double)bytes / (mean * due_thin)));
 }
 
 /* A place of its own in the generator's cycle. */
@@ -122,21 +129,52 @@ static void sample_span(struct span *span, size_t bytes, unsigned weight, const 
 
 void profile_take(void *block, size_t bytes, const void *frame)
 {
-    sample_span(page_map_find((uintptr_t)block), bytes, weigh(0, bytes), frame);
+    sample_span(page_map_find((uintptr_t)block), bytes, weigh(bytes), frame);
+}
+
+void profile_pass(void *block)
+{
+    struct span *span = page_map_find((uintptr_t)block);
+    if (load_rlx(&span->kind) == SPAN_LARGE)
+        sample_pass(span, load_rlx(&span->large_size), thin_now());
+}
+
+/* Of a block that has grown without being a sample.  It was passed by with the chance that bytes have which no gap ends in, `seen`
+ * by the gaps that there were; as if it were made now, only so many shall be left as `before` leaves by the option's mean. */
+static void grow_unseen(struct span *span, size_t before, size_t added, size_t bytes, const void *frame)
+{
+    double mean = (double)options.profile, seen = (double)span->sample.bytes / span->sample.weight;
+    double missing = (double)before > seen ? (double)before - seen : 0;
+    bool due = profile_is_due(added);
+    uint32_t times = due ? due_thin : thin_now();
+    if (!due && missing == 0) { /* one would stand for one or more */
+        sample_pass(span, (size_t)seen + added / times, 1);
+        return;
+    }
+    double chance = chance_of((double)added / (mean * times)), wanted = chance_of((double)added / mean) * (1 - chance_of(missing / mean));
+    if (wanted < chance) /* of those that are due some are passed by as well */
+        sample_pass(span, (size_t)(seen - mean * log_of((uint64_t)((1 - wanted) * 0x1p63) | 1)), 1);
+    else
+        sample_pass(span, (size_t)seen + added / times, 1);
+    if (due)
+        sample_span(span, bytes, round_off(wanted / chance), frame);
 }
 
 void profile_resize(struct span *span, size_t before, size_t bytes, const void *frame)
 {
     size_t after = load_rlx(&span->large_size);
-    if (after > before && span->site != SITE_NONE) {
-        sample_grow(span, bytes);
+    if (after > before) {
+        if (span->site != SITE_NONE)
+            sample_grow(span, bytes);
+        else
+            grow_unseen(span, before, after - before, bytes, frame);
         return;
     }
     if (span->site != SITE_NONE)
         sample_drop(span);
-    size_t known = after > before ? before : 0, added = after > before ? after - before : bytes;
-    if (profile_is_due(added))
-        sample_span(span, bytes, weigh(known, added), frame);
+    sample_pass(span, after, thin_now());
+    if (profile_is_due(bytes))
+        sample_span(span, bytes, weigh(bytes), frame);
 }
 
 void profile_start(void)

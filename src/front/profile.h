@@ -30,6 +30,15 @@ uint64_t profile_left(void);
 
 /* A large block, just allocated, that was due.  frame: of the function that the program called. */
 void profile_take(void *block, size_t bytes, const void *frame);
+/* One that was not; none, if it is of a pool. */
+void profile_pass(void *block);
+ARCA_INLINE void profile_large(void *block, size_t bytes, const void *frame)
+{
+    if (profile_large_is_due(bytes))
+        profile_take(block, bytes, frame);
+    else
+        profile_pass(block);
+}
 
 /* A large block that has just been resized in place, from so many usable bytes.  What it has grown by counts as a
  * request, and a sample stays one: so a block is a sample as often as one that had its size at once.  One that has become

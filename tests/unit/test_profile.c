@@ -236,6 +236,33 @@ TEST(profile, samples_that_are_thinned_out_stand_for_all_bytes)
     }
 }
 
+/* Blocks that were made in a hurry, when most were passed by, and grow at leisure, when all are seen: who was passed by is not
+ * counted for what it was then. */
+TEST(profile, a_block_that_grows_when_samples_are_thinned_out_no_more_is_counted_once)
+{
+    enum { RATE = 512 << 10, THINNED = 256, BLOCKS = 400, BYTES = 33 << 20, PAUSE_US = 300 };
+    static void *blocks[BLOCKS];
+    profile_on(RATE);
+    for (unsigned i = 0; i < 20000; i++)
+        arca_free(arca_malloc(BYTES / 2));
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = arca_malloc(BYTES);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        os_pause(PAUSE_US);
+        blocks[i] = arca_realloc(blocks[i], 2 * BYTES);
+        REQUIRE(blocks[i] != NULL);
+    }
+    uint32_t count = sites_copy(&samples, copied, SITES_MAX, &all);
+    for (uint32_t i = 0; i < count; i++)
+        copied[i].total = copied[i].live;
+    double truth = 2.0 * BYTES * BLOCKS, off = samples_stand_for(copied, count, RATE) / truth - 1;
+    CHECK(off * off * truth < 36.0 * RATE * THINNED);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        arca_free(blocks[i]);
+    CHECK_EQ(now()->live.blocks, 0);
+    CHECK_EQ(now()->live.bytes, 0);
+}
+
 /* Both ways to count, beside each other: what small requests pay, and what large ones are counted by. */
 TEST(profile, small_and_large_requests_of_one_thread_have_one_gap)
 {
