@@ -222,18 +222,43 @@ static void *remap(const struct arena *arena, size_t old_bytes, size_t new_bytes
     return NULL;
 }
 
+static void give_back(uintptr_t from, uint32_t slices)
+{
+    size_t bytes = (size_t)slices << SLICE_SHIFT;
+    os_unmap((void *)from, bytes);
+    stats_add(released_bytes, bytes);
+    stats_add(unmapped_bytes, bytes);
+}
+
+/* Not by one call of mremap(): it would hold up whoever maps memory meanwhile, 30 ms for each GiB. */
+static void cut_off(struct span *span, uint32_t slices)
+{
+    struct arena *arena = span->arena;
+    lock_acquire(&arenas.lock);
+    uint32_t less = arena->slices - slices;
+    arena->slices = span->slices = slices;
+    sub_rlx(&arenas.used_slices, less);
+    sub_rlx(&arenas.mapped_slices, less);
+    uintptr_t end = huge_end(arena);
+    lock_release(&arenas.lock);
+    give_back(end, less);
+}
+
 bool arena_resize_huge(struct span *span, uint32_t slices)
 {
     struct arena *arena = span->arena;
     if (arena->source != NULL)
         return false;
+    if (slices < arena->slices) {
+        cut_off(span, slices);
+        return true;
+    }
     if (slices > arena->slices)
         extend(arena, slices);
     if (slices == arena->slices)
         return true;
     size_t old_bytes = (size_t)arena->slices << SLICE_SHIFT, new_bytes = (size_t)slices << SLICE_SHIFT;
-    if (slices > arena->slices)
-        arena_make_way(slices - arena->slices);
+    arena_make_way(slices - arena->slices);
     /* The old address may be mapped by somebody else as soon as the kernel has moved it. */
     page_map_set(arena->base, 1, NULL);
     void *moved = remap(arena, old_bytes, new_bytes);
@@ -242,8 +267,8 @@ bool arena_resize_huge(struct span *span, uint32_t slices)
         return false;
     }
     lock_acquire(&arenas.lock);
-    arena_count_used((size_t)slices - arena->slices);
-    add_rlx(&arenas.mapped_slices, (size_t)slices - arena->slices);
+    arena_count_used(slices - arena->slices);
+    add_rlx(&arenas.mapped_slices, slices - arena->slices);
     if (arena->base != (uintptr_t)moved)
         arena->base = arena->mapping = (uintptr_t)moved;
     arena->slices = slices;
@@ -277,11 +302,9 @@ static uint32_t make_way_by_one(uint32_t slices)
     set_free(oldest, true);
     sub_rlx(&arenas.dirty_slices, slices);
     sub_rlx(&arenas.mapped_slices, slices);
-    void *end = (void *)huge_end(oldest);
+    uintptr_t end = huge_end(oldest);
     lock_release(&arenas.lock);
-    os_unmap(end, (size_t)slices << SLICE_SHIFT);
-    stats_add(released_bytes, (size_t)slices << SLICE_SHIFT);
-    stats_add(unmapped_bytes, (size_t)slices << SLICE_SHIFT);
+    give_back(end, slices);
     return slices;
 }
 

@@ -370,6 +370,25 @@ TEST(arena, a_remap_that_fails_changes_nothing)
     CHECK(failures >= 3 && failures < 10); /* the place, its page map, the move */
 }
 
+TEST(arena, a_huge_block_that_shrinks_gives_back_by_several_calls)
+{
+    struct span *huge = claim(2000);
+    uintptr_t start = huge->start, end = start + 600 * SLICE_SIZE;
+    memset((void *)(end - SLICE_SIZE), 0x77, SLICE_SIZE);
+    os_fault_after(2, false);
+    REQUIRE(arena_resize_huge(huge, 600));
+    void *other = os_map(OS_PAGE_SIZE, OS_PAGE_SIZE);
+    CHECK(other != NULL); /* the second call was one of these */
+    CHECK_EQ(huge->start, start);
+    CHECK_EQ(huge->slices, 600);
+    CHECK_EQ(used(), 600);
+    CHECK_EQ(mapped(), 600);
+    CHECK_EQ(((unsigned char *)end)[-1], 0x77);
+    unsigned char resident;
+    CHECK(!os_resident((void *)end, OS_PAGE_SIZE, &resident));
+    arena_check();
+}
+
 /* What is several mappings by the program's doing is refused wherever it is to go, by older kernels after they have unmapped
  * what lies there. */
 TEST(arena, a_huge_block_of_which_a_part_is_protected_is_not_moved)
