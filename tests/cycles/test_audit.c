@@ -3,6 +3,8 @@
 
 #include "base/options.h"
 #include "gc/cycles/collector.h"
+#include "gc/cycles/finder.h"
+#include "gc/objects/limbo.h"
 
 static void debug_refs(void)
 {
@@ -145,4 +147,24 @@ TEST(audit, nor_is_one_that_is_edited)
     arca_release(holder);
     arca_release(other);
     CHECK_EQ(nodes_alive(), 0);
+}
+
+/* So that whoever has released too often is told, whatever the block would have become. */
+TEST(audit, what_has_died_in_a_collection_is_reused_late_as_well)
+{
+    enum { DEAD = 200 };
+    struct node *dead[DEAD];
+    debug_refs();
+    for (unsigned i = 0; i < DEAD; i++)
+        dead[i] = node_new();
+    store_seq(&limbo_active, 1u);
+    for (unsigned i = 0; i < DEAD; i++)
+        arca_release(dead[i]);
+    store_seq(&limbo_active, 0u);
+    CHECK_EQ(finder_drain(NULL), DEAD);
+    for (unsigned i = 0; i < DEAD; i++) {
+        struct node *fresh = node_new();
+        for (unsigned k = 0; k < DEAD; k++)
+            CHECK(fresh != dead[k]);
+    }
 }

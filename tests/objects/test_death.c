@@ -2,6 +2,8 @@
 #include "nodes.h"
 
 #include "arca/gc.h"
+#include "front/objects.h"
+#include "gc/objects/limbo.h"
 
 #include <stdlib.h>
 
@@ -79,6 +81,31 @@ static arca_type rising_type = {
     .name = "rising", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2,
     .finalize = rise, .destroy = node_destroy,
 };
+
+static struct node *shared_child;
+
+static void destroy_when_all_is_given_back(void *object)
+{
+    CHECK_EQ(arca_refcount(shared_child), 1);
+    node_destroy(object);
+}
+
+static arca_type giving_type = {
+    .name = "giving", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .destroy = destroy_when_all_is_given_back
+};
+
+TEST(death, destroy_finds_the_last_slot_given_back_as_well)
+{
+    struct node *parent = node_of(&giving_type);
+    shared_child = node_new();
+    arca_slot_store(&parent->left, shared_child);
+    arca_slot_store(&parent->right, shared_child);
+    CHECK_EQ(arca_refcount(shared_child), 3);
+    arca_release(parent);
+    CHECK_EQ(nodes_dead, 1);
+    arca_release(shared_child);
+    CHECK_EQ(nodes_dead, 2);
+}
 
 TEST(death, finalize_runs_once_and_may_save_its_object)
 {
@@ -413,4 +440,67 @@ TEST(death, a_typed_chain_of_many_types_finds_every_type_again)
     }
     arca_release(first);
     nodes_check_gone();
+}
+
+/* ---- while a collection runs, and after it ----------------------------------------------------------------- */
+
+#define KEPT 10 /* fewer than go into the limbo in one piece */
+
+static unsigned buried;
+
+static void destroy_when_a_collection_ends(void *object)
+{
+    if (++buried == KEPT / 2)
+        store_seq(&limbo_active, 0u);
+    node_destroy(object);
+}
+
+static arca_type kept_type = {
+    .name = "kept", .size = sizeof(struct node) + 992, .slots = node_slots, .slot_count = 2, .destroy = destroy_when_a_collection_ends
+};
+
+/* Of a size that nothing else has: so the next births get the blocks of the last deaths. */
+TEST(death, blocks_that_were_kept_back_go_at_once_when_the_collection_has_ended_meanwhile)
+{
+    struct node *chain = NULL, *dead[KEPT];
+    for (unsigned i = 0; i < KEPT; i++) {
+        dead[i] = node_of(&kept_type);
+        arca_slot_put(&dead[i]->left, chain);
+        chain = dead[i];
+    }
+    store_seq(&limbo_active, 1u);
+    arca_release(chain);
+    CHECK_EQ(buried, KEPT);
+    CHECK(!limbo_is_active());
+    CHECK(limbo_drain() == NULL);
+    for (unsigned i = 0; i < KEPT; i++) {
+        struct node *fresh = node_of(&kept_type);
+        unsigned k = 0;
+        while (k < KEPT && dead[k] != fresh)
+            k++;
+        CHECK(k < KEPT);
+        if (k < KEPT)
+            dead[k] = NULL;
+    }
+}
+
+/* Whatever ends first, their chain or the room for them. */
+TEST(death, blocks_that_were_kept_back_while_a_collection_runs_are_in_the_limbo)
+{
+    enum { DEAD = 200 };
+    struct node *chain = NULL;
+    unsigned kept = 0;
+    for (unsigned i = 0; i < DEAD; i++) {
+        struct node *node = node_of(&node_type);
+        arca_slot_put(&node->left, chain);
+        chain = node;
+    }
+    store_seq(&limbo_active, 1u);
+    arca_release(chain);
+    store_seq(&limbo_active, 0u);
+    for (void *object = limbo_drain(), *next; object != NULL; object = next, kept++) {
+        next = limbo_next(object);
+        object_free(object);
+    }
+    CHECK_EQ(kept, DEAD);
 }

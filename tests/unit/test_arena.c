@@ -317,6 +317,108 @@ TEST(arena, what_is_taken_of_a_new_arena_pieces_give_back)
     arena_check();
 }
 
+/* So much is due for each of a number of claims of one slice. */
+static uint32_t due_for_slices(unsigned count)
+{
+    uint32_t due = 0;
+    lock_acquire(&arenas.lock);
+    for (unsigned i = 0; i < count; i++)
+        due += arena_due_way_locked(1);
+    lock_release(&arenas.lock);
+    return due;
+}
+
+TEST(arena, what_is_owed_is_due_by_parts_and_the_last_one_however_small)
+{
+    arena_return(claim(3000), 0);
+    lock_acquire(&arenas.lock);
+    arena_owe_way_locked(20);
+    lock_release(&arenas.lock);
+    CHECK_EQ(due_for_slices(15), 0);
+    CHECK_EQ(due_for_slices(1), 16);
+    CHECK_EQ(due_for_slices(3), 0);
+    CHECK_EQ(due_for_slices(1), 4);
+    CHECK_EQ(due_for_slices(100), 0);
+}
+
+TEST(arena, no_more_is_owed_than_pieces_could_give)
+{
+    arena_return(claim(3000), 0);
+    lock_acquire(&arenas.lock);
+    arena_owe_way_locked(2000);
+    arena_owe_way_locked(2000);
+    CHECK_EQ(arena_due_way_locked(5000), 3000);
+    CHECK_EQ(arena_due_way_locked(5000), 0);
+    lock_release(&arenas.lock);
+}
+
+/* A program's own memory, piece by piece, next to each other. */
+static struct {
+    char *next;
+    unsigned unmaps;
+    size_t unmapped;
+} row;
+
+static void *row_map(void *context, size_t bytes, size_t align)
+{
+    (void)context, (void)align;
+    void *place = row.next;
+    row.next += bytes;
+    return place;
+}
+
+static void row_unmap(void *context, void *address, size_t bytes)
+{
+    (void)context, (void)address;
+    row.unmaps++;
+    row.unmapped += bytes;
+}
+
+static const struct arca_arena_source row_source = { sizeof row_source, NULL, row_map, row_unmap };
+
+TEST(arena, what_a_source_has_mapped_is_used_and_goes_back_as_a_whole)
+{
+    row.next = os_map(10000 * SLICE_SIZE, HUGE_PAGE_SIZE);
+    REQUIRE(row.next != NULL);
+    CHECK_EQ(arca_arena_source_set(&row_source), 0);
+    struct span *first = claim(640), *second = claim(640);
+    uintptr_t start = first->start;
+    REQUIRE(second->start == start + 640 * SLICE_SIZE);
+    arena_return(first, 0);
+    arena_return(second, 0);
+    CHECK(arenas.pieces != arenas.youngest_piece); /* not one, next to each other though they are */
+    CHECK_EQ(arenas.pieces->slices, 640);
+    second = claim(600);
+    CHECK(second->start == start || second->start == start + 640 * SLICE_SIZE);
+    CHECK_EQ(second->slices, 640); /* no part of it stays behind */
+    CHECK_EQ(dirty(), 640);
+    CHECK_EQ(arca_arena_source_set(NULL), 0);
+    struct span *system = arena_claim_huge(500, 1, &(bool){ false }); /* for which the other one makes way */
+    CHECK(system->arena->source == NULL);
+    CHECK_EQ(row.unmaps, 1);
+    CHECK_EQ(row.unmapped, 640 * SLICE_SIZE);
+    CHECK_EQ(dirty(), 0);
+    arena_check();
+}
+
+/* Whoever maps them next to each other: the kernel moves no two mappings at once. */
+TEST(arena, a_huge_block_does_not_grow_into_a_piece_of_another_mapping)
+{
+    struct span *upper, *lower = claim(640);
+    unsigned tries = 0;
+    do { /* a record lies in between, now and then */
+        upper = lower;
+        lower = claim(640);
+    } while (lower->start + 640 * SLICE_SIZE != upper->start && ++tries < 10);
+    REQUIRE(tries < 10);
+    uintptr_t start = upper->start;
+    arena_return(upper, 0);
+    REQUIRE(arena_resize_huge(lower, 700)); /* 60 of the piece go to the system, the last ones */
+    CHECK_EQ(arenas.pieces->base, start);
+    CHECK_EQ(dirty(), 580);
+    arena_check();
+}
+
 TEST(arena, what_is_taken_again_pieces_do_not_give_back)
 {
     struct span *other = claim(100);
