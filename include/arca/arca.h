@@ -144,7 +144,10 @@ struct arca_stats {
 };
 
 /* Fills in what stats->size covers; -1 with EINVAL for a size that is too small.  Walks the records of all memory and
- * asks the kernel what is resident: about a millisecond a gigabyte. */
+ * asks the kernel what is resident, about a millisecond a gigabyte; where more than 256 MiB are mapped no more of these than a
+ * thousandth of the time pays for, a minute in advance, so that who looks all the time pays no more than that, and who looks now and
+ * then sees all.  What is left out counts as it did when it was last seen.  The sum is right to within a hundredth at each look:
+ * where the kernel's total or the arenas' own counts say otherwise, more is looked at. */
 ARCA_API int arca_stats_get(struct arca_stats *stats);
 
 /* By size class, the smallest first. */

@@ -10,7 +10,7 @@
 #define GROUP_MAX 512
 #define TEXT_MAX 4096
 #define LIMIT_MARGIN 16
-#define OVERCOMMIT_PATH_MAX 256
+#define PROC_PATH_MAX 256
 #define NARROW ((uint64_t)1 << 30) /* sixteen of the largest arenas */
 
 const char *memory_root = "";
@@ -178,14 +178,25 @@ uint64_t memory_cgroup_spare(void)
 #define STATM_RESIDENT 1
 #define STATM_FILES 2
 #define STATM_OWN 5
+static bool read_statm(uint64_t numbers[STATM_OWN + 1])
+{
+    char file[PROC_PATH_MAX], line[128];
+    log_format(file, sizeof file, "%s/proc/self/statm", memory_root);
+    if (os_read_file(file, line, sizeof line) <= 0)
+        return false;
+    const char *at = line;
+    for (unsigned i = 0; i <= STATM_OWN; i++) {
+        numbers[i] = number_at(at);
+        at += strcspn(at, " ");
+        at += strspn(at, " ");
+    }
+    return true;
+}
+
 static uint64_t number_of_statm(unsigned i)
 {
-    if (!read_text(text, "/proc/self/statm"))
-        return UINT64_MAX;
-    const char *at = text;
-    for (; i > 0; i--)
-        at += strcspn(at, " "), at += strspn(at, " ");
-    return number_at(at);
+    uint64_t numbers[STATM_OWN + 1];
+    return read_statm(numbers) ? numbers[i] : UINT64_MAX;
 }
 
 static uint64_t spare_under(uint64_t limit, unsigned counted, uint64_t reserved)
@@ -205,7 +216,7 @@ uint64_t memory_address_spare(uint64_t reserved)
 
 bool memory_reserving_is_dear(void)
 {
-    char file[OVERCOMMIT_PATH_MAX], mode[4];
+    char file[PROC_PATH_MAX], mode[4];
     if (os_address_limit() < NARROW || os_data_limit() < NARROW)
         return true;
     log_format(file, sizeof file, "%s/proc/sys/vm/overcommit_memory", memory_root);
@@ -214,8 +225,10 @@ bool memory_reserving_is_dear(void)
 
 uint64_t memory_anonymous(void)
 {
-    uint64_t in_memory = number_of_statm(STATM_RESIDENT), of_files = number_of_statm(STATM_FILES);
-    return in_memory == UINT64_MAX || of_files > in_memory ? UINT64_MAX : (in_memory - of_files) * OS_PAGE_SIZE;
+    uint64_t numbers[STATM_OWN + 1];
+    if (!read_statm(numbers) || numbers[STATM_RESIDENT] == UINT64_MAX || numbers[STATM_FILES] > numbers[STATM_RESIDENT])
+        return UINT64_MAX;
+    return (numbers[STATM_RESIDENT] - numbers[STATM_FILES]) * OS_PAGE_SIZE;
 }
 
 uint64_t memory_machine_bytes(void)

@@ -24,7 +24,7 @@ uint64_t memory_spare(uint64_t limit, uint64_t used);
 /* The least of that for any limit of the process' groups; UINT64_MAX for no limit. */
 uint64_t memory_cgroup_spare(void);
 
-/* Bytes in memory that the process wrote, and no file stands for; UINT64_MAX if unknown. */
+/* Bytes in memory that the process wrote, and no file stands for; UINT64_MAX if unknown.  Any thread. */
 uint64_t memory_anonymous(void);
 
 /* The same as memory_spare() for the process' address space and the part of it that is its own, the tighter of the two; so many

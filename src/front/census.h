@@ -8,4 +8,9 @@
  * threads go on, and what they change meanwhile is counted before or after the change. */
 void census_take(struct usage *usage);
 
+/* The same up to 256 MiB of address space.  Of more as much as a thousandth of the time since the last such look pays for, a minute in
+ * advance; of the other arenas what was found the last time, unless the kernel's total, or what they count themselves, says that
+ * the sum would be wrong (ledger.h). */
+void census_take_by_turns(struct usage *usage);
+
 #endif

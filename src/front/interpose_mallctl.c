@@ -67,8 +67,8 @@ static _Atomic uint64_t walks_paid_ms; /* when the walks so far will have been p
 
 static void new_figures(void)
 {
-    struct arca_stats sums = { .size = sizeof sums };
-    arca_stats_get(&sums);
+    struct arca_stats sums;
+    report_sums(&sums);
     size_t active = bits_round_up(sums.allocated + sums.cached + sums.slack, OS_PAGE_SIZE);
     store_rlx(&figures[ALLOCATED], sums.allocated);
     store_rlx(&figures[ACTIVE], active);

@@ -52,12 +52,19 @@ void report_collect(struct report *report)
     report->meta_bytes = meta_mapped();
 }
 
-static void take_figures(struct figures *figures)
+static void take_figures(struct figures *figures, void (*take)(struct usage *usage))
 {
     struct usage usage;
     process_start(); /* the class table */
-    census_take(&usage);
+    take(&usage);
     figures_make(figures, &usage, load_rlx(&arenas.mapped_slices) << SLICE_SHIFT, &stats, &watch_figures);
+}
+
+void report_sums(struct arca_stats *sums)
+{
+    struct figures figures;
+    take_figures(&figures, census_take);
+    *sums = figures.stats;
 }
 
 int arca_stats_get(struct arca_stats *out)
@@ -67,7 +74,7 @@ int arca_stats_get(struct arca_stats *out)
         errno = EINVAL;
         return -1;
     }
-    take_figures(&figures);
+    take_figures(&figures, census_take_by_turns);
     size_t size = out->size < sizeof figures.stats ? out->size : sizeof figures.stats;
     figures.stats.size = size;
     memcpy(out, &figures.stats, size);
@@ -77,7 +84,7 @@ int arca_stats_get(struct arca_stats *out)
 size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t row_size)
 {
     struct figures figures;
-    take_figures(&figures);
+    take_figures(&figures, census_take_by_turns);
     for (unsigned class = 0; class < SIZE_CLASSES && class < count; class++) {
         const struct usage_class *from = &figures.classes[class];
         struct arca_class_stats row = { size_classes[class].block_size, from->pools, from->blocks, from->pinned };
@@ -89,14 +96,14 @@ size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t ro
 void report_write(void (*line)(void *context, const char *text), void *context)
 {
     struct figures figures;
-    take_figures(&figures);
+    take_figures(&figures, census_take);
     figures_write_text(&figures, line, context);
 }
 
 void report_write_json(void (*part)(void *context, const char *text), void *context)
 {
     struct figures figures;
-    take_figures(&figures);
+    take_figures(&figures, census_take);
     figures_write_json(&figures, os_process_id(), part, context);
 }
 

@@ -16,6 +16,10 @@ struct report {
 
 void report_collect(struct report *report);
 
+/* As arca_stats_get(), exact at any size. */
+struct arca_stats;
+void report_sums(struct arca_stats *sums);
+
 /* A line at a time, without its end. */
 void report_write(void (*line)(void *context, const char *text), void *context);
 

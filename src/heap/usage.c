@@ -107,6 +107,15 @@ static uint32_t end_of(const struct arena *arena, const struct usage_place *plac
     return end > place->slice ? end : place->slice + 1; /* what has changed since the last strip */
 }
 
+/* The two lines of a span so many slices ahead: they have long left the caches. */
+#define SLICES_AHEAD 16
+
+ARCA_INLINE void prefetch_span(const struct arena *arena, uint32_t slice)
+{
+    __builtin_prefetch(&arena->spans[slice]);
+    __builtin_prefetch(&arena->spans[slice].free_list);
+}
+
 void usage_slices(struct usage *usage, const struct arena *arena, struct usage_place *place, const unsigned char *resident)
 {
     uint32_t from = place->slice, limit = arena->slices - from > USAGE_SLICES ? from + USAGE_SLICES : arena->slices;
@@ -114,6 +123,8 @@ void usage_slices(struct usage *usage, const struct arena *arena, struct usage_p
     while (place->slice < limit) {
         uint32_t end = end_of(arena, place, limit);
         const struct span *span = &arena->spans[place->span];
+        if (end + SLICES_AHEAD < arena->slices && !arena->huge)
+            prefetch_span(arena, end + SLICES_AHEAD);
         bool free = is_free(arena, place->slice), pool = !free && !arena->huge && load_rlx(&span->kind) == SPAN_POOL;
         if (pool && end > limit && place->slice > from)
             return; /* whole, in the next strip */
@@ -160,6 +171,14 @@ void usage_add(struct usage *usage, const struct usage *part)
     const uint64_t *words = (const uint64_t *)(const void *)part;
     for (size_t i = 0; i < sizeof *usage / sizeof *words; i++)
         sums[i] += words[i];
+}
+
+void usage_replace(struct usage *usage, const struct usage *old, const struct usage *fresh)
+{
+    uint64_t *sums = (uint64_t *)(void *)usage;
+    const uint64_t *gone = (const uint64_t *)(const void *)old, *come = (const uint64_t *)(const void *)fresh;
+    for (size_t i = 0; i < sizeof *usage / sizeof *sums; i++)
+        sums[i] += come[i] - gone[i];
 }
 
 void usage_end(struct usage *usage)

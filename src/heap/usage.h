@@ -55,6 +55,13 @@ void usage_meta(struct usage *usage, const unsigned char *resident, size_t pages
 void usage_heap(struct usage *usage, const struct heap *heap);
 /* The sum of two, neither of them at its end. */
 void usage_add(struct usage *usage, const struct usage *part);
+/* A part of the sum is another one now. */
+void usage_replace(struct usage *usage, const struct usage *old, const struct usage *fresh);
+/* Every page that was resident; before the end. */
+ARCA_INLINE uint64_t usage_resident(const struct usage *usage)
+{
+    return usage->live + usage->slack + usage->spare + usage->dirty + usage->meta;
+}
 /* Once all is added: what is cached is not live. */
 void usage_end(struct usage *usage);
 

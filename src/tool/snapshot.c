@@ -173,8 +173,10 @@ static bool enter_arena(struct walk *walk, struct ledger *ledger, struct ledger_
     struct usage sum = walk->usage;
     memset(&walk->usage, 0, sizeof walk->usage);
     bool done = add_arena(walk, entry->record);
-    if (done)
-        ledger_enter(ledger, entry, &walk->arena, &walk->usage);
+    if (done) {
+        struct ledger_head head = ledger_head_of(&walk->arena);
+        ledger_enter(ledger, entry, &head, &walk->usage);
+    }
     walk->usage = sum;
     return done;
 }
@@ -207,16 +209,21 @@ static bool read_head(struct walk *walk, const struct ledger *ledger, struct hea
     return true;
 }
 
+/* A quarter of what a look a second may take: the rest is for all that is not an arena.  A minute's is kept, which is enough for
+ * 8 GiB at once. */
+static const struct ledger_terms terms = { .share = 4000, .most_us = (int64_t)60 * 1000000 / 4000 };
+
 static bool walk_by_ledger(struct walk *walk, const struct arena *first, struct ledger *ledger)
 {
     struct arena *head = &walk->arena;
     struct heads heads;
     heads.from = heads.to = 0;
-    ledger_begin(ledger, process_anonymous(walk->process));
+    ledger_begin(ledger, &terms, process_anonymous(walk->process));
     for (const struct arena *at = first; at != NULL; at = head->all_next) {
         if (process_out_of_time(walk->process) || !read_head(walk, ledger, &heads, at))
             return false;
-        if (!ledger_meet(ledger, at, head))
+        struct ledger_head now = ledger_head_of(head);
+        if (!ledger_meet(ledger, at, &now))
             return refuse(walk->process, "has more records than there is memory, or some of them twice");
     }
     if (!ledger_sort(ledger))

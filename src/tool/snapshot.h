@@ -4,8 +4,8 @@
 
 #include "base/options.h"
 #include "front/figures.h"
+#include "front/ledger.h"
 #include "front/page.h"
-#include "tool/ledger.h"
 #include "tool/process.h"
 
 /* A part of the address space that is Arca's. */
