@@ -310,7 +310,7 @@ void arca_trace_print(const struct arca_trace_snapshot *snapshot, size_t count)
         format_signed(bytes, sizeof bytes, site->bytes);
         format_signed(blocks, sizeof blocks, site->blocks);
         unwind_name(site->stack[0], name, sizeof name);
-        log_line("%s bytes in %s blocks: %s", bytes, blocks, name);
+        log_line("%s bytes in %s block%s: %s", bytes, blocks, site->blocks == 1 || site->blocks == -1 ? "" : "s", name);
         for (size_t k = 1; k < site->depth; k++) {
             unwind_name(site->stack[k], name, sizeof name);
             log_line("  called from %s", name);

@@ -533,7 +533,7 @@ TEST(trace, a_printed_site_names_its_file)
     arca_trace_start();
     void *block = place_one(12345);
     const char *said = capture(print_top);
-    CHECK(strstr(said, "arca: 12345 bytes in 1 blocks: ") != NULL);
+    CHECK(strstr(said, "arca: 12345 bytes in 1 block: ") != NULL);
     arca_domain_free(ARCA_DOMAIN_GENERAL, block);
 }
 
