@@ -12,25 +12,45 @@ struct node {
 static const uint32_t node_slots[] = {offsetof(struct node, first), offsetof(struct node, second)};
 static arca_type node_type = {.name = "node", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2};
 
+static arca_type hot_type = {.name = "hot", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .flags = ARCA_TYPE_HOT};
+
 static struct node *shared; /* its first slot holds another */
 static arca_weak *weak;
 
-static struct node *node_new(void)
+static struct node *node_of(arca_type *type)
 {
-    struct node *node = arca_new(&node_type);
+    struct node *node = arca_new(type);
     if (node == NULL)
         abort();
     return node;
 }
 
+static struct node *node_new(void)
+{
+    return node_of(&node_type);
+}
+
+static void prepare(arca_type *type)
+{
+    if (shared != NULL)
+        return;
+    shared = node_of(type);
+    arca_slot_put(&shared->first, node_of(type));
+    weak = arca_weak_bind(shared, NULL, NULL);
+}
+
 static void prepare_shared(size_t operations)
 {
     (void)operations;
-    if (shared != NULL)
-        return;
-    shared = node_new();
-    arca_slot_put(&shared->first, node_new());
-    weak = arca_weak_bind(shared, NULL, NULL);
+    prepare(&node_type);
+}
+
+/* The library's thread, which a reserve needs, has begun. */
+static void prepare_hot(size_t operations)
+{
+    (void)operations;
+    prepare(&hot_type);
+    usleep(10000);
 }
 
 static void retain(size_t operations)
@@ -109,6 +129,10 @@ static const struct row rows[] = {
     {"load-2", 2, load, prepare_shared, NULL},
     {"weak", 1, upgrade, prepare_shared, NULL},
     {"weak-2", 2, upgrade, prepare_shared, NULL},
+    {"hot-retain", 1, retain, prepare_hot, NULL},
+    {"hot-retain-2", 2, retain, prepare_hot, NULL},
+    {"hot-load", 1, load, prepare_hot, NULL},
+    {"hot-weak", 1, upgrade, prepare_hot, NULL},
     {"chain", 1, chain_drop, chain_build, NULL},
     {"header", 1, NULL, NULL, header},
     {NULL, 0, NULL, NULL, NULL},

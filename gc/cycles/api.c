@@ -4,6 +4,7 @@
 #include "gc/objects/epoch.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
+#include "gc/objects/recall.h"
 
 #include <errno.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct request {
 static void collect_request(void *context)
 {
     struct request *request = context;
+    reserve_recall(); /* a unit there is no way to its object: what nobody else has is garbage */
     request->collected = collector_collect(request->generation);
 }
 

@@ -11,6 +11,7 @@
 #include "gc/objects/fiber.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
+#include "gc/objects/recall.h"
 #include "gc/objects/weak.h"
 
 /* In a larger heap than this generation 0 may grow in proportion. */
@@ -440,6 +441,7 @@ static bool attend(void)
 static void collector_work(void)
 {
     bool asked = load_rlx(&watch_asked);
+    recall_when_due(asked);
     finder_drain(NULL); /* of deaths that saw the end of a collection late */
     for (; young_due() && !keeper_is_wanted(); attention.looks = ATTEND_LOOKS) {
         collector_collect(generation_due());
@@ -457,7 +459,7 @@ static void collector_work(void)
 }
 
 /* With nothing planned the next birth or death rings, if that would be planned for. */
-static uint32_t collector_pause_ms(void)
+static uint32_t pause_ms(void)
 {
     bool planned = plan.delay_ms <= PLAN_LAST_MS && may_plan();
     store_rlx(&watch_asleep, !planned && may_plan());
@@ -467,6 +469,12 @@ static uint32_t collector_pause_ms(void)
         return OS_FOREVER;
     uint64_t now_ms = os_clock_ms();
     return plan.at_ms > now_ms ? (uint32_t)(plan.at_ms - now_ms) : 1;
+}
+
+static uint32_t collector_pause_ms(void)
+{
+    uint32_t planned_ms = pause_ms(), recall_ms = recall_pause_ms();
+    return planned_ms < recall_ms ? planned_ms : recall_ms;
 }
 
 /* Births between two sleeps. */
@@ -502,6 +510,7 @@ static void collector_fork_child(bool cut)
     lock_reset(&limits_lock);
     store_rlx(&watch_attended, false);
     events_fork_child();
+    recall_fork_child();
     count_from(INT64_MAX, INT64_MAX);
 }
 

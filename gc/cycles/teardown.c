@@ -57,7 +57,7 @@ bool teardown_finalize(struct set *set)
     for (struct pass pass = set_pass(set, held); pass_next(&pass);) {
         uint64_t given_back = proved ? pass.group.objects & ~*set_lost(set, pass.group.index) : pass.group.objects;
         for (; given_back != 0; given_back &= given_back - 1)
-            arca_release(group_object(&pass.group, given_back));
+            unit_release(group_object(&pass.group, given_back));
         fiber_rest();
     }
     arca_free(held);
@@ -93,7 +93,7 @@ ARCA_INLINE void clear_member_slot(arca_slot *slot, void *context)
     uint32_t index = scope_index(set->scope, object);
     if (index != NO_INDEX && (set->scope->found[index / 64] & index_bit(index)))
         set->scope->notes_hold = false;
-    arca_release(object);
+    unit_release(object);
 }
 
 ARCA_INLINE void count_filled(arca_slot *slot, void *filled)

@@ -7,6 +7,7 @@
 #include "gc/objects/debug.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
+#include "gc/objects/reserve.h"
 #include "gc/objects/type.h"
 
 /* Deaths of a thread into the limbo between two looks whether a collection needs help to come to its end: no more, or they
@@ -65,7 +66,7 @@ ARCA_INLINE bool drop_unit(void *object)
         return true;
     if (unlikely(word_is_dead(word)))
         is_dead_already(object);
-    return false;
+    return unlikely(word & WORD_HOT) && reserve_was_last(object, word);
 }
 
 static void drop_later(void *object)

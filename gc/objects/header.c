@@ -18,8 +18,7 @@ void header_recentre(void *object)
     } while (!cas_weak_acqrel(word_of(object), &word, fresh));
 }
 
-/* False when it was immortal before. */
-static bool become_immortal(void *object)
+bool header_make_immortal(void *object)
 {
     bool before = or_rlx(word_of(object), WORD_IMMORTAL) & WORD_IMMORTAL;
     header_recentre(object);
@@ -35,16 +34,5 @@ void arca_make_immortal(void *object)
     if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
         log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
     if (object_is_counted(object))
-        become_immortal(object);
-}
-
-/* word: as it was before the addition. */
-void arca_private_retained(void *object, uint64_t word)
-{
-    if (word & WORD_IMMORTAL)
-        header_recentre(object);
-    else if (word_count(word) == 0)
-        log_abort("arca_retain(): %p: the object is dead", object);
-    else if (word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && become_immortal(object))
-        log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
+        header_make_immortal(object);
 }

@@ -1,7 +1,7 @@
 /*
  * The header of an object: its word and its kind.
  *
- *   word  [63:32] version, 31 immortal (the count then means nothing, and is not 0), 30 finalised, [29:0] count
+ *   word  [63:32] version, 31 immortal (the count then means nothing, and is not 0), 30 finalised, 29 hot, [28:0] count
  *   kind  alive: the type, or KIND_CELL + the weak cell that knows the type
  *         dying and waiting for its turn: KIND_PENDING + the next one + [63:48] the index of its type (a cell holds
  *         the link itself); in limbo: the next one; free: the free list's link
@@ -25,7 +25,8 @@
 #define WORD_VERSION ARCA_PRIVATE_VERSION
 #define WORD_IMMORTAL ((uint64_t)1 << 31)
 #define WORD_FINALIZED ((uint64_t)1 << 30)
-#define WORD_COUNT (WORD_FINALIZED - 1)
+#define WORD_HOT ((uint64_t)1 << 29) /* threads may have units in reserve (reserve.h) */
+#define WORD_COUNT (WORD_HOT - 1)
 #define WORD_LOW UINT32_MAX
 
 #define KIND_CELL ((uintptr_t)1)
@@ -96,6 +97,8 @@ ARCA_INLINE bool object_is_counted(const void *object)
 
 /* Puts the count of an immortal object, which drifts, far from both ends. */
 void header_recentre(void *object);
+/* False when it was immortal before. */
+bool header_make_immortal(void *object);
 
 /* A unit of an object that the caller does not own but may read: false when it is dead. */
 ARCA_INLINE bool word_try_retain(void *object)
@@ -111,6 +114,16 @@ ARCA_INLINE bool word_try_retain(void *object)
     if (unlikely((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1))
         arca_private_retained(object, word);
     return true;
+}
+
+/* Gives back a unit that comes out of a slot: never into a reserve, so that it shows in the word (I2). */
+ARCA_INLINE void unit_release(void *object)
+{
+    if (object == NULL || !object_is_counted(object))
+        return;
+    uint64_t word = sub_seq(word_of(object), WORD_ONE);
+    if (unlikely((uint32_t)word - 2 >= ARCA_PRIVATE_COUNT_LIMIT - 2))
+        arca_private_released(object, word);
 }
 
 /* A unit has been moved out of a slot: visible before it can be used anywhere else. */

@@ -4,6 +4,7 @@
 #include "gc/objects/death.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/keeper.h"
+#include "gc/objects/reserve.h"
 #include "gc/objects/type.h"
 
 #include <errno.h>
@@ -39,7 +40,7 @@ ARCA_INLINE void *object_birth(arca_type *type, void *block)
 {
     uint64_t version = load_rlx(word_of(block)) & ~(uint64_t)WORD_LOW;
     store_rlx(kind_of(block), (uintptr_t)type);
-    store_rel(word_of(block), version + WORD_VERSION + WORD_ONE); /* P:birth release: kind and slots, to word_try_retain */
+    store_rel(word_of(block), version + WORD_VERSION + type_hot(type) + WORD_ONE); /* P:birth release: kind and slots, to word_try_retain */
     return block;
 }
 
@@ -70,7 +71,7 @@ size_t arca_refcount(const void *object)
     if (object == NULL)
         return 0;
     uint64_t word = load_rlx(word_of(object));
-    return word & WORD_IMMORTAL ? SIZE_MAX : word_count(word);
+    return word & WORD_IMMORTAL ? SIZE_MAX : word_count(word) - (word & WORD_HOT ? reserve_units(object) : 0);
 }
 
 bool arca_is_finalized(const void *object)
@@ -89,6 +90,16 @@ void arca_private_released(void *object, uint64_t word)
         header_recentre(object);
     else if (word_count(word) == 0)
         log_abort("arca_release(): %p: the object is dead already (released too often)", object);
+    else if ((word & WORD_HOT) && reserve_was_last(object, word))
+        death_begin(object);
+}
+
+bool arca_private_reserve_give(void *object)
+{
+    bool dead, given = reserve_give(object, &dead);
+    if (unlikely(dead))
+        death_begin(object);
+    return given;
 }
 
 int arca_thread_attach(void)

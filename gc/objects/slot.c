@@ -3,6 +3,7 @@
 #include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/header.h"
+#include "gc/objects/reserve.h"
 
 /* A slot that still holds a dead object after so many looks: no other thread is about to overwrite it. */
 #define DEAD_LOOKS 100000000u
@@ -15,6 +16,9 @@ ARCA_COLD _Noreturn static void slot_is_dead(const arca_slot *slot, const void *
 void *arca_slot_load(arca_slot *slot)
 {
     debug_check_slot("arca_slot_load", slot);
+    void *kept = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
+    if (reserve_take(kept))
+        return kept;
     for (unsigned looks = 0;;) {
         epoch_enter();
         void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
@@ -40,7 +44,7 @@ void arca_slot_store(arca_slot *slot, void *object)
     debug_check_slot("arca_slot_store", slot);
     debug_check_object("arca_slot_store", object, NULL);
     arca_retain(object);
-    arca_release(exchange_acqrel(slot_word(slot), object)); /* P:slot release: the object, to arca_slot_load */
+    unit_release(exchange_acqrel(slot_word(slot), object)); /* P:slot release: the object, to arca_slot_load */
 }
 
 void *arca_slot_take(arca_slot *slot)

@@ -10,7 +10,7 @@ static arca_type *types[TYPES_MAX];
 static struct heap *heaps[TYPES_MAX]; /* of types with their own blocks: a descriptor may have left with its library */
 static _Atomic uint32_t types_used = 1;
 
-#define FLAGS_KNOWN (ARCA_TYPE_ACYCLIC | ARCA_TYPE_IMMORTAL | ARCA_TYPE_OWN_BLOCKS | ARCA_TYPE_ITEM_SLOTS)
+#define FLAGS_KNOWN (ARCA_TYPE_ACYCLIC | ARCA_TYPE_IMMORTAL | ARCA_TYPE_OWN_BLOCKS | ARCA_TYPE_ITEM_SLOTS | ARCA_TYPE_HOT)
 
 ARCA_COLD _Noreturn static void complain(const arca_type *type, const char *what)
 {

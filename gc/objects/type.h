@@ -79,6 +79,12 @@ ARCA_INLINE void type_visit(const arca_type *type, void *object, arca_visit *vis
         type->traverse(object, visit, context);
 }
 
+/* As it stands in the words of its objects. */
+ARCA_INLINE uint64_t type_hot(const arca_type *type)
+{
+    return (uint64_t)(type->flags & ARCA_TYPE_HOT) * (WORD_HOT / ARCA_TYPE_HOT);
+}
+
 /* Its objects can own references to others. */
 ARCA_INLINE bool type_is_tracked(const arca_type *type)
 {

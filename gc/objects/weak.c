@@ -5,6 +5,7 @@
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
+#include "gc/objects/reserve.h"
 
 _Atomic uint32_t weak_certifying;
 struct lock weak_lock;
@@ -69,12 +70,15 @@ void *arca_weak_upgrade(arca_weak *weak)
     if (weak == NULL || load_rlx(&weak->severed))
         return NULL;
     struct cell *cell = weak->cell;
+    void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
     bool there = false;
+    if (reserve_take(object))
+        return object;
     epoch_enter();
     bool slow = load_acq(&weak_certifying); /* P:certifying acquire: with the certifier */
     if (unlikely(slow))
         lock_acquire(&weak_lock);
-    void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
+    object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
     bool alive = object != NULL && word_try_retain(object);
     if (alive)
         there = load_acq(&cell->target) == object;

@@ -66,6 +66,13 @@ enum arca_type_flags {
     ARCA_TYPE_IMMORTAL = 2,   /* its objects may be made immortal */
     ARCA_TYPE_OWN_BLOCKS = 4, /* its memory is never handed to another type (while objects of up to 32 KiB) */
     ARCA_TYPE_ITEM_SLOTS = 8, /* the items of its variable part are slots */
+    /* Many use its objects, and often.  A thread that uses one takes some units more and keeps them in reserve: while it
+     * has such, retain and release, load and upgrade in it are no locked instruction and nothing that another processor
+     * hears of.  The price is that an object which several threads used lately may die late: a tenth of a second after the
+     * last one uses it, or when arca_gc_collect() is called; and that arca_refcount counts what others have in reserve.
+     * One that only the thread used which gives back the last unit dies at once, as any other.  There is no reserve with
+     * debug=refs, without membarrier, and without the library's thread (collector=inline). */
+    ARCA_TYPE_HOT = 16,
 };
 
 /* A static descriptor, which never changes.  Checked when its first object is made: what is wrong with it costs a line
@@ -105,7 +112,8 @@ ARCA_API void *arca_new_var(arca_type *type, size_t count) __attribute__((warn_u
 /* NULL for NULL. */
 ARCA_API arca_type *arca_type_of(const void *object);
 
-/* Its count when it was read; SIZE_MAX for an immortal object; 0 for NULL. */
+/* Its count when it was read, without what the calling thread has of it in reserve (ARCA_TYPE_HOT); SIZE_MAX for an
+ * immortal object; 0 for NULL. */
 ARCA_API size_t arca_refcount(const void *object);
 
 /* From now on it is never freed, whatever its count, nor what it refers to; a collector does not look at it.  The type
@@ -129,7 +137,7 @@ ARCA_API bool arca_is_finalized(const void *object);
     } __attribute__((aligned(16)))
 #define ARCA_IMMORTAL(type) { (uint64_t)1 << 31 | 1, (uintptr_t)(type) }
 
-/* The header word: [63:32] version, 31 immortal, 30 finalised, [29:0] count.  The version grows with each birth,
+/* The header word: [63:32] version, 31 immortal, 30 finalised, 29 hot, [28:0] count.  The version grows with each birth,
  * retain and move, so that the word never has a value twice (in less than 2^32 of them). */
 #define ARCA_PRIVATE_ONE ((uint64_t)1)
 #define ARCA_PRIVATE_VERSION ((uint64_t)1 << 32)
@@ -143,13 +151,37 @@ static inline bool arca_private_is_counted(const void *object)
     return object != NULL && ((uintptr_t)object & 8) == 0;
 }
 
+/* The hot objects that the calling thread has units of in reserve, or had lately, by place; NULL: it has none. */
+#define ARCA_PRIVATE_RESERVE 64
+struct arca_private_reserve {
+    void *arca_objects[ARCA_PRIVATE_RESERVE];
+};
+#ifndef ARCA_PRIVATE_TLS
+#define ARCA_PRIVATE_TLS __thread __attribute__((tls_model("initial-exec")))
+#endif
+ARCA_API extern ARCA_PRIVATE_TLS struct arca_private_reserve *arca_private_reserve;
+
+ARCA_API bool arca_private_reserve_take(void *object);
+ARCA_API bool arca_private_reserve_give(void *object);
+
+static inline size_t arca_private_reserve_place(const void *object)
+{
+    return ((uintptr_t)object >> 4 ^ (uintptr_t)object >> 10) % ARCA_PRIVATE_RESERVE;
+}
+
+static inline bool arca_private_is_in_reserve(const void *object)
+{
+    return arca_private_reserve != NULL &&
+           __atomic_load_n(&arca_private_reserve->arca_objects[arca_private_reserve_place(object)], __ATOMIC_RELAXED) == object;
+}
+
 /* One more unit of an object of which the caller has one, or borrows one.  Returns the object. */
 static inline void *arca_retain(void *object)
 {
-    if (arca_private_is_counted(object)) {
+    if (arca_private_is_counted(object) && !(arca_private_is_in_reserve(object) && arca_private_reserve_take(object))) {
         /* The addition first: on an object that others count as well, reading before would cost as much again. */
         uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
-        /* Neither dead, nor immortal, nor finalised, nor near the end of its count: one compare. */
+        /* Neither dead, nor immortal, nor finalised, nor hot, nor near the end of its count: one compare. */
         if (__builtin_expect((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1, 0))
             arca_private_retained(object, word);
     }
@@ -160,7 +192,7 @@ static inline void *arca_retain(void *object)
  * objects that it kept alive die in a loop, not by recursion. */
 static inline void arca_release(void *object)
 {
-    if (arca_private_is_counted(object)) {
+    if (arca_private_is_counted(object) && !(arca_private_is_in_reserve(object) && arca_private_reserve_give(object))) {
         /* Sequentially consistent: a dying object must see a collector that does not see it dying. */
         uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);
         if (__builtin_expect((uint32_t)word - 2 >= ARCA_PRIVATE_COUNT_LIMIT - 2, 0))

@@ -74,7 +74,7 @@ uint64_t os_thread_time_us(void) ARCA_SHARED(os_thread_time_us);
 /* Makes every other running thread of the process execute a full barrier.  False where the kernel
  * has none; then nobody may rely on it. */
 bool os_barrier_register(void);
-bool os_barrier(void);
+bool os_barrier(void) ARCA_SHARED(os_barrier);
 
 /* Sleeps while *word == expected, timeout_ms at most (OS_FOREVER: no limit). */
 #define OS_FOREVER UINT32_MAX

@@ -57,11 +57,15 @@ static inline void node_destroy(void *object)
 static const uint32_t node_slots[SLOTS] = { offsetof(struct node, slots[0]), offsetof(struct node, slots[1]),
                                             offsetof(struct node, slots[2]), offsetof(struct node, slots[3]) };
 
+#ifndef NODE_FLAGS
+#define NODE_FLAGS 0
+#endif
+
 #define NODE_TYPE(name_, ...)                                                                                          \
     { .name = name_, .size = sizeof(struct node), .slots = node_slots, .slot_count = SLOTS, .destroy = node_destroy,   \
       __VA_ARGS__ }
 
-static arca_type node_type = NODE_TYPE("node", .flags = 0);
+static arca_type node_type = NODE_TYPE("node", .flags = NODE_FLAGS);
 
 static inline void *node_init(void *object)
 {

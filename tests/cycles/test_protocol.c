@@ -36,7 +36,8 @@ static void actor_traverse(void *object, arca_visit *visit, void *context)
 }
 
 static arca_type actor_type = {
-    .name = "actor", .size = sizeof(struct actor), .traverse = actor_traverse, .destroy = node_destroy
+    .name = "actor", .size = sizeof(struct actor), .traverse = actor_traverse, .destroy = node_destroy,
+    .flags = NODE_FLAGS
 };
 
 static int by_address(const void *a, const void *b)

@@ -19,6 +19,10 @@ struct node {
     arca_slot left, right;
 };
 
+#ifndef NODE_FLAGS
+#define NODE_FLAGS 0
+#endif
+
 static _Atomic size_t nodes_born, nodes_dead;
 
 static inline uint64_t node_stamp(const struct node *node)
@@ -44,7 +48,8 @@ static void node_destroy(void *object)
 static const uint32_t node_slots[] = { offsetof(struct node, left), offsetof(struct node, right) };
 
 static arca_type node_type = {
-    .name = "node", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .destroy = node_destroy
+    .name = "node", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .destroy = node_destroy,
+    .flags = NODE_FLAGS
 };
 
 static inline void *node_init(struct node *node)

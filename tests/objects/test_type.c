@@ -32,7 +32,7 @@ TEST_ABORTS(type, a_size_beyond_4_gib_is_refused, "arca: type 't': size is beyon
 
 TEST_ABORTS(type, unknown_flags_are_refused, "arca: type 't': flags has unknown bits\n")
 {
-    make((arca_type){ .name = "t", .size = 16, .flags = 16 });
+    make((arca_type){ .name = "t", .size = 16, .flags = 32 });
 }
 
 TEST_ABORTS(type, slots_without_offsets_are_refused, "arca: type 't': slots wants offsets, and no traverse")

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#define ARCA_PRIVATE_TLS __attribute__((section("schedule_tls"))) /* as shadow/base/compiler.h has the library's own */
+
 void schedule_load(const void *address, void *result, size_t bytes, const char *file, int line);
 void schedule_store(void *address, const void *value, size_t bytes, int order, const char *file, int line);
 /* Before a read-modify-write, which then goes on alone. */

@@ -196,12 +196,13 @@ static void thing_finalize(void *object)
 
 static const uint32_t thing_slots[] = { offsetof(struct thing, slot), offsetof(struct thing, other) };
 
-#define THING_TYPE(name_, finalize_)                                                                              \
+#define THING_TYPE(name_, finalize_, flags_)                                                                      \
     { .name = name_, .size = sizeof(struct thing), .slots = thing_slots, .slot_count = 2, .finalize = finalize_, \
-      .destroy = thing_destroy, .flags = ARCA_TYPE_IMMORTAL }
+      .destroy = thing_destroy, .flags = ARCA_TYPE_IMMORTAL | (flags_) }
 
-arca_type thing_type = THING_TYPE("thing", NULL);
-arca_type finalized_thing_type = THING_TYPE("finalized thing", thing_finalize);
+arca_type thing_type = THING_TYPE("thing", NULL, 0);
+arca_type finalized_thing_type = THING_TYPE("finalized thing", thing_finalize, 0);
+arca_type hot_thing_type = THING_TYPE("hot thing", NULL, ARCA_TYPE_HOT);
 
 static struct thing *make(arca_type *type, uint64_t id)
 {
@@ -218,6 +219,11 @@ struct thing *thing_new(uint64_t id)
 struct thing *thing_new_finalized(uint64_t id)
 {
     return make(&finalized_thing_type, id);
+}
+
+struct thing *thing_new_hot(uint64_t id)
+{
+    return make(&hot_thing_type, id);
 }
 
 uint32_t thing_count(const void *object)
@@ -251,6 +257,7 @@ static void know_types(void)
     struct thing *thing = thing_new(0);
     arca_weak *weak = arca_weak_bind(thing, NULL, NULL);
     arca_release(thing_new_finalized(1));
+    arca_release(thing_new_hot(2));
     arca_release(weak);
     arca_release(thing);
 }

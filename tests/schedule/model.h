@@ -28,7 +28,7 @@ extern struct thing_life lives[THINGS];
 
 /* Of a thing; NULL: nothing to finalize. */
 extern void (*thing_finalizer)(struct thing *thing);
-extern arca_type thing_type, finalized_thing_type;
+extern arca_type thing_type, finalized_thing_type, hot_thing_type;
 
 /* First in a setup: every block is free, nothing has happened. */
 void model_begin(void);
@@ -38,6 +38,7 @@ void model_end(void);
 
 struct thing *thing_new(uint64_t id);
 struct thing *thing_new_finalized(uint64_t id);
+struct thing *thing_new_hot(uint64_t id);
 
 uint32_t thing_count(const void *object);
 

@@ -33,6 +33,7 @@ struct huge {
 
 static arca_type final_type = NODE_TYPE("final", .finalize = rise_sometimes);
 static arca_type own_type = NODE_TYPE("own", .flags = ARCA_TYPE_OWN_BLOCKS);
+static arca_type hot_type = NODE_TYPE("hot", .flags = ARCA_TYPE_HOT);
 static arca_type huge_type = {
     .name = "huge", .size = sizeof(struct huge), .slots = node_slots, .slot_count = SLOTS, .destroy = node_destroy
 };
@@ -40,7 +41,8 @@ static arca_type huge_type = {
 /* NULL where memory is refused. */
 static struct node *try_new(uint64_t chance)
 {
-    arca_type *type = chance % 64 == 0 ? &huge_type : chance % 8 == 1 ? &final_type : chance % 8 == 2 ? &own_type : &node_type;
+    static arca_type *const types[8] = { &node_type, &final_type, &own_type, &hot_type, &hot_type, &node_type, &node_type, &node_type };
+    arca_type *type = chance % 64 == 0 ? &huge_type : types[chance % 8];
     struct node *node = arca_new(type);
     if (node == NULL) {
         CHECK_EQ(errno, ENOMEM);

@@ -59,7 +59,7 @@ if library.exists():
     declared = set()
     for header in ("object.h", "gc.h", "containers.h"):
         text = (ROOT / "include" / "arca" / header).read_text()
-        declared |= set(re.findall(r"^ARCA_API [^;(]*?\b(arca_\w+)\(", text, re.M))
+        declared |= set(re.findall(r"^ARCA_API [^;(]*?\b(arca_\w+)[(;]", text, re.M))
     names = exported(library)
     for name in sorted(names - declared):
         check(False, f"libarcagc.so exports {name}, which no header declares")

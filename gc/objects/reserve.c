@@ -1,0 +1,215 @@
+/* The thread's own reserve, and what else retain leaves to a function. */
+#include "gc/objects/reserve.h"
+
+#include "arca/arca.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/os.h"
+#include "gc/objects/type.h"
+#include "heap/watch.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+/* So many units come at once, and go at once when there are twice as many. */
+#define RESERVE_UNITS 256u
+/* One object in so many that have none is given some: those that compete for a place do not drive each other out of it. */
+#define FILL_EVERY 4
+
+ARCA_PRIVATE_TLS struct arca_private_reserve *arca_private_reserve;
+
+_Atomic(struct reserve *) reserves;
+_Atomic bool reserves_due;
+
+static ARCA_TLS bool forgone;
+static pthread_key_t end_key;
+static bool end_key_made;
+
+static struct reserve *reserve_own(void)
+{
+    return (struct reserve *)arca_private_reserve;
+}
+
+bool reserve_enter(struct reserve *reserve)
+{
+    store_rlx(&reserve->busy, 1u);
+    fence_compiler();
+    if (likely(load_acq(&reserve->closed) == 0)) /* P:reserve closed acquire: that it is empty, from reserve_recall */
+        return true;
+    store_rlx(&reserve->busy, 0u);
+    return false;
+}
+
+void reserve_leave(struct reserve *reserve)
+{
+    store_rel(&reserve->busy, 0u); /* P:reserve busy release: entries, and what was done with the objects, to reserve_recall */
+}
+
+/* ---- to the word and from it ---------------------------------------------------------------------------- */
+
+/* True when they were the last. */
+static bool units_back(void *object, uint32_t units)
+{
+    uint64_t word = sub_seq(word_of(object), units * WORD_ONE);
+    return (word & (WORD_IMMORTAL | WORD_COUNT)) == units;
+}
+
+/* False when they are the last, and stay. */
+static bool units_back_unless_last(void *object, uint32_t units)
+{
+    uint64_t word = load_rlx(word_of(object));
+    do {
+        if (!(word & WORD_IMMORTAL) && word_count(word) <= units)
+            return false;
+    } while (!cas_weak_acqrel(word_of(object), &word, word - units * WORD_ONE));
+    return true;
+}
+
+bool reserve_clear(struct reserve *reserve, size_t place)
+{
+    void *object = load_rlx(reserve_object(reserve, place));
+    uint32_t units = reserve->units[place];
+    store_rlx(reserve_object(reserve, place), NULL);
+    reserve->units[place] = 0;
+    return units != 0 && units_back(object, units);
+}
+
+/* ---- taking and giving ------------------------------------------------------------------------------------ */
+
+bool arca_private_reserve_take(void *object)
+{
+    struct reserve *reserve = reserve_own();
+    size_t place = arca_private_reserve_place(object);
+    if (!reserve_enter(reserve))
+        return false;
+    bool taken = load_rlx(reserve_object(reserve, place)) == object && reserve->units[place] != 0;
+    reserve->units[place] -= taken;
+    reserve_leave(reserve);
+    return taken;
+}
+
+bool reserve_give(void *object, bool *dead)
+{
+    struct reserve *reserve = reserve_own();
+    size_t place = arca_private_reserve_place(object);
+    *dead = false;
+    if (!reserve_enter(reserve))
+        return false;
+    bool given = load_rlx(reserve_object(reserve, place)) == object;
+    if (given) {
+        uint32_t units = ++reserve->units[place];
+        if (unlikely(word_count(load_rlx(word_of(object))) == units)) {
+            *dead = reserve_clear(reserve, place);
+        } else if (unlikely(units == 2 * RESERVE_UNITS)) {
+            reserve->units[place] -= RESERVE_UNITS;
+            units_back(object, RESERVE_UNITS);
+        }
+    }
+    reserve_leave(reserve);
+    return given;
+}
+
+bool reserve_was_last(void *object, uint64_t word)
+{
+    struct reserve *reserve = reserve_own();
+    size_t place = arca_private_reserve_place(object);
+    if (!arca_private_is_in_reserve(object) || !reserve_enter(reserve))
+        return false;
+    bool last = load_rlx(reserve_object(reserve, place)) == object && reserve->units[place] == word_count(word) - 1 &&
+                reserve_clear(reserve, place);
+    reserve_leave(reserve);
+    return last;
+}
+
+uint32_t reserve_units(const void *object)
+{
+    struct reserve *reserve = reserve_own();
+    size_t place = arca_private_reserve_place(object);
+    if (reserve == NULL || !reserve_enter(reserve))
+        return 0;
+    uint32_t units = load_rlx(reserve_object(reserve, place)) == object ? reserve->units[place] : 0;
+    reserve_leave(reserve);
+    return units;
+}
+
+/* ---- filling ------------------------------------------------------------------------------------------------ */
+
+void reserves_call(void)
+{
+    if (!load_rlx(&reserves_due) && !exchange_rlx(&reserves_due, true))
+        watch_ring();
+}
+
+static struct reserve *reserve_make(void)
+{
+    struct reserve *reserve = arca_calloc(1, sizeof *reserve);
+    if (reserve != NULL && pthread_setspecific(end_key, reserve) != 0) {
+        arca_free(reserve);
+        return NULL;
+    }
+    return reserve;
+}
+
+/* NULL without memory, without a thread that recalls or its means, where each reference is to be seen, and for a thread
+ * that ends. */
+static struct reserve *reserve_open(void)
+{
+    int saved = errno;
+    if (forgone || !end_key_made || options.debug == DEBUG_REFS || (load_rlx(&watch_call) & WATCH_CALL_START))
+        return NULL;
+    struct reserve *reserve = os_barrier() ? reserve_make() : NULL;
+    errno = saved;
+    if (reserve == NULL)
+        return NULL;
+    reserve->next = load_rlx(&reserves);
+    while (!cas_weak_acqrel(&reserves, &reserve->next, reserve)) /* P:reserves release: its fields, to reserve_recall */
+        ;
+    fence_seq(); /* on the list, and then it is looked whether somebody is to recall: with reserve_recall */
+    arca_private_reserve = &reserve->face;
+    return reserve;
+}
+
+/* Of a hot object that the caller has a unit of: it may find some in reserve when it next wants one. */
+static void reserve_fill(void *object)
+{
+    struct reserve *reserve = reserve_own() != NULL ? reserve_own() : reserve_open();
+    size_t place = arca_private_reserve_place(object);
+    if (reserve == NULL || reserve->misses++ % FILL_EVERY != 0 || !reserve_enter(reserve))
+        return;
+    void *before = load_rlx(reserve_object(reserve, place));
+    if (before != object && reserve->units[place] != 0 && units_back_unless_last(before, reserve->units[place]))
+        reserve->units[place] = 0;
+    if (before == object || reserve->units[place] == 0) {
+        add_rlx(word_of(object), WORD_VERSION + RESERVE_UNITS * WORD_ONE);
+        store_rlx(reserve_object(reserve, place), object);
+        reserve->units[place] += RESERVE_UNITS;
+        reserves_call();
+    }
+    reserve_leave(reserve);
+}
+
+/* word: as it was before the addition. */
+void arca_private_retained(void *object, uint64_t word)
+{
+    if (word & WORD_IMMORTAL)
+        header_recentre(object);
+    else if (word_count(word) == 0)
+        log_abort("arca_retain(): %p: the object is dead", object);
+    else if (word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && header_make_immortal(object))
+        log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
+    else if ((word & (WORD_HOT | WORD_FINALIZED)) == WORD_HOT)
+        reserve_fill(object);
+}
+
+/* ---- the end of a thread ----------------------------------------------------------------------------------- */
+
+void reserve_set_end(void (*end)(void *reserve))
+{
+    end_key_made = pthread_key_create(&end_key, end) == 0;
+}
+
+void reserve_forgo(void)
+{
+    forgone = true;
+    arca_private_reserve = NULL;
+}

@@ -1,0 +1,401 @@
+/* Units in reserve of hot objects: who counts them, and who gives them back. */
+#include "../objects/nodes.h"
+
+#include "arca/gc.h"
+#include "base/options.h"
+#include "gc/objects/header.h"
+#include "gc/objects/keeper.h"
+#include "gc/objects/recall.h"
+#include "gc/objects/reserve.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static arca_type hot_type = {
+    .name = "hot", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .destroy = node_destroy,
+    .flags = ARCA_TYPE_HOT | ARCA_TYPE_IMMORTAL
+};
+
+static arca_type bare_type = { .name = "bare", .size = sizeof(arca_object) };
+
+/* The library's thread, without which there are no reserves, starts with a birth. */
+static void start_keeper(void)
+{
+    arca_release(arca_new(&bare_type));
+    WAIT_UNTIL(load_rlx(&keeper_state) == KEEPER_RUNNING);
+}
+
+static void *hot_new(void)
+{
+    start_keeper();
+    return node_of(&hot_type);
+}
+
+/* Until the caller has some in reserve: a recall may be under way. */
+static void use(struct node *node)
+{
+    for (unsigned i = 0; reserve_units(node) == 0 && i < 30000; i++) {
+        if (i >= 8)
+            wait_ms(1);
+        arca_release(arca_retain(node));
+    }
+    CHECK(reserve_units(node) != 0);
+}
+
+/* One unit in the caller's hands, and some in its reserve. */
+static struct node *hot_in_reserve(void)
+{
+    struct node *node = hot_new();
+    use(node);
+    CHECK_EQ(arca_refcount(node), 1);
+    return node;
+}
+
+/* A test of its name, during which the library's thread recalls nothing. */
+#define TEST_ALONE(name)                                                                                              \
+    static void name(void *unused);                                                                                   \
+    TEST(reserve, name)                                                                                               \
+    {                                                                                                                 \
+        start_keeper();                                                                                               \
+        CHECK(keeper_exclusively(name, NULL));                                                                        \
+    }                                                                                                                 \
+    static void name(void *unused __attribute__((unused)))
+
+static void *release_there(void *node)
+{
+    arca_release(node);
+    return NULL;
+}
+
+TEST_ALONE(retain_and_release_do_not_touch_the_word)
+{
+    struct node *node = hot_in_reserve();
+    uint64_t word = load_rlx(word_of(node));
+    for (unsigned i = 0; i < 100; i++) {
+        CHECK(arca_retain(node) == node);
+        CHECK_EQ(arca_refcount(node), i + 2);
+    }
+    for (unsigned i = 0; i < 100; i++)
+        arca_release(node);
+    CHECK_EQ(load_rlx(word_of(node)), word);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
+TEST(reserve, more_units_than_it_has_come_and_go)
+{
+    struct node *node = hot_in_reserve();
+    for (unsigned i = 0; i < 5000; i++)
+        arca_retain(node);
+    CHECK_EQ(arca_refcount(node), 5001);
+    for (unsigned i = 0; i < 5000; i++) {
+        CHECK_EQ(nodes_dead, 0);
+        arca_release(node);
+    }
+    CHECK_EQ(arca_refcount(node), 1);
+    CHECK(reserve_units(node) < 1024);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
+/* I3: units that come, in hand or in reserve, show in the version. */
+TEST_ALONE(who_is_given_some_has_another_version)
+{
+    struct node *node = hot_new();
+    uint64_t word = load_rlx(word_of(node));
+    for (unsigned i = 1; reserve_units(node) == 0 && i < 8; i++) {
+        CHECK_EQ(load_rlx(word_of(node)) / WORD_VERSION, word / WORD_VERSION + i - 1);
+        arca_release(arca_retain(node));
+        CHECK_EQ(load_rlx(word_of(node)) / WORD_VERSION, word / WORD_VERSION + i + (reserve_units(node) != 0));
+    }
+    CHECK(reserve_units(node) != 0);
+    arca_release(node);
+}
+
+TEST(reserve, where_each_reference_is_to_be_seen_there_is_none)
+{
+    options.debug = DEBUG_REFS;
+    struct node *node = hot_new();
+    for (unsigned i = 0; i < 100; i++)
+        arca_release(arca_retain(node));
+    CHECK_EQ(reserve_units(node), 0);
+    CHECK_EQ(arca_refcount(node), 1);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
+TEST(reserve, other_types_have_none)
+{
+    struct node *hot = hot_in_reserve(), *node = node_new();
+    for (unsigned i = 0; i < 100; i++) {
+        uint64_t word = load_rlx(word_of(node));
+        arca_retain(node);
+        CHECK_EQ(load_rlx(word_of(node)), word + WORD_VERSION + WORD_ONE);
+        arca_release(node);
+    }
+    CHECK_EQ(reserve_units(node), 0);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+    arca_release(hot);
+    CHECK_EQ(nodes_dead, 2);
+}
+
+TEST_ALONE(load_and_upgrade_take_from_it)
+{
+    struct node *owner = node_new(), *node = hot_in_reserve(), *other = hot_new();
+    arca_weak *weak = arca_weak_bind(node, NULL, NULL);
+    arca_slot_store(&owner->left, node);
+    uint64_t word = load_rlx(word_of(node));
+    for (unsigned i = 0; i < 100; i++) {
+        CHECK(arca_slot_load(&owner->left) == node);
+        CHECK(arca_weak_upgrade(weak) == node);
+        CHECK_EQ(load_rlx(word_of(node)), word);
+        arca_release(node);
+        arca_release(node);
+    }
+    arca_slot_store(&owner->left, other);
+    CHECK(arca_slot_load(&owner->left) == other);
+    arca_slot_clear(&owner->left);
+    CHECK(arca_slot_load(&owner->left) == NULL);
+    arca_release(other);
+    arca_release(other);
+    CHECK_EQ(nodes_dead, 1);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 2);
+    CHECK(arca_weak_upgrade(weak) == NULL);
+    arca_release(weak);
+    arca_release(owner);
+}
+
+/* I2: a scan that saw the unit in the slot, and the word before, must see another word after. */
+TEST_ALONE(a_unit_that_leaves_a_slot_shows_in_the_word)
+{
+    struct node *owner = node_new(), *node = hot_in_reserve();
+    arca_slot_store(&owner->left, node);
+    uint64_t word = load_rlx(word_of(node));
+    arca_slot_clear(&owner->left);
+    CHECK(load_rlx(word_of(node)) != word);
+    arca_slot_store(&owner->left, node);
+    word = load_rlx(word_of(node));
+    void *taken = arca_slot_take(&owner->left);
+    CHECK(load_rlx(word_of(node)) != word);
+    arca_release(taken);
+    arca_release(owner);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 2);
+}
+
+/* Objects of a page compete for the places. */
+TEST(reserve, who_is_driven_out_of_a_place_loses_nothing)
+{
+    struct node *crowd[4 * ARCA_PRIVATE_RESERVE];
+    for (size_t i = 0; i < ARCA_ARRAY_LENGTH(crowd); i++)
+        crowd[i] = hot_new();
+    for (unsigned round = 0; round < 20; round++) {
+        for (size_t i = 0; i < ARCA_ARRAY_LENGTH(crowd); i++)
+            arca_release(arca_retain(crowd[i]));
+    }
+    for (size_t i = 0; i < ARCA_ARRAY_LENGTH(crowd); i++) {
+        CHECK_EQ(arca_refcount(crowd[i]), 1);
+        CHECK_EQ(nodes_dead, i);
+        arca_release(crowd[i]);
+    }
+    nodes_check_gone();
+}
+
+/* U8: the last units of an object wait for their recall when another wants the place. */
+TEST_ALONE(nobody_dies_of_a_retain)
+{
+    struct node *late = hot_in_reserve(), *others[8 * ARCA_PRIVATE_RESERVE];
+    run_in_a_thread(release_there, late);
+    CHECK_EQ(nodes_dead, 0);
+    for (size_t i = 0; i < ARCA_ARRAY_LENGTH(others); i++)
+        others[i] = hot_new();
+    for (unsigned round = 0; round < 8; round++) {
+        for (size_t i = 0; i < ARCA_ARRAY_LENGTH(others); i++) {
+            arca_retain(others[i]);
+            CHECK_EQ(nodes_dead, 0);
+        }
+    }
+    for (size_t i = 0; i < 9 * ARCA_ARRAY_LENGTH(others); i++)
+        arca_release(others[i % ARCA_ARRAY_LENGTH(others)]);
+    CHECK_EQ(nodes_dead, ARCA_ARRAY_LENGTH(others));
+    reserve_recall();
+    CHECK_EQ(nodes_dead, ARCA_ARRAY_LENGTH(others) + 1);
+}
+
+TEST(reserve, what_only_a_reserve_keeps_dies_when_it_is_recalled)
+{
+    struct node *node = hot_in_reserve();
+    run_in_a_thread(release_there, node);
+    WAIT_UNTIL(nodes_dead == 1);
+}
+
+TEST(reserve, a_collection_that_is_asked_for_recalls_it)
+{
+    for (unsigned i = 1; i <= 10; i++) {
+        struct node *node = hot_in_reserve();
+        run_in_a_thread(release_there, node);
+        arca_gc_collect(0);
+        CHECK_EQ(nodes_dead, i);
+    }
+}
+
+/* ---- threads ---------------------------------------------------------------------------------------------- */
+
+static pthread_barrier_t turn;
+
+static void *use_and_wait(void *node)
+{
+    use(node);
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    return NULL;
+}
+
+TEST(reserve, a_cycle_in_the_reserve_of_a_thread_that_waits_is_collected)
+{
+    struct node *a = hot_in_reserve(), *b = hot_in_reserve();
+    pthread_barrier_init(&turn, NULL, 2);
+    arca_slot_store(&a->left, b);
+    arca_slot_store(&b->left, a);
+    arca_release(b);
+    pthread_t thread = start_thread(use_and_wait, a);
+    pthread_barrier_wait(&turn);
+    arca_release(a);
+    CHECK_EQ(nodes_dead, 0);
+    arca_gc_collect(2);
+    CHECK_EQ(nodes_dead, 2);
+    pthread_barrier_wait(&turn);
+    pthread_join(thread, NULL);
+}
+
+static void *use_and_release(void *node)
+{
+    use(node);
+    arca_release(node);
+    return NULL;
+}
+
+TEST(reserve, a_thread_that_ends_gives_back_its_own)
+{
+    struct node *node = hot_new();
+    run_in_a_thread(use_and_wait, (pthread_barrier_init(&turn, NULL, 1), node));
+    CHECK_EQ(arca_refcount(node), 1);
+    run_in_a_thread(use_and_release, node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
+static size_t live_bytes(void)
+{
+    struct arca_stats stats = { .size = sizeof stats };
+    REQUIRE(arca_stats_get(&stats) == 0);
+    return stats.live;
+}
+
+TEST(reserve, threads_that_ended_leave_nothing)
+{
+    struct node *node = hot_new();
+    pthread_barrier_init(&turn, NULL, 1);
+    for (unsigned i = 0; i < 100; i++)
+        run_in_a_thread(use_and_wait, node);
+    arca_gc_collect(2);
+    size_t before = live_bytes();
+    for (unsigned i = 0; i < 1000; i++)
+        run_in_a_thread(use_and_wait, node);
+    arca_gc_collect(2);
+    CHECK(live_bytes() < before + 16384);
+    CHECK_EQ(arca_refcount(node), 1);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
+TEST(reserve, a_child_has_what_threads_left_behind_collected)
+{
+    struct node *node = hot_new();
+    pthread_barrier_init(&turn, NULL, 2);
+    pthread_t thread = start_thread(use_and_wait, node);
+    pthread_barrier_wait(&turn);
+    pid_t child = fork();
+    if (child == 0) {
+        arca_release(node);
+        arca_gc_collect(2);
+        _exit(nodes_dead == 1 ? 0 : 1);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    pthread_barrier_wait(&turn);
+    pthread_join(thread, NULL);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
+static void *stay_at_it(void *node)
+{
+    use(node);
+    struct reserve *reserve = (struct reserve *)arca_private_reserve;
+    REQUIRE(reserve_enter(reserve));
+    pthread_barrier_wait(&turn);
+    pthread_barrier_wait(&turn);
+    reserve_leave(reserve);
+    return NULL;
+}
+
+TEST(reserve, a_child_does_not_wait_for_threads_that_it_does_not_have)
+{
+    struct node *node = hot_new();
+    pthread_barrier_init(&turn, NULL, 2);
+    pthread_t thread = start_thread(stay_at_it, node);
+    pthread_barrier_wait(&turn);
+    pid_t child = fork();
+    if (child == 0) {
+        arca_gc_collect(2);
+        _exit(load_rlx(&reserves) == NULL ? 0 : 1);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    pthread_barrier_wait(&turn);
+    pthread_join(thread, NULL);
+    arca_release(node);
+}
+
+/* ---- special ones ------------------------------------------------------------------------------------------- */
+
+static void retain_and_release_much(void *object)
+{
+    for (unsigned i = 0; i < 100; i++)
+        arca_release(arca_retain(object));
+}
+
+static arca_type told_type = {
+    .name = "told", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .finalize = retain_and_release_much,
+    .destroy = node_destroy, .flags = ARCA_TYPE_HOT
+};
+
+TEST(reserve, who_is_only_used_by_its_finalize_has_not_risen)
+{
+    struct node *alone = node_of(&told_type), *a = node_of(&told_type), *b = node_of(&told_type);
+    hot_in_reserve(); /* the thread has a reserve, and its node lives on */
+    arca_release(alone);
+    CHECK_EQ(nodes_dead, 1);
+    arca_slot_put(&a->left, arca_retain(b));
+    arca_slot_put(&b->left, a);
+    arca_release(b);
+    arca_gc_collect(2);
+    CHECK_EQ(nodes_dead, 3);
+}
+
+TEST(reserve, who_becomes_immortal_does_so_in_the_reserve_too)
+{
+    struct node *node = hot_in_reserve();
+    arca_make_immortal(node);
+    for (unsigned i = 0; i < 5000; i++)
+        arca_release(node);
+    arca_gc_collect(2);
+    for (unsigned i = 0; i < 5000; i++)
+        arca_retain(node);
+    CHECK_EQ(arca_refcount(node), SIZE_MAX);
+    CHECK_EQ(nodes_dead, 0);
+}
