@@ -164,8 +164,10 @@ static struct span *claim_locked(uint32_t slices, uint32_t align, enum span_kind
 struct span *arena_claim(uint32_t slices, uint32_t align_slices, enum span_kind kind, bool *zeroed)
 {
     lock_acquire(&arenas.lock);
+    size_t paid = load_rlx(&arenas.dirty_slices);
     struct span *span = claim_locked(slices, align_slices, kind, zeroed);
-    uint32_t due = span != NULL && *zeroed ? arena_due_way_locked(slices) : 0;
+    paid -= load_rlx(&arenas.dirty_slices);
+    uint32_t due = span != NULL ? arena_due_way_locked(slices - (uint32_t)paid) : 0;
     lock_release(&arenas.lock);
     if (span == NULL) {
         struct arena *arena = arena_map(slices, align_slices, false);

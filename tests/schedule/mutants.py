@@ -354,8 +354,9 @@ MUTANTS = [
         "            store_rlx(&heap->state, (uint8_t)HEAP_PARKED);\n            store_rlx(&heap->door->heap, heap);\n            return true;"),
     # ---- arenas
     row("arenas/arena.c", "a claim without the lock", "arena/a_slice_has_one_holder",
-        "    lock_acquire(&arenas.lock);\n    struct span *span = claim_locked(slices, align_slices, kind, zeroed);\n"
-        "    uint32_t due = span != NULL && *zeroed ? arena_due_way_locked(slices) : 0;\n    lock_release(&arenas.lock);",
+        "    lock_acquire(&arenas.lock);\n    size_t paid = load_rlx(&arenas.dirty_slices);\n"
+        "    struct span *span = claim_locked(slices, align_slices, kind, zeroed);\n    paid -= load_rlx(&arenas.dirty_slices);\n"
+        "    uint32_t due = span != NULL ? arena_due_way_locked(slices - (uint32_t)paid) : 0;\n    lock_release(&arenas.lock);",
         "    struct span *span = claim_locked(slices, align_slices, kind, zeroed);\n    uint32_t due = 0;"),
     row("arenas/arena_mapping.c", "a record is entered in two steps", "arena/two_that_map_at_once_lose_no_arena",
         "while (!cas_weak_rel(&arenas.all, &first, arena));", "while (store_rel(&arenas.all, arena), false);"),

@@ -317,6 +317,23 @@ TEST(arena, what_is_taken_of_a_new_arena_pieces_give_back)
     arena_check();
 }
 
+/* Of memory that does not read as zeros, too: by `lazy`, or because a part of it was used before. */
+TEST(arena, what_is_taken_of_a_new_arena_is_what_nobody_has_used)
+{
+    options.lazy = true;
+    struct span *used_before = claim(100);
+    for (unsigned i = 100; i < ARENA_SLICES; i += 4)
+        claim(4);
+    arena_return(claim(3000), 0);
+    for (unsigned i = 0; i < ARENA_SLICES - 16; i += 16)
+        claim(16);
+    CHECK_EQ(dirty(), 3000 - (ARENA_SLICES - 16));
+    arena_return(used_before, 0);
+    claim(16);
+    CHECK_EQ(dirty(), 3000 - (ARENA_SLICES - 16) + 100 - 16);
+    arena_check();
+}
+
 /* So much is due for each of a number of claims of one slice. */
 static uint32_t due_for_slices(unsigned count)
 {
