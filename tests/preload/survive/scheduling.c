@@ -51,16 +51,47 @@ static void *work(void *unused)
     return unused;
 }
 
-int main(void)
+static int helper_thread(void)
 {
-    pthread_t thread;
-    cpu_set_t first, own;
-    CHECK(pthread_create(&thread, NULL, work, NULL) == 0 && pthread_join(thread, NULL) == 0);
     int helper = 0;
     for (int tries = 0; helper == 0 && tries < 400; tries++) { /* it takes its name once it is settled */
         helper = thread_named("arca\n");
         sleep_ms(1);
     }
+    return helper;
+}
+
+/* Of a program whose first thread is scheduled so. */
+static void check_policy(int policy, int expected)
+{
+    static char *blocks[BLOCKS];
+    struct sched_param param = { .sched_priority = policy == SCHED_RR ? 1 : 0 };
+    if (sched_setscheduler(0, policy, &param) != 0)
+        return; /* not everybody may */
+    take_blocks(blocks, BLOCKS, BLOCK);
+    free_blocks(blocks, BLOCKS);
+    int helper = helper_thread();
+    CHECK(helper == 0 || sched_getscheduler(helper) == expected, "(%d, by %d)", sched_getscheduler(helper), policy);
+}
+
+static void be_of_real_time(void)
+{
+    check_policy(SCHED_RR, SCHED_OTHER);
+}
+
+static void be_batch(void)
+{
+    check_policy(SCHED_BATCH, SCHED_BATCH);
+}
+
+int main(void)
+{
+    pthread_t thread;
+    cpu_set_t first, own;
+    in_child(be_of_real_time);
+    in_child(be_batch);
+    CHECK(pthread_create(&thread, NULL, work, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    int helper = helper_thread();
     if (helper == 0)
         SKIP("no thread of the allocator's own");
     CHECK(sched_getaffinity(0, sizeof first, &first) == 0 && sched_getaffinity(helper, sizeof own, &own) == 0);
