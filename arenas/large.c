@@ -24,7 +24,7 @@ static struct span *large_begin(struct span *span, size_t offset, size_t bytes, 
         arena_set_offset(span, offset);
         span->stained = !*zeroed;
         span->site = SITE_NONE;
-        sample_pass(span, bytes, 1);
+        sample_pass(span, 0, 0);
         large_set_size(span, bytes);
     }
     return span;

@@ -10,12 +10,6 @@ void sample_take(struct span *span, size_t bytes, unsigned weight, const uintptr
     span->site = sites_add_several(&samples, stack, depth, weight, weight * bytes);
 }
 
-void sample_pass(struct span *span, size_t bytes, uint32_t every)
-{
-    span->sample.bytes = bytes & (((uint64_t)1 << 48) - 1);
-    span->sample.weight = every & SAMPLE_WEIGHT_MAX;
-}
-
 void sample_grow(struct span *span, size_t bytes)
 {
     sites_grow(&samples, span->site, span->sample.weight * (bytes - span->sample.bytes));

@@ -46,8 +46,8 @@ static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool 
         errno = ENOMEM;
     else if (sampled)
         profile_take(block, size, frame);
-    else if (options.profile != 0)
-        profile_pass(block);
+    else if (options.profile != 0 && load_rlx(&page_map_find((uintptr_t)block)->kind) == SPAN_LARGE)
+        profile_pass(block, size);
     background_poke();
     return block;
 }

@@ -8,6 +8,7 @@
 #include "heap/harden.h"
 
 ARCA_TLS uint64_t profile_beyond;
+ARCA_TLS uint32_t profile_thin;
 static ARCA_TLS uint64_t random_state; /* 0: the thread has not drawn yet */
 
 /* A thread that has samples faster than they are of use takes every so-manieth only, which stands for as many: so a profile
@@ -16,13 +17,12 @@ static ARCA_TLS uint64_t random_state; /* 0: the thread has not drawn yet */
 #define APART_US 200
 #define THIN_FROM ((uint64_t)512 << 10)
 #define THIN_MAX 256
-static ARCA_TLS uint32_t thin;     /* the mean gap is so many times the option; 0 at first */
 static ARCA_TLS uint32_t due_thin; /* and was, of the gap that has just ended */
 static ARCA_TLS uint64_t due_us;   /* when that was */
 
 static uint32_t thin_now(void)
 {
-    return thin != 0 ? thin : 1;
+    return profile_thin != 0 ? profile_thin : 1;
 }
 
 /* splitmix64 */
@@ -75,7 +75,7 @@ static void thin_out(void)
     uint64_t now_us = os_now_us(), since_us = now_us - due_us + 1, next = due_thin * (uint64_t)APART_US / since_us;
     due_us = now_us;
     next = next < 2 * due_thin ? next : 2 * due_thin;
-    thin = (uint32_t)(next < 1 ? 1 : next < THIN_MAX ? next : THIN_MAX);
+    profile_thin = (uint32_t)(next <= 1 ? 0 : next < THIN_MAX ? next : THIN_MAX);
 }
 
 /* Rounded up or down by chance. */
@@ -132,18 +132,12 @@ void profile_take(void *block, size_t bytes, const void *frame)
     sample_span(page_map_find((uintptr_t)block), bytes, weigh(bytes), frame);
 }
 
-void profile_pass(void *block)
-{
-    struct span *span = page_map_find((uintptr_t)block);
-    if (load_rlx(&span->kind) == SPAN_LARGE)
-        sample_pass(span, load_rlx(&span->large_size), thin_now());
-}
-
 /* Of a block that has grown without being a sample.  It was passed by with the chance that bytes have which no gap ends in, `seen`
  * by the gaps that there were; as if it were made now, only so many shall be left as `before` leaves by the option's mean. */
 static void grow_unseen(struct span *span, size_t before, size_t added, size_t bytes, const void *frame)
 {
-    double mean = (double)options.profile, seen = (double)span->sample.bytes / span->sample.weight;
+    double mean = (double)options.profile;
+    double seen = span->sample.weight == 0 ? (double)before : (double)span->sample.bytes / span->sample.weight;
     double missing = (double)before > seen ? (double)before - seen : 0;
     bool due = profile_is_due(added);
     uint32_t times = due ? due_thin : thin_now();
@@ -172,7 +166,7 @@ void profile_resize(struct span *span, size_t before, size_t bytes, const void *
     }
     if (span->site != SITE_NONE)
         sample_drop(span);
-    sample_pass(span, after, thin_now());
+    sample_pass(span, after, profile_thin);
     if (profile_is_due(bytes))
         sample_span(span, bytes, weigh(bytes), frame);
 }

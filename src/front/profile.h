@@ -11,7 +11,7 @@
 
 #include "arca/arca.h"
 #include "arenas/page_map.h"
-#include "arenas/site.h"
+#include "arenas/sample.h"
 #include "base/options.h"
 
 /* Counts a request that has not paid, and renews the credit; true when it is to be sampled. */
@@ -30,14 +30,18 @@ uint64_t profile_left(void);
 
 /* A large block, just allocated, that was due.  frame: of the function that the program called. */
 void profile_take(void *block, size_t bytes, const void *frame);
-/* One that was not; none, if it is of a pool. */
-void profile_pass(void *block);
+/* One that was not. */
+extern ARCA_TLS uint32_t profile_thin; /* the mean gap is so many times the option; 0: once */
+ARCA_INLINE void profile_pass(const void *block, size_t bytes)
+{
+    sample_pass(page_map_find((uintptr_t)block), bytes, profile_thin);
+}
 ARCA_INLINE void profile_large(void *block, size_t bytes, const void *frame)
 {
     if (profile_large_is_due(bytes))
         profile_take(block, bytes, frame);
     else
-        profile_pass(block);
+        profile_pass(block, bytes);
 }
 
 /* A large block that has just been resized in place, from so many usable bytes.  What it has grown by counts as a
