@@ -2,6 +2,7 @@
 #include "nodes.h"
 
 #include "arca/gc.h"
+#include "base/options.h"
 #include "front/objects.h"
 #include "gc/objects/limbo.h"
 
@@ -463,6 +464,7 @@ static arca_type kept_type = {
 TEST(death, blocks_that_were_kept_back_go_at_once_when_the_collection_has_ended_meanwhile)
 {
     struct node *chain = NULL, *dead[KEPT];
+    options.collector = COLLECTOR_INLINE; /* its thread would drain as well */
     for (unsigned i = 0; i < KEPT; i++) {
         dead[i] = node_of(&kept_type);
         arca_slot_put(&dead[i]->left, chain);
@@ -490,6 +492,7 @@ TEST(death, blocks_that_were_kept_back_while_a_collection_runs_are_in_the_limbo)
     enum { DEAD = 200 };
     struct node *chain = NULL;
     unsigned kept = 0;
+    options.collector = COLLECTOR_INLINE;
     for (unsigned i = 0; i < DEAD; i++) {
         struct node *node = node_of(&node_type);
         arca_slot_put(&node->left, chain);
