@@ -1,6 +1,7 @@
 /* Copies, shallow and deep. */
 #include "gc/containers/list.h"
 #include "gc/containers/map.h"
+#include "gc/objects/debug.h"
 
 #include <errno.h>
 
@@ -87,6 +88,7 @@ static void empty_all(const struct copying *copying)
 
 void *arca_copy(void *object)
 {
+    debug_check_object("arca_copy", object, NULL);
     return arca_is_list(object)  ? (void *)list_copy(object)
            : arca_is_map(object) ? (void *)map_copy(object)
                                  : arca_retain(object);
@@ -94,6 +96,7 @@ void *arca_copy(void *object)
 
 void *arca_deep_copy(void *object)
 {
+    debug_check_object("arca_deep_copy", object, NULL);
     if (!is_container(object))
         return arca_retain(object);
     const struct copying copying = { arca_map_new(), arca_list_new() };

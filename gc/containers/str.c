@@ -99,6 +99,8 @@ bool arca_str_equal(const arca_str *a, const arca_str *b)
 
 int arca_str_compare(const arca_str *a, const arca_str *b)
 {
+    debug_check_object("arca_str_compare", a, &str_type);
+    debug_check_object("arca_str_compare", b, &str_type);
     size_t a_length = arca_str_length(a), b_length = arca_str_length(b);
     int order = memcmp(arca_str_bytes(a), arca_str_bytes(b), a_length < b_length ? a_length : b_length);
     return order != 0 ? order : (a_length > b_length) - (a_length < b_length);

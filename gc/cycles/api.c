@@ -118,11 +118,13 @@ static uint8_t age_of(const void *object)
 
 bool arca_gc_is_tracked(const void *object)
 {
+    debug_check_known("arca_gc_is_tracked", object);
     return object != NULL && age_of(object) != UINT8_MAX;
 }
 
 int arca_gc_generation(const void *object)
 {
+    debug_check_known("arca_gc_generation", object);
     uint8_t age = object != NULL ? age_of(object) : UINT8_MAX;
     return age == UINT8_MAX ? -1 : age;
 }

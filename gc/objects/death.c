@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "front/objects.h"
 #include "gc/objects/cell.h"
+#include "gc/objects/count.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
@@ -52,7 +53,7 @@ static void *pop_pending(void)
 
 ARCA_COLD _Noreturn static void is_dead_already(const void *object)
 {
-    log_abort("release(): %p: in a slot of a dying object and dead already (released too often)", object);
+    count_abort_dead("arca_release", object, "in a slot of a dying object and dead already (released too often)");
 }
 
 /* The unit of a slot of a dying object, or another that its death gives back.  True when it was the last one: the object's

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "gc/objects/cell.h"
+#include "gc/objects/count.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/type.h"
 
@@ -51,39 +52,47 @@ static bool slot_is_declared(const void *object, const arca_type *type, size_t o
     return type->traverse != NULL && slot_is_traversed(object, type, offset);
 }
 
-void debug_check_slot_slow(const char *function, const arca_slot *slot)
-{
-    const char *object = object_find((uintptr_t)slot);
-    if (object == NULL)
-        log_abort("%s(): %p: a slot outside an object", function, (const void *)slot);
-    if (word_count(load_rlx(word_of(object))) == 0)
-        log_abort("%s(): %p: a slot of the dead object %p", function, (const void *)slot, (const void *)object);
-    const arca_type *type = type_of(object);
-    if (!slot_is_declared(object, type, (size_t)((const char *)slot - object)))
-        log_abort("%s(): %p: not a slot of the object %p, which is of type '%s'", function, (const void *)slot,
-                  (const void *)object, type->name);
-}
-
 /* One in static storage is not found, but its address and its header tell. */
 static bool object_is_static(const void *object)
 {
     return !object_is_counted(object) && object_find((uintptr_t)object) == NULL && (load_rlx(word_of(object)) & WORD_IMMORTAL);
 }
 
+void debug_check_known_slow(const char *function, const void *object)
+{
+    if (object != NULL && !object_is_static(object) && object_find((uintptr_t)object) != object)
+        log_abort("%s(): %p: not an object", function, object);
+}
+
+void debug_check_slot_slow(const char *function, const arca_slot *slot)
+{
+    const char *object = object_find((uintptr_t)slot);
+    if (object == NULL)
+        log_abort("%s(): %p: a slot outside an object", function, (const void *)slot);
+    if (word_count(load_rlx(word_of(object))) == 0)
+        count_abort_dead(function, object, "one of its slots is used, but the object is dead");
+    const arca_type *type = type_of(object);
+    if (!slot_is_declared(object, type, (size_t)((const char *)slot - object)))
+        log_abort("%s(): %p: not a slot of the object %p, which is of type '%s'", function, (const void *)slot,
+                  (const void *)object, type->name);
+}
+
 void debug_check_object_slow(const char *function, const void *object, const arca_type *type)
 {
     if (object == NULL)
         return;
-    if (!object_is_static(object) && object_find((uintptr_t)object) != object)
-        log_abort("%s(): %p: not an object", function, object);
+    debug_check_known_slow(function, object);
     if (word_is_dead(load_rlx(word_of(object))))
-        log_abort("%s(): %p: the object is dead", function, object);
+        count_abort_dead(function, object, "the object is dead");
     if (type != NULL && type_of(object) != type)
         log_abort("%s(): %p: of type '%s', not '%s'", function, object, type_of(object)->name, type->name);
 }
 
+/* A copy of an object's memory in memory of malloc looks like one until here. */
 void debug_free_late(void *object)
 {
+    if (object_find((uintptr_t)object) != object)
+        log_abort("arca_release(): %p: not an object", object);
     lock_acquire(&late.lock);
     void *oldest = late.objects[late.next];
     late.objects[late.next] = object;
@@ -153,6 +162,7 @@ __attribute__((destructor(101))) static void report_left(void)
     object_walk(left_in_span, NULL);
     for (uint32_t i = 1; i < type_count(); i++) {
         if (left[i] != 0)
-            log_line("debug=refs: %u objects of type '%s' are left", left[i], type_at(i)->name);
+            log_line("debug=refs: %u object%s of type '%s' %s left", left[i], left[i] == 1 ? "" : "s", type_at(i)->name,
+                     left[i] == 1 ? "is" : "are");
     }
 }

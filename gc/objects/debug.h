@@ -33,6 +33,15 @@ ARCA_INLINE void debug_check_object(const char *function, const void *object, co
         debug_check_object_slow(function, object, type);
 }
 
+void debug_check_known_slow(const char *function, const void *object);
+
+/* The same for what need not be alive: a destroy may ask what its own object is. */
+ARCA_INLINE void debug_check_known(const char *function, const void *object)
+{
+    if (unlikely(debug_is_on()))
+        debug_check_known_slow(function, object);
+}
+
 void debug_free_late(void *object);
 
 /* Frees the block of a dead object; with debug=refs after some thousands of others. */

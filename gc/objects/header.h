@@ -95,11 +95,6 @@ ARCA_INLINE bool object_is_counted(const void *object)
     return likely(((uintptr_t)object & 8) == 0);
 }
 
-/* Puts the count of an immortal object, which drifts, far from both ends. */
-void header_recentre(void *object);
-/* False when it was immortal before. */
-bool header_make_immortal(void *object);
-
 /* A unit of an object that the caller does not own but may read: false when it is dead. */
 ARCA_INLINE bool word_try_retain(void *object)
 {

@@ -1,7 +1,9 @@
 /* Birth, and what retain and release leave to a function. */
 #include "base/log.h"
 #include "front/objects.h"
+#include "gc/objects/count.h"
 #include "gc/objects/death.h"
+#include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/reserve.h"
@@ -63,11 +65,13 @@ void *arca_new_var(arca_type *type, size_t count)
 
 arca_type *arca_type_of(const void *object)
 {
+    debug_check_known("arca_type_of", object);
     return object != NULL ? type_of(object) : NULL;
 }
 
 size_t arca_refcount(const void *object)
 {
+    debug_check_known("arca_refcount", object);
     if (object == NULL)
         return 0;
     uint64_t word = load_rlx(word_of(object));
@@ -76,10 +80,24 @@ size_t arca_refcount(const void *object)
 
 bool arca_is_finalized(const void *object)
 {
+    debug_check_known("arca_is_finalized", object);
     return object != NULL && (load_rlx(word_of(object)) & WORD_FINALIZED);
 }
 
 /* ---- the unusual counts ------------------------------------------------------------------------------- */
+
+void arca_make_immortal(void *object)
+{
+    if (object == NULL)
+        return;
+    debug_check_known("arca_make_immortal", object);
+    if (word_is_dead(load_rlx(word_of(object))))
+        count_abort_dead("arca_make_immortal", object, "the object is dead");
+    if (!(type_of(object)->flags & ARCA_TYPE_IMMORTAL))
+        log_abort("arca_make_immortal(): %p: type '%s' has no immortal objects", object, type_of(object)->name);
+    if (object_is_counted(object))
+        count_make_immortal(object);
+}
 
 /* word: as it was before the subtraction. */
 void arca_private_released(void *object, uint64_t word)
@@ -87,9 +105,9 @@ void arca_private_released(void *object, uint64_t word)
     if (likely((word & (WORD_IMMORTAL | WORD_COUNT)) == WORD_ONE))
         death_begin(object);
     else if (word & WORD_IMMORTAL)
-        header_recentre(object);
+        count_recentre(object);
     else if (word_count(word) == 0)
-        log_abort("arca_release(): %p: the object is dead already (released too often)", object);
+        count_abort_dead("arca_release", object, "the object is dead already (released too often)");
     else if ((word & WORD_HOT) && reserve_was_last(object, word))
         death_begin(object);
 }

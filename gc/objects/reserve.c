@@ -1,11 +1,9 @@
-/* The thread's own reserve, and what else retain leaves to a function. */
+/* The thread's own reserve. */
 #include "gc/objects/reserve.h"
 
 #include "arca/arca.h"
-#include "base/log.h"
 #include "base/options.h"
 #include "base/os.h"
-#include "gc/objects/type.h"
 #include "heap/watch.h"
 
 #include <errno.h>
@@ -169,8 +167,7 @@ static struct reserve *reserve_open(void)
     return reserve;
 }
 
-/* Of a hot object that the caller has a unit of: it may find some in reserve when it next wants one. */
-static void reserve_fill(void *object)
+void reserve_fill(void *object)
 {
     struct reserve *reserve = reserve_own() != NULL ? reserve_own() : reserve_open();
     size_t place = arca_private_reserve_place(object);
@@ -186,19 +183,6 @@ static void reserve_fill(void *object)
         reserves_call();
     }
     reserve_leave(reserve);
-}
-
-/* word: as it was before the addition. */
-void arca_private_retained(void *object, uint64_t word)
-{
-    if (word & WORD_IMMORTAL)
-        header_recentre(object);
-    else if (word_count(word) == 0)
-        log_abort("arca_retain(): %p: the object is dead", object);
-    else if (word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && header_make_immortal(object))
-        log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
-    else if ((word & (WORD_HOT | WORD_FINALIZED)) == WORD_HOT)
-        reserve_fill(object);
 }
 
 /* ---- the end of a thread ----------------------------------------------------------------------------------- */

@@ -50,6 +50,9 @@ ARCA_INLINE bool reserve_take(void *object)
  * were, and are no more: the object's turn to die has come. */
 bool reserve_give(void *object, bool *dead);
 
+/* Of a hot object that the caller has a unit of: it may find some in reserve when it next wants one.  Nobody dies of it. */
+void reserve_fill(void *object);
+
 /* The caller has given a unit back by the word, which was that before.  True when all others were those in its reserve,
  * and are no more: the object's turn to die has come. */
 bool reserve_was_last(void *object, uint64_t word);

@@ -39,48 +39,63 @@ void *arca_slot_load(arca_slot *slot)
     }
 }
 
-void arca_slot_store(arca_slot *slot, void *object)
+ARCA_INLINE void store_as(const char *function, arca_slot *slot, void *object)
 {
-    debug_check_slot("arca_slot_store", slot);
-    debug_check_object("arca_slot_store", object, NULL);
+    debug_check_slot(function, slot);
+    debug_check_object(function, object, NULL);
     arca_retain(object);
     unit_release(exchange_acqrel(slot_word(slot), object)); /* P:slot release: the object, to arca_slot_load */
 }
 
-void *arca_slot_take(arca_slot *slot)
+ARCA_INLINE void *exchange_as(const char *function, arca_slot *slot, void *owned)
 {
-    return arca_slot_exchange(slot, NULL);
-}
-
-void *arca_slot_exchange(arca_slot *slot, void *owned)
-{
-    debug_check_slot("arca_slot_exchange", slot);
-    debug_check_object("arca_slot_exchange", owned, NULL);
-    void *old = exchange_acqrel(slot_word(slot), owned); /* P:slot release: as in arca_slot_store */
+    debug_check_slot(function, slot);
+    debug_check_object(function, owned, NULL);
+    void *old = exchange_acqrel(slot_word(slot), owned); /* P:slot release: as in store_as */
     if (old != NULL)
         word_touch(old);
     return old;
 }
 
-void arca_slot_put(arca_slot *slot, void *owned)
+ARCA_INLINE void put_as(const char *function, arca_slot *slot, void *owned)
 {
-    debug_check_slot("arca_slot_put", slot);
-    debug_check_object("arca_slot_put", owned, NULL);
+    debug_check_slot(function, slot);
+    debug_check_object(function, owned, NULL);
     if (unlikely(debug_is_on()) && load_rlx(slot_word(slot)) != NULL)
-        log_abort("arca_slot_put(): %p: the slot is not empty", (void *)slot);
-    store_rel(slot_word(slot), owned); /* P:slot release: as in arca_slot_store */
+        log_abort("%s(): %p: the slot is not empty", function, (void *)slot);
+    store_rel(slot_word(slot), owned); /* P:slot release: as in store_as */
 }
 
-void arca_slot_swap(arca_slot *a, arca_slot *b)
+void arca_slot_store(arca_slot *slot, void *object)
 {
-    void *first = arca_slot_take(a), *second = arca_slot_take(b);
-    arca_slot_put(a, second);
-    arca_slot_put(b, first);
+    store_as("arca_slot_store", slot, object);
 }
 
 void arca_slot_clear(arca_slot *slot)
 {
-    arca_slot_store(slot, NULL);
+    store_as("arca_slot_clear", slot, NULL);
+}
+
+void *arca_slot_take(arca_slot *slot)
+{
+    return exchange_as("arca_slot_take", slot, NULL);
+}
+
+void *arca_slot_exchange(arca_slot *slot, void *owned)
+{
+    return exchange_as("arca_slot_exchange", slot, owned);
+}
+
+void arca_slot_put(arca_slot *slot, void *owned)
+{
+    put_as("arca_slot_put", slot, owned);
+}
+
+void arca_slot_swap(arca_slot *a, arca_slot *b)
+{
+    void *first = exchange_as("arca_slot_swap", a, NULL), *second = exchange_as("arca_slot_swap", b, NULL);
+    put_as("arca_slot_swap", a, second);
+    put_as("arca_slot_swap", b, first);
 }
 
 void arca_edit_begin(void *object)
@@ -92,6 +107,7 @@ void arca_edit_begin(void *object)
 void arca_edit_end(void *object)
 {
     debug_check_object("arca_edit_end", object, NULL);
-    word_touch(object);
+    if (object != NULL)
+        word_touch(object);
     epoch_leave();
 }

@@ -1,8 +1,8 @@
 /* Binding and upgrading. */
 #include "gc/objects/weak.h"
 
-#include "base/log.h"
 #include "gc/objects/cell.h"
+#include "gc/objects/count.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/reserve.h"
@@ -48,7 +48,7 @@ arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data
         return NULL;
     debug_check_object("arca_weak_bind", object, NULL);
     if (unlikely(word_is_dead(load_rlx(word_of(object)))))
-        log_abort("arca_weak_bind(): %p: the object is dead", object);
+        count_abort_dead("arca_weak_bind", object, "the object is dead");
     struct arca_weak *weak = arca_new(&weak_type);
     if (weak == NULL)
         return NULL;

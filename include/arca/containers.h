@@ -12,7 +12,8 @@
  *
  * Errors: no memory is NULL or -1 with ENOMEM; an argument that is NULL where an object is needed is NULL, false or
  * -1, with EINVAL where something was to be changed; an index out of range is NULL, or -1 with ERANGE.  In all of
- * them nothing has changed, contents and counts.  NULL as a container to be read is an empty one.
+ * them nothing has changed, contents and counts; where nothing failed errno is as it was.  NULL as a container to be
+ * read is an empty one, and one that has nothing to be cleared; an iterator is never NULL, a zeroed one has ended.
  */
 #ifndef ARCA_CONTAINERS_H
 #define ARCA_CONTAINERS_H
@@ -43,14 +44,15 @@ typedef struct arca_str arca_str;
 ARCA_API arca_str *arca_str_new(const char *bytes, size_t length) __attribute__((warn_unused_result));
 
 /* The one interned string of these bytes.  Owned.  It lives as long as somebody holds it, and is made anew after that.
- * Longer bytes than ARCA_STR_INTERN_MAX give a string of their own.  Takes a lock that all threads share. */
+ * Longer bytes than ARCA_STR_INTERN_MAX give a string of their own.  Takes a lock that all threads share.  bytes may be
+ * NULL if length is 0. */
 #define ARCA_STR_INTERN_MAX 64
 ARCA_API arca_str *arca_str_intern(const char *bytes, size_t length) __attribute__((warn_unused_result));
 
 /* Borrowed, good while the string lives; "" for NULL. */
 ARCA_API const char *arca_str_bytes(const arca_str *string);
 ARCA_API size_t arca_str_length(const arca_str *string);
-/* Differs from process to process. */
+/* Differs from process to process; 0 for NULL only. */
 ARCA_API uint32_t arca_str_hash(const arca_str *string);
 /* NULL equals NULL only. */
 ARCA_API bool arca_str_equal(const arca_str *a, const arca_str *b);

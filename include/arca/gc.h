@@ -9,6 +9,9 @@
  * One order for both ways to die, by count and by collection: weak references are cut off, finalize runs (once), what
  * it resurrected lives on, weak callbacks run, slots are cleared, destroy runs, the memory is free.
  *
+ * NULL is no object: it is not tracked, nobody refers to it and it refers to nobody.  What is called back, and what is
+ * filled in, is not NULL unless a function says so.
+ *
  * Every function may be called from any thread, but those that collect, freeze or look for objects not inside a section of
  * liburcu's flavour bp; they wait for a collection that is under way.
  * finalize, destroy and callbacks of collected objects run in the thread that collects: with collector=inline in any that

@@ -9,8 +9,8 @@
  * Every function may be called from any thread at any time, but not inside a signal handler, and takes no lock that
  * another thread could hold for long.  Threads need no registration.  Functions that make something return NULL with
  * errno = ENOMEM when there is no memory; counts are then untouched.  NULL is no object: it may be retained, released,
- * stored, bound and asked about, and nothing happens; a slot or a type is never NULL.  An error that would corrupt
- * memory costs one line on fd 2 and abort().
+ * stored, bound, edited and asked about, and nothing happens; a slot or a type is never NULL.  An error that would
+ * corrupt memory costs one line on fd 2 and abort(); the option debug=refs sees most of the others.
  *
  * Rules for the caller, without which a cycle collector can not be exact:
  *   U1  Every reference that an object owns is in a declared slot, each slot declared once.  References kept elsewhere
@@ -79,7 +79,7 @@ enum arca_type_flags {
  * and abort().  A library that has it may be unloaded once none of its objects is left.  A process has at most 65,535. */
 typedef struct arca_type {
     const char *name;
-    size_t size;           /* bytes of an object, header included, without the variable part */
+    size_t size;           /* bytes of an object, header included, without the variable part; less than 4 GiB */
     const uint32_t *slots; /* offsets of its slots; ascending */
     size_t slot_count;
     size_t item_size; /* bytes of an item of the variable part, which begins at size; 0: none */

@@ -34,7 +34,7 @@ TEST_ABORTS(debug, a_slot_in_a_block_of_malloc_is_named, ": a slot outside an ob
     arca_slot_put(arca_calloc(1, sizeof(arca_slot)), node_new());
 }
 
-TEST_ABORTS(debug, a_slot_of_a_dead_object_is_named, ": a slot of the dead object ")
+TEST_ABORTS(debug, a_slot_of_a_dead_object_is_named, ": one of its slots is used, but the object is dead; it was of type 'node'\n")
 {
     debug_refs();
     struct node *node = node_new();
@@ -145,7 +145,7 @@ TEST_ABORTS(debug, an_object_that_died_while_it_was_edited_is_named, "arca: arca
     arca_edit_end(node);
 }
 
-TEST_ABORTS(debug, a_dead_list_is_named, ": the object is dead\n")
+TEST_ABORTS(debug, a_dead_list_is_named, ": the object is dead; it was of type 'arca_list'\n")
 {
     debug_refs();
     arca_list *list = arca_list_new();
@@ -183,6 +183,102 @@ TEST_ABORTS(debug, the_inside_of_an_object_is_not_an_object, ": not an object\n"
     arca_slot_put(&owner->left, (char *)node_new() + 16);
 }
 
+/* ---- who is named, and what ---------------------------------------------------------------------------------- */
+
+TEST_ABORTS(debug, a_copy_in_a_block_of_malloc_that_is_released_is_named, ": not an object\n")
+{
+    debug_refs();
+    struct node *node = node_new(), *copy = arca_malloc(sizeof *copy);
+    memcpy(copy, node, sizeof *copy);
+    atomic_store(&copy->stamp, node_stamp(copy));
+    arca_release(copy);
+}
+
+TEST_ABORTS(debug, a_block_of_malloc_that_is_retained_is_no_dead_object, ": not an object\n")
+{
+    debug_refs();
+    arca_retain(arca_calloc(1, 64));
+}
+
+TEST_ABORTS(debug, the_inside_of_an_object_that_is_released_is_no_dead_object, ": not an object\n")
+{
+    debug_refs();
+    arca_release((char *)node_new() + 32);
+}
+
+TEST_ABORTS(debug, what_is_asked_about_is_an_object, "arca: arca_type_of(): ")
+{
+    debug_refs();
+    CHECK(arca_is_list(arca_calloc(1, 64)));
+}
+
+TEST_ABORTS(debug, what_a_list_holds_and_is_dead_is_named_with_its_type,
+            ": in a slot of a dying object and dead already (released too often); it was of type 'node'\n")
+{
+    debug_refs();
+    arca_list *list = arca_list_new();
+    struct node *node = node_new();
+    CHECK_EQ(arca_list_append(list, node), 0);
+    arca_release(node);
+    arca_release(node);
+    arca_release(list);
+}
+
+TEST_ABORTS(debug, a_dead_object_that_had_weak_references_has_its_type, "the object is dead; it was of type 'node'\n")
+{
+    debug_refs();
+    struct node *node = node_new();
+    CHECK(arca_weak_bind(node, NULL, NULL) != NULL);
+    arca_release(node);
+    arca_retain(node);
+}
+
+static void destroy_that_asks(void *object)
+{
+    CHECK(arca_type_of(object) != NULL && arca_refcount(object) == 0 && !arca_is_finalized(object) && !arca_is_list(object));
+}
+
+TEST(debug, a_destroy_may_ask_what_its_object_is)
+{
+    static arca_type type = { .name = "asking", .size = 32, .destroy = destroy_that_asks };
+    debug_refs();
+    arca_release(arca_new(&type));
+}
+
+/* The function that the program called, not one that this one calls. */
+TEST_ABORTS(debug, a_take_is_called_take, "arca: arca_slot_take(): ")
+{
+    static arca_slot slot;
+    debug_refs();
+    arca_release(arca_slot_take(&slot));
+}
+
+TEST_ABORTS(debug, a_swap_is_called_swap, "arca: arca_slot_swap(): ")
+{
+    static arca_slot slot;
+    debug_refs();
+    arca_slot_swap(&((struct node *)node_new())->left, &slot);
+}
+
+TEST_ABORTS(debug, a_clear_is_called_clear, "arca: arca_slot_clear(): ")
+{
+    static arca_slot slot;
+    debug_refs();
+    arca_slot_clear(&slot);
+}
+
+TEST_ABORTS(debug, a_comparison_is_called_so, "arca: arca_str_compare(): ")
+{
+    debug_refs();
+    CHECK_EQ(arca_str_compare(NULL, (arca_str *)node_new()), 0);
+}
+
+TEST_ABORTS(debug, a_copy_is_called_so, "arca: arca_deep_copy(): ")
+{
+    debug_refs();
+    arca_release(arca_deep_copy(arca_calloc(1, 64)));
+}
+
 TEST(debug, containers_work)
 {
     debug_refs();
@@ -216,7 +312,7 @@ TEST_ABORTS(debug, put_into_a_full_slot_is_named, ": the slot is not empty\n")
     arca_slot_put(&node->left, node_new());
 }
 
-TEST_ABORTS(debug, a_release_too_many_is_named_long_after, "the object is dead already (released too often)\n")
+TEST_ABORTS(debug, a_release_too_many_is_named_long_after, "the object is dead already (released too often); it was of type 'node'\n")
 {
     debug_refs();
     struct node *node = node_new();
@@ -314,7 +410,7 @@ TEST(debug, what_is_left_at_exit_is_listed_by_type)
     const char *large = strstr(said, "arca: debug=refs: 2 objects of type 'large' are left\n");
     REQUIRE(large != NULL);
     CHECK(strstr(large + 1, "arca: debug=refs: 2 objects of type 'large'") == NULL);
-    CHECK(strstr(said, "arca: debug=refs: 1 objects of type 'arca_weak' are left\n") != NULL);
+    CHECK(strstr(said, "arca: debug=refs: 1 object of type 'arca_weak' is left\n") != NULL);
 }
 
 TEST(debug, nothing_is_said_when_nothing_is_left)
