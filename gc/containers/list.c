@@ -124,6 +124,7 @@ struct list_change {
 static bool list_begin(arca_list *list, const size_t *index, size_t adds, struct list_change *change)
 {
     struct list_items *fresh = NULL;
+    int saved = errno; /* it may go on without the memory that it asks for */
     for (unsigned attempt = 0;; attempt++) {
         lock_acquire(&list->lock);
         struct list_items *items = arca_slot_borrow(&list->items);
@@ -150,6 +151,7 @@ static bool list_begin(arca_list *list, const size_t *index, size_t adds, struct
         lock_release(&list->lock);
         arca_release(fresh);
         fresh = items_create(2 * need + 2);
+        errno = saved;
     }
     lock_release(&list->lock);
     arca_release(fresh);

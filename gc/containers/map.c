@@ -54,6 +54,7 @@ static bool table_is_pinned(struct map_table *table)
 static bool map_begin(arca_map *map, const struct map_key *key, bool adds, struct map_change *change)
 {
     struct map_table *fresh = NULL;
+    int saved = errno; /* it may go on without the memory that it asks for */
     for (unsigned attempt = 0;; attempt++) {
         lock_acquire(&map->lock);
         struct map_table *table = arca_slot_borrow(&map->table);
@@ -81,6 +82,7 @@ static bool map_begin(arca_map *map, const struct map_key *key, bool adds, struc
         lock_release(&map->lock);
         arca_release(fresh);
         fresh = table_create(need);
+        errno = saved;
     }
     lock_release(&map->lock);
     arca_release(fresh);
