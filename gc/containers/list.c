@@ -7,7 +7,8 @@
  * Changes hold the list's lock; they ask for memory before they take it and release what they took out after it.
  *
  *              | get                     | iterator             | a change
- *   append     | free                    | behind its end       | lock
+ *   append     | repeats with lock if    | behind its end       | lock
+ *              | the length is not yet   |                      |
  *   set, pop   | free                    | copies the storage   | lock
  *   move       | get repeats with lock   | copies the storage   | lock
  *   replace    | free, in the old one    | holds the old one    | lock
@@ -308,10 +309,12 @@ void *arca_list_get(arca_list *list, size_t index)
         return NULL;
     uint32_t edits = load_acq(&items->edits); /* P:list edits acquire: with items_edit_end */
     void *item = index < items->var.count ? arca_slot_load(&items->slots[index]) : NULL;
-    /* P:list move acquire: slot_load's; it comes after the item, and so does this. */
+    /* P:list move acquire: slot_load's; it comes after the item, and so do these. */
     bool moved = edits % 2 != 0 || load_rlx(&items->edits) != edits;
+    /* An item may be there before the length says so: that of an append after a pop. */
+    bool early = item != NULL && index >= load_rlx(&list->length);
     arca_release(items);
-    if (likely(!moved))
+    if (likely(!moved && !early))
         return item;
     arca_release(item);
     return get_with_lock(list, index);
