@@ -20,8 +20,10 @@ ARCA_COLD _Noreturn static void complain(const arca_type *type, const char *what
 static void check_slots(const arca_type *type)
 {
     size_t first = type->item_size != 0 ? sizeof(arca_var_object) : sizeof(arca_object);
-    if (type->slot_count != 0 && (type->slots == NULL || type->traverse != NULL))
-        complain(type, "slots wants offsets, and no traverse beside them");
+    if ((type->slots != NULL) != (type->slot_count != 0))
+        complain(type, "slots and slot_count want each other");
+    if (type->slots != NULL && type->traverse != NULL)
+        complain(type, "slots and traverse are one too many");
     for (size_t i = 0; i < type->slot_count; i++) {
         size_t offset = type->slots[i];
         if (offset % sizeof(arca_slot) != 0)

@@ -35,7 +35,7 @@ TEST_ABORTS(type, unknown_flags_are_refused, "arca: type 't': flags has unknown 
     make((arca_type){ .name = "t", .size = 16, .flags = 32 });
 }
 
-TEST_ABORTS(type, slots_without_offsets_are_refused, "arca: type 't': slots wants offsets, and no traverse")
+TEST_ABORTS(type, slots_without_offsets_are_refused, "arca: type 't': slots and slot_count want each other")
 {
     make((arca_type){ .name = "t", .size = 24, .slot_count = 1 });
 }
@@ -45,7 +45,13 @@ static void visit_nothing(void *object, arca_visit *visit, void *context)
     (void)object, (void)visit, (void)context;
 }
 
-TEST_ABORTS(type, offsets_and_traverse_are_one_too_many, "arca: type 't': slots wants offsets, and no traverse")
+/* Easily forgotten, and its objects would keep what they hold for ever. */
+TEST_ABORTS(type, offsets_that_nobody_counts_are_refused, "arca: type 't': slots and slot_count want each other")
+{
+    make((arca_type){ .name = "t", .size = 24, .slots = one_slot });
+}
+
+TEST_ABORTS(type, offsets_and_traverse_are_one_too_many, "arca: type 't': slots and traverse are one too many\n")
 {
     make((arca_type){ .name = "t", .size = 24, .slots = one_slot, .slot_count = 1, .traverse = visit_nothing });
 }
