@@ -119,6 +119,32 @@ int arca_map_set(arca_map *map, void *key, void *value)
     return 0;
 }
 
+void *arca_map_set_default(arca_map *map, void *key, void *value)
+{
+    debug_check_object("arca_map_set_default", map, &map_type);
+    debug_check_object("arca_map_set_default", key, NULL);
+    debug_check_object("arca_map_set_default", value, NULL);
+    struct map_change change;
+    if (map == NULL || key == NULL || value == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    void *present = arca_map_get(map, key);
+    if (present != NULL)
+        return present;
+    const struct map_key searched = table_key(key);
+    if (!map_begin(map, &searched, true, &change))
+        return NULL;
+    if (change.entry != NULL)
+        present = arca_retain(arca_slot_borrow(&change.entry->value)); /* since then */
+    if (present == NULL && change.entry != NULL)
+        arca_slot_put(&change.entry->value, arca_retain(value));
+    else if (present == NULL)
+        table_add(change.table, &searched, arca_retain(key), arca_retain(value));
+    map_end(map, &change, change.length + (present == NULL));
+    return present != NULL ? present : arca_retain(value);
+}
+
 /* Strings and integers stay as keys: a reader may be comparing with them, and they hold on to nothing. */
 void *arca_map_remove(arca_map *map, const void *key)
 {

@@ -2,18 +2,18 @@
  * Containers and values that are objects: list, map, string, integer, box; copies of them.
  *
  * Threads: every function may be called by any thread at any time on any container, without a lock of the caller's.
- * Each call but a copy takes effect at one instant.  Reading takes no lock, but where it meets a change that moves
- * items in place (arca_list_insert and arca_list_remove before the end); changing a container takes its own small
- * lock, which is not held while memory is allocated, an object dies or code of the program runs.  After a fork the
- * child may use the containers that no other thread was changing at that moment.
+ * Each call takes effect at one instant, but a deep copy.  Changing a container takes its own small lock, which is not
+ * held while memory is allocated, an object dies or code of the program runs; so does the start of an iterator or of a
+ * copy.  Other reading takes none, but arca_list_get where it meets a change that is half done.  After a fork the child
+ * may use the containers that no other thread was changing at that moment.
  *
  * References: items, keys and values are borrowed when they go in (the container takes a unit of its own) and owned
  * by the caller when they come out, but for iterators, which lend them.  NULL is no item, key or value.
  *
- * Errors: no memory is NULL or -1 with ENOMEM; an argument that is NULL where an object is needed is NULL, false or
- * -1, with EINVAL where something was to be changed; an index out of range is NULL, or -1 with ERANGE.  In all of
- * them nothing has changed, contents and counts; where nothing failed errno is as it was.  NULL as a container to be
- * read is an empty one, and one that has nothing to be cleared; an iterator is never NULL, a zeroed one has ended.
+ * Errors: no memory is NULL or -1 with ENOMEM; an argument that is NULL where an object is needed, and an index out of
+ * range, is NULL, false or -1, with EINVAL and ERANGE where something was to be changed.  In all of them nothing has
+ * changed, contents and counts; where nothing failed errno is as it was.  NULL as a container to be read is an empty
+ * one, and one that has nothing to be cleared; an iterator is never NULL, a zeroed one has ended.
  */
 #ifndef ARCA_CONTAINERS_H
 #define ARCA_CONTAINERS_H
@@ -88,9 +88,9 @@ ARCA_API int arca_list_set(arca_list *list, size_t index, void *item);
 ARCA_API int arca_list_append(arca_list *list, void *item);
 /* Before the item at index; index = length appends.  0 or -1.  Moves what is behind. */
 ARCA_API int arca_list_insert(arca_list *list, size_t index, void *item);
-/* The item, owned, or NULL.  Moves what is behind.  While an iterator looks at the list, ENOMEM is possible. */
+/* The item, owned, or NULL with ERANGE.  Moves what is behind.  While an iterator looks at the list, ENOMEM is possible. */
 ARCA_API void *arca_list_remove(arca_list *list, size_t index) __attribute__((warn_unused_result));
-/* The same with the last item; NULL when the list is empty. */
+/* The same with the last item; NULL with ERANGE when the list is empty. */
 ARCA_API void *arca_list_pop(arca_list *list) __attribute__((warn_unused_result));
 ARCA_API void arca_list_clear(arca_list *list);
 ARCA_API bool arca_is_list(const void *object);
@@ -131,7 +131,10 @@ ARCA_API void *arca_map_get(arca_map *map, const void *key) __attribute__((warn_
 ARCA_API bool arca_map_contains(arca_map *map, const void *key);
 /* 0 or -1.  Replaces the key's value, but not an equal key that is there already. */
 ARCA_API int arca_map_set(arca_map *map, void *key, void *value);
-/* The value, owned; NULL if the key has none.  While an iterator looks at the map, ENOMEM is possible. */
+/* The key's value, which is the given one if it had none: of threads that fill a map at once all get the same.  Owned. */
+ARCA_API void *arca_map_set_default(arca_map *map, void *key, void *value) __attribute__((warn_unused_result));
+/* The value, owned; NULL if the key has none, which leaves errno alone.  While an iterator looks at the map, ENOMEM is
+ * possible. */
 ARCA_API void *arca_map_remove(arca_map *map, const void *key) __attribute__((warn_unused_result));
 ARCA_API void arca_map_clear(arca_map *map);
 ARCA_API bool arca_is_map(const void *object);

@@ -106,6 +106,29 @@ TEST(map, set_again_replaces_the_value_and_keeps_the_key)
     arca_release(key);
 }
 
+TEST(map, a_default_is_set_where_there_is_no_value)
+{
+    arca_map *map = arca_map_new();
+    struct probe *first = probe_new(1), *second = probe_new(2);
+    arca_str *key = str("key");
+    for (unsigned round = 0; round < 2; round++) { /* the second time the key is there, without a value */
+        CHECK(seen(arca_map_set_default(map, key, first)) == first);
+        CHECK(seen(arca_map_set_default(map, key, second)) == first);
+        CHECK_EQ(arca_map_length(map), 1);
+        CHECK_EQ(arca_refcount(first), 2);
+        CHECK_EQ(arca_refcount(second), 1);
+        CHECK(seen(arca_map_remove(map, key)) == first);
+        CHECK_EQ(arca_map_length(map), 0);
+    }
+    CHECK_EQ(arca_refcount(key), 2);
+    arca_release(map);
+    CHECK(arca_refcount(key) == 1 && arca_refcount(first) == 1);
+    arca_release(key);
+    arca_release(first);
+    arca_release(second);
+    CHECK_EQ(probes_dead, 2);
+}
+
 TEST(map, removed_keys_are_gone_and_may_come_back)
 {
     arca_map *map = arca_map_new();

@@ -313,6 +313,8 @@ static void thin_list(void)
 static bool new_map(void) { return made(arca_map_new()); }
 static bool set_new(void) { return arca_map_set(world.map, world.inner, world.inner) == 0; }
 static bool set_text(void) { return arca_map_set(world.map, world.text, world.text) == 0; }
+static bool default_new(void) { return seen(arca_map_set_default(world.map, world.inner, world.inner)) == world.inner; }
+static bool default_text(void) { return seen(arca_map_set_default(world.map, world.text, world.text)) == world.list; }
 static bool remove_text(void) { return made(arca_map_remove(world.map, world.text)); }
 static bool remove_probe(void) { return made(arca_map_remove(world.map, world.probe)); }
 static bool remove_nothing(void) { return arca_map_remove(world.map, world.inner) == NULL && errno == 0; }
@@ -421,6 +423,10 @@ static const struct operation {
     { "arca_map_set, a key that is there", NULL, set_text, 0, 0 },
     { "arca_map_set, a key that is there, beside an iterator", pin_map, set_text, 1, 1 },
     { "arca_map_set, a new key beside an iterator", pin_map, set_new, 0, 0 },
+    { "arca_map_set_default", NULL, default_new, 0, 0 },
+    { "arca_map_set_default, the first", empty_map, default_new, 1, 1 },
+    { "arca_map_set_default, beyond the room", fill_map, default_new, 1, 1 },
+    { "arca_map_set_default, a key that is there, beside an iterator", pin_map, default_text, 0, 0 },
     { "arca_map_remove", NULL, remove_text, 0, 0 },
     { "arca_map_remove, an object", NULL, remove_probe, 0, 0 },
     { "arca_map_remove, what is not there", NULL, remove_nothing, 0, 0 },

@@ -113,6 +113,9 @@ static void ask_maps(void)
     SAYS(EINVAL, arca_map_set(NULL, node, node) == -1);
     SAYS(EINVAL, arca_map_set(map, NULL, node) == -1);
     SAYS(EINVAL, arca_map_set(map, node, NULL) == -1);
+    SAYS(EINVAL, arca_map_set_default(NULL, node, node) == NULL);
+    SAYS(EINVAL, arca_map_set_default(map, NULL, node) == NULL);
+    SAYS(EINVAL, arca_map_set_default(map, node, NULL) == NULL);
     SAYS(EINVAL, arca_map_remove(NULL, node) == NULL);
     SAYS(EINVAL, arca_map_remove(map, NULL) == NULL);
     DOES_NOTHING(arca_map_clear(NULL));
