@@ -13,7 +13,7 @@ from report import check, finish, have
 from tree import ROOT
 
 MANUAL = ROOT / "docs" / "man"
-HEADERS = {"arca.3.scd": ["arca.h", "domains.h"], "arca-gc.3.scd": ["object.h", "gc.h"]}
+HEADERS = {"arca.3.scd": ["arca.h", "domains.h"], "arca-gc.3.scd": ["object.h", "gc.h", "containers.h"]}
 
 
 def check_names():
