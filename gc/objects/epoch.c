@@ -2,6 +2,7 @@
 #include "gc/objects/epoch.h"
 
 #include "base/compiler.h"
+#include "base/os.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,10 +11,25 @@
 char epoch_tag;
 #endif
 
-void epoch_attach(void)
+/* What the register may ask for: its pieces double, and this one is for some thousand threads. */
+#define REGISTER_BYTES ((size_t)256 << 10)
+
+static void register_thread(void)
 {
     epoch_enter();
     epoch_leave();
+}
+
+bool epoch_attach(void)
+{
+    if (URCU_TLS(urcu_bp_reader) == NULL) {
+        void *there = os_map(REGISTER_BYTES, OS_PAGE_SIZE);
+        if (there == NULL)
+            return false;
+        os_unmap(there, REGISTER_BYTES);
+    }
+    register_thread();
+    return true;
 }
 
 void epoch_wait(void)
@@ -44,7 +60,7 @@ static bool all_signals_blocked(void)
 
 static void before_fork(void)
 {
-    epoch_attach(); /* a handler that runs later may want a section, which must not wait for a lock of ours */
+    register_thread(); /* a handler that runs later may want a section, which must not wait for a lock of ours */
     if (all_signals_blocked())
         return;
     urcu_bp_before_fork();

@@ -64,8 +64,9 @@ static inline bool epoch_inside(void)
     return urcu_bp_read_ongoing();
 }
 
-/* Registers the calling thread, which the first section would do. */
-void epoch_attach(void);
+/* Registers the calling thread, which the first section would do: but where there is no memory for that liburcu ends the
+ * process, and this is false. */
+bool epoch_attach(void);
 
 /* Waits for a grace period.  Not inside a section, and only in the library's own thread: it may last. */
 void epoch_wait(void);

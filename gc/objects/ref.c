@@ -122,10 +122,11 @@ bool arca_private_reserve_give(void *object)
 
 int arca_thread_attach(void)
 {
-    epoch_attach();
-    void *block = object_alloc(sizeof(arca_object));
-    if (block == NULL)
+    void *block = epoch_attach() ? object_alloc(sizeof(arca_object)) : NULL;
+    if (block == NULL) {
+        errno = ENOMEM;
         return -1;
+    }
     object_free(block);
     return 0;
 }

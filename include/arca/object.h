@@ -254,8 +254,9 @@ ARCA_API void arca_weak_sever(arca_weak *weak);
 
 /* ---- threads --------------------------------------------------------------------------------------------- */
 
-/* Does what the first use in a thread would do, so that it costs nothing later.  0, or -1 with ENOMEM.  A thread's
- * end detaches it. */
+/* Does what the first use in a thread would do, so that it costs nothing later.  0, or -1 with ENOMEM; without it the
+ * first load, upgrade or edit registers the thread with liburcu, which ends the process when there is no memory for
+ * that.  A thread's end detaches it. */
 ARCA_API int arca_thread_attach(void);
 
 #ifdef __cplusplus

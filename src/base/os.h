@@ -21,7 +21,7 @@ struct os_range {
 /* Zeroed private memory, aligned to align (a power of two); NULL when there is none. */
 void *os_map(size_t bytes, size_t align) ARCA_SHARED(os_map);
 /* Where the kernel refuses, the addresses are lost, and the pages go back. */
-void os_unmap(void *address, size_t bytes);
+void os_unmap(void *address, size_t bytes) ARCA_SHARED(os_unmap);
 
 /* Grows or shrinks a mapping that os_map made where it is; false leaves it as it was.  *movable: elsewhere there may be room;
  * else it is no mapping for the kernel any more, but several (a program has locked a part of it, or protected it). */

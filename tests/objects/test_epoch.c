@@ -3,7 +3,9 @@
 
 #include "arca/gc.h"
 #include "base/options.h"
+#include "tests/unit/faults.h"
 
+#include <errno.h>
 #include <unistd.h>
 #include <urcu/urcu-bp.h>
 
@@ -43,4 +45,27 @@ TEST(epoch, a_section_does_not_stop_births_that_outrun_the_collector)
     const unsigned often[ARCA_GC_GENERATIONS] = { 1, 1, 1 };
     arca_gc_set_threshold(often);
     make_objects_in_a_section();
+}
+
+/* liburcu would end the process. */
+static void *attach_without_memory(void *unused)
+{
+    os_fault_after(1, true);
+    errno = 0;
+    CHECK_EQ(arca_thread_attach(), -1);
+    CHECK_EQ(errno, ENOMEM);
+    os_fault_after(0, false);
+    CHECK(!urcu_bp_read_ongoing());
+    CHECK_EQ(arca_thread_attach(), 0);
+    os_fault_after(1, true); /* from now on it needs none */
+    CHECK_EQ(arca_thread_attach(), 0);
+    os_fault_after(0, false);
+    return unused;
+}
+
+TEST(epoch, a_thread_for_which_there_is_no_memory_is_not_attached)
+{
+    os_fault_after(0, false); /* or skipped */
+    arca_release(node_new());
+    run_in_a_thread(attach_without_memory, NULL);
 }

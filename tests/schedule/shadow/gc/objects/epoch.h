@@ -7,7 +7,7 @@
 void epoch_enter(void);
 void epoch_leave(void);
 bool epoch_inside(void);
-void epoch_attach(void);
+bool epoch_attach(void);
 void epoch_wait(void);
 
 #endif
