@@ -173,17 +173,20 @@ static void *sampled_alloc(size_t size, const void *frame)
     return block;
 }
 
-/* What no bin has.  due: it is to be a sample. */
-ARCA_NOINLINE static void *malloc_any(size_t size, bool due)
+/* What no bin has.  due: it is to be a sample.  frame: of the function that the program called; NULL: this one stands in its
+ * place. */
+ARCA_NOINLINE static void *malloc_any(size_t size, bool due, const void *frame)
 {
     bool zeroed;
+    if (frame == NULL)
+        frame = ARCA_FRAME();
     process_start();
     if (unlikely(hardening.on)) /* since now */
         return hardened_alloc(1, size);
     if (size > SMALL_MAX)
-        return large_alloc(size, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
+        return large_alloc(size, LARGE_ANYWHERE, &zeroed, frame);
     if (unlikely(due)) {
-        void *sampled = sampled_alloc(size, ARCA_FRAME());
+        void *sampled = sampled_alloc(size, frame);
         if (sampled != NULL)
             return sampled;
     }
@@ -199,17 +202,28 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool due)
     return block;
 }
 
-/* Without a frame: it is left before malloc_any() is entered. */
-void *malloc_slow(size_t size)
+ARCA_INLINE void *malloc_slow_for(size_t size, const void *frame)
 {
     if (unlikely(hardening.on))
         return hardened_malloc(size);
     if (likely(size > SMALL_MAX || size <= malloc_fast_max))
-        return malloc_any(size, false);
+        return malloc_any(size, false, frame);
     if (unlikely(profile_is_due(size)))
-        return malloc_any(size, true);
+        return malloc_any(size, true, frame);
     void *block = small_pop(size);
-    return likely(block != NULL) ? block : malloc_any(size, false);
+    return likely(block != NULL) ? block : malloc_any(size, false, frame);
+}
+
+/* Without a frame: it is left before malloc_any() is entered. */
+void *malloc_slow(size_t size)
+{
+    return malloc_slow_for(size, NULL);
+}
+
+ARCA_INLINE void *malloc_for(size_t size, const void *frame)
+{
+    void *block = malloc_warm(size);
+    return likely(block != NULL) ? block : malloc_slow_for(size, frame);
 }
 
 /* ---- free ---------------------------------------------------------------------------------------- */
@@ -361,12 +375,10 @@ static bool zero_by_purge(void *block, size_t bytes)
     return whole_pages && os_purge((char *)block - offset, bits_round_up(offset + bytes, OS_PAGE_SIZE));
 }
 
-/* With a frame of its own, so that its caller is not lost between its caller's caller and malloc_slow(). */
 ARCA_NOINLINE static void *calloc_slow(size_t bytes)
 {
     bool zeroed = false;
-    ARCA_KEEP_FRAME();
-    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow(bytes) : large_alloc(bytes, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
+    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow_for(bytes, ARCA_FRAME()) : large_alloc(bytes, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
     if (block != NULL && !zeroed && !zero_by_purge(block, bytes))
         memset(block, 0, bytes);
     return block;
@@ -539,7 +551,7 @@ static void *growing_alloc(size_t size, const void *frame)
     }
     background_poke_for(size);
     if (unlikely(span == NULL))
-        return malloc_fast(size);
+        return malloc_for(size, frame);
     if (unlikely(options.profile != 0))
         profile_large((void *)span->start, size, frame);
     return (void *)span->start;
@@ -564,11 +576,11 @@ static void *grow_elsewhere(const void *block, size_t size, const void *frame)
     if (size >= LARGE_MOVABLE_MIN && likely(!hardening.on))
         fresh = growing_alloc(size, frame);
     else if (last.moves < GROWTH_MOVES || size > GROWTH_BYTES / 2)
-        fresh = malloc_fast(size);
+        fresh = malloc_for(size, frame);
     else if (unlikely(hardening.on))
-        fresh = size >= GROWING_MIN && size <= GROWING_MAX ? hardened_alloc_growing(size, size_below_twice(size)) : malloc_fast(size);
+        fresh = size >= GROWING_MIN && size <= GROWING_MAX ? hardened_alloc_growing(size, size_below_twice(size)) : malloc_for(size, frame);
     else if (size <= GROWTH_BLOCK_MAX / 2)
-        fresh = malloc_fast(options.profile == 0 ? size_below_twice(size) : size);
+        fresh = malloc_for(options.profile == 0 ? size_below_twice(size) : size, frame);
     else
         fresh = growing_alloc(size, frame);
     last.block = fresh;
@@ -580,14 +592,14 @@ static void *alloc_elsewhere(const struct span *span, const void *block, size_t 
     struct heap *owner = load_rlx(&span->heap);
     if (unlikely(owner != NULL && owner->explicit_heap))
         return arca_heap_malloc((arca_heap *)owner, size);
-    return size > old ? grow_elsewhere(block, size, frame) : malloc_fast(size);
+    return size > old ? grow_elsewhere(block, size, frame) : malloc_for(size, frame);
 }
 
-ARCA_NOINLINE static void *move_block(struct span *span, void *block, size_t size)
+/* frame: as in malloc_any(). */
+ARCA_NOINLINE static void *move_block(struct span *span, void *block, size_t size, const void *frame)
 {
-    ARCA_KEEP_FRAME();
     size_t old = usable_bytes("realloc", span, block);
-    void *fresh = alloc_elsewhere(span, block, old, size, ARCA_FRAME());
+    void *fresh = alloc_elsewhere(span, block, old, size, frame != NULL ? frame : ARCA_FRAME());
     if (likely(fresh != NULL)) {
         memcpy(fresh, block, old < size ? old : size);
         free_fast(block);
@@ -609,7 +621,7 @@ ARCA_NOINLINE static void *realloc_slow(void *block, size_t size)
     void *same = load_rlx(&span->kind) != SPAN_LARGE ? NULL
                  : unlikely(span->hardened)          ? hardened_resize_large(span, size)
                                                      : resize_large(span, size, ARCA_FRAME());
-    return same != NULL ? same : move_block(span, block, size);
+    return same != NULL ? same : move_block(span, block, size, ARCA_FRAME());
 }
 
 /* Small blocks that need not move, or that grow, and large ones that grow into their room, come by no lock.  Lua and
@@ -623,7 +635,7 @@ void *arca_realloc(void *block, size_t size)
         return realloc_slow(block, size);
     if (pool_is_block(span, (uintptr_t)block) && !block_is_marked(block) && !span->objects) {
         bool fits = size <= span->block_size && (size > span->block_size / 2 || span->block_size <= BLOCK_ALIGN);
-        return fits ? block : move_block(span, block, size);
+        return fits ? block : move_block(span, block, size, NULL);
     }
     if (span->start == (uintptr_t)block && load_rlx(&span->kind) == SPAN_LARGE && !span->hardened && large_fits(span, size))
         return block;

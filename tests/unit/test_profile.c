@@ -96,6 +96,45 @@ TEST(profile, a_sample_is_zeroed_by_calloc)
     }
 }
 
+__attribute__((noinline)) static void *place_by_calloc(void)
+{
+    void *block = arca_calloc(3, 1000);
+    __asm__ volatile("" : "+r"(block));
+    return block;
+}
+
+__attribute__((noinline)) static void *place_by_realloc(void *block, size_t size)
+{
+    block = arca_realloc(block, size);
+    __asm__ volatile("" : "+r"(block));
+    return block;
+}
+
+#ifdef __SANITIZE_THREAD__
+#define JUMPS false /* arca_realloc() calls what it jumps to otherwise, and comes first then */
+#else
+#define JUMPS true
+#endif
+
+static bool begins_in(const void *block, uintptr_t function)
+{
+    const struct site *site = sites_get(&samples, page_map_find((uintptr_t)block)->site);
+    return site->stack[0] - function < 256 || (!JUMPS && site->stack[1] - function < 256);
+}
+
+/* Not with what of ours stands between the program and the walk. */
+TEST(profile, a_stack_begins_with_the_caller)
+{
+    profile_on(EVERY_BLOCK);
+    void *block = place_by_calloc();
+    CHECK(begins_in(block, (uintptr_t)place_by_calloc));
+    block = place_by_realloc(block, 20000);
+    CHECK(begins_in(block, (uintptr_t)place_by_realloc));
+    block = place_by_realloc(block, 300000);
+    CHECK(begins_in(block, (uintptr_t)place_by_realloc));
+    arca_free(block);
+}
+
 TEST(profile, realloc_keeps_the_bytes_and_counts_the_new_block)
 {
     static const size_t sizes[] = { 100, 300, 40000, 70000, 200000, 90000, 40000000, 80000000, 500, 100 };
