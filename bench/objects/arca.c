@@ -45,20 +45,23 @@ static void prepare_shared(size_t operations)
     prepare(&node_type);
 }
 
-/* The library's thread, which a reserve needs, has begun. */
-static void prepare_hot(size_t operations)
-{
-    (void)operations;
-    prepare(&hot_type);
-    usleep(10000);
-}
-
 static void retain(size_t operations)
 {
     for (size_t i = 0; i < operations; i++) {
         arca_retain(shared);
         keep(shared);
         arca_release(shared);
+    }
+}
+
+/* Until there is a reserve, which needs the library's thread to have begun; five seconds at most. */
+static void prepare_hot(size_t operations)
+{
+    (void)operations;
+    prepare(&hot_type);
+    for (int i = 0; arca_private_reserve == NULL && i < 5000; i++) {
+        usleep(1000);
+        retain(1);
     }
 }
 

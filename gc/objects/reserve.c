@@ -59,6 +59,7 @@ static bool units_back_unless_last(void *object, uint32_t units)
     do {
         if (!(word & WORD_IMMORTAL) && word_count(word) <= units)
             return false;
+        /* P:birth acquire: as word_try_retain; its release is that of any unit, to the one that finds the last */
     } while (!cas_weak_acqrel(word_of(object), &word, word - units * WORD_ONE));
     return true;
 }

@@ -310,18 +310,16 @@ TEST(reserve, threads_that_ended_leave_nothing)
     CHECK_EQ(nodes_dead, 1);
 }
 
-TEST(reserve, a_child_has_what_threads_left_behind_collected)
+/* body in the child of a fork beside a thread that uses the node. */
+static void check_in_a_child(bool (*body)(struct node *node), void *(*thread_body)(void *node))
 {
     struct node *node = hot_new();
     pthread_barrier_init(&turn, NULL, 2);
-    pthread_t thread = start_thread(use_and_wait, node);
+    pthread_t thread = start_thread(thread_body, node);
     pthread_barrier_wait(&turn);
     pid_t child = fork();
-    if (child == 0) {
-        arca_release(node);
-        arca_gc_collect(2);
-        _exit(nodes_dead == 1 ? 0 : 1);
-    }
+    if (child == 0)
+        _exit(body(node) ? 0 : 1);
     int status;
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK_EQ(status, 0);
@@ -329,6 +327,18 @@ TEST(reserve, a_child_has_what_threads_left_behind_collected)
     pthread_join(thread, NULL);
     arca_release(node);
     CHECK_EQ(nodes_dead, 1);
+}
+
+static bool dies_with_the_last_release(struct node *node)
+{
+    arca_release(node);
+    arca_gc_collect(2);
+    return nodes_dead == 1;
+}
+
+TEST(reserve, a_child_has_what_threads_left_behind_collected)
+{
+    check_in_a_child(dies_with_the_last_release, use_and_wait);
 }
 
 static void *stay_at_it(void *node)
@@ -342,23 +352,16 @@ static void *stay_at_it(void *node)
     return NULL;
 }
 
+static bool recalls_all(struct node *node)
+{
+    (void)node;
+    arca_gc_collect(2);
+    return load_rlx(&reserves) == NULL;
+}
+
 TEST(reserve, a_child_does_not_wait_for_threads_that_it_does_not_have)
 {
-    struct node *node = hot_new();
-    pthread_barrier_init(&turn, NULL, 2);
-    pthread_t thread = start_thread(stay_at_it, node);
-    pthread_barrier_wait(&turn);
-    pid_t child = fork();
-    if (child == 0) {
-        arca_gc_collect(2);
-        _exit(load_rlx(&reserves) == NULL ? 0 : 1);
-    }
-    int status;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    CHECK_EQ(status, 0);
-    pthread_barrier_wait(&turn);
-    pthread_join(thread, NULL);
-    arca_release(node);
+    check_in_a_child(recalls_all, stay_at_it);
 }
 
 /* ---- special ones ------------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 """arca trim, arca gc and arca prof: the control socket, who may use it, what it survives; without the option there is none."""
 import os
 import re
+import select
 import socket
 import stat
 import subprocess
@@ -128,15 +129,19 @@ def stays(directory):
 
 def says_of(path):
     """What a program says of a path that it can not listen at."""
-    return subprocess.run(["/usr/bin/python3", "-c", "import time; time.sleep(0.5)"], env=environment(ARCA_CONF=f"control={path}"),
-                          capture_output=True, text=True).stderr
+    with subprocess.Popen(["/usr/bin/python3", "-c", "input()"], env=environment(ARCA_CONF=f"control={path}"), text=True,
+                          stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        said = process.stderr.readline() if select.select([process.stderr], [], [], 30)[0] else ""
+        process.stdin.write("\n")
+    return said
 
 
 def follows_its_root(directory):
     """A server that locks itself into a folder: the socket is where it was when it was bound."""
     inside = directory / "inside"
     inside.mkdir()
-    with python(f"time.sleep(0.5)\nimport os\nos.chroot('{inside}')", ARCA_CONF=f"control={directory}/%p") as process:
+    body = f"import os\nwhile not os.path.exists('{directory}/%d' % os.getpid()): time.sleep(0.01)\nos.chroot('{inside}')"
+    with python(body, ARCA_CONF=f"control={directory}/%p") as process:
         listens(directory / str(process.pid))
         check(row(tool("trim", process.pid)[0], "resident")[0] > 0, "a process that has changed its root")
 
