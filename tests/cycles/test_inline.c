@@ -188,7 +188,7 @@ static void end_it_in_a_child(unsigned births)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
 }
 
-/* At every sixty-fourth rest: it goes on in the child, whole, and in the parent. */
+/* At every 251st rest: it goes on in the child, whole, and in the parent. */
 TEST(inline, a_fork_between_two_parts)
 {
     if (SANITIZED)
@@ -198,7 +198,7 @@ TEST(inline, a_fork_between_two_parts)
     litter(MANY / 10, 10);
     begin_collection();
     for (unsigned i = 0; fiber_is_resting(); i++) {
-        if (i % 64 == 0)
+        if (i % 251 == 0)
             end_it_in_a_child(i % 3);
         give_birth();
     }
