@@ -449,8 +449,10 @@ static void collector_work(void)
     }
     if (young_due()) /* as soon as those who wait have had their turn */
         watch_ring();
-    if (load_rlx(&watch_wanted) && exchange_rlx(&watch_wanted, false))
+    if (load_rlx(&watch_wanted) && exchange_rlx(&watch_wanted, false)) {
+        recall_when_due(true);
         collector_collect(GENERATIONS - 1);
+    }
     if (load_rlx(&watch_blocks) < load_rlx(&collector.base) || load_rlx(&watch_bytes) < load_rlx(&collector.base_bytes))
         count_from(load_rlx(&collector.base), load_rlx(&collector.base_bytes));
     follow_plan(asked);

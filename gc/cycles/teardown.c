@@ -6,6 +6,7 @@
 #include "gc/objects/debug.h"
 #include "gc/objects/fiber.h"
 #include "gc/objects/keeper.h"
+#include "gc/objects/recall.h"
 
 #include <string.h>
 
@@ -53,6 +54,7 @@ bool teardown_finalize(struct set *set)
     if (held == NULL)
         return false;
     run_finalizers(set, held);
+    reserve_recall(); /* what they have used is not used any more */
     bool proved = certifier_run(set, 1);
     for (struct pass pass = set_pass(set, held); pass_next(&pass);) {
         uint64_t given_back = proved ? pass.group.objects & ~*set_lost(set, pass.group.index) : pass.group.objects;

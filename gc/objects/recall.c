@@ -29,8 +29,10 @@ static void free_ended(void)
         struct reserve *expected = reserve;
         if (!load_acq(&reserve->ended)) /* P:reserve ended acquire: with recall_end_of_thread */
             link = (_Atomic(struct reserve *) *)&reserve->next;
-        else if (cas_acqrel(link, &expected, reserve->next))
+        else if (cas_acqrel(link, &expected, reserve->next)) {
+            recall_all(reserve); /* a recall that had closed it may not have got its barrier */
             arca_free(reserve);
+        }
     }
 }
 
@@ -44,6 +46,8 @@ void reserve_recall(void)
     for (struct reserve *reserve = first; reserve != NULL; reserve = reserve->next)
         store_rlx(&reserve->closed, 1u);
     bool passed = os_barrier();
+    if (!passed)
+        store_rlx(&reserves_due, true); /* once more */
     for (struct reserve *reserve = first; reserve != NULL; reserve = reserve->next) {
         while (passed && load_acq(&reserve->busy)) /* P:reserve busy acquire: with reserve_leave */
             os_pause(BUSY_PAUSE_US);

@@ -1,7 +1,7 @@
 /*
  * What threads have in reserve of hot objects is taken back: a tenth of a second after some came into a reserve, so that
  * who is kept by nothing else dies, and before a collection that is asked for or that memory is short for: it would take them for
- * references.
+ * references.  The same after finalizers of a collection, which may have used whom others of it are to finalize.
  *
  * Law: there is one recall at a time, of who is at work (keeper.h).  What is due is recalled: a reserve that is open again
  * says so again when it is filled, and one that comes on the list meanwhile.

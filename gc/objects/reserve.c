@@ -52,16 +52,21 @@ static bool units_back(void *object, uint32_t units)
     return (word & (WORD_IMMORTAL | WORD_COUNT)) == units;
 }
 
-/* False when they are the last, and stay. */
-static bool units_back_unless_last(void *object, uint32_t units)
+/* Those of a place; they stay when they are the last. */
+static void units_back_unless_last(struct reserve *reserve, size_t place)
 {
+    void *object = load_rlx(reserve_object(reserve, place));
+    uint32_t units = reserve->units[place];
+    if (units == 0)
+        return;
     uint64_t word = load_rlx(word_of(object));
     do {
+        reserve->units[place] = units;
         if (!(word & WORD_IMMORTAL) && word_count(word) <= units)
-            return false;
+            return;
+        reserve->units[place] = 0;
         /* P:birth acquire: as word_try_retain; its release is that of any unit, to the one that finds the last */
     } while (!cas_weak_acqrel(word_of(object), &word, word - units * WORD_ONE));
-    return true;
 }
 
 bool reserve_clear(struct reserve *reserve, size_t place)
@@ -94,10 +99,12 @@ bool reserve_give(void *object, bool *dead)
     *dead = false;
     if (!reserve_enter(reserve))
         return false;
-    bool given = load_rlx(reserve_object(reserve, place)) == object;
+    uint64_t word = load_rlx(word_of(object));
+    /* In the place of a hot object that died another may have been born since, or it rose. */
+    bool given = load_rlx(reserve_object(reserve, place)) == object && (word & (WORD_HOT | WORD_FINALIZED)) == WORD_HOT;
     if (given) {
         uint32_t units = ++reserve->units[place];
-        if (unlikely(word_count(load_rlx(word_of(object))) == units)) {
+        if (unlikely(word_count(word) == units)) {
             *dead = reserve_clear(reserve, place);
         } else if (unlikely(units == 2 * RESERVE_UNITS)) {
             reserve->units[place] -= RESERVE_UNITS;
@@ -175,10 +182,11 @@ void reserve_fill(void *object)
     if (reserve == NULL || reserve->misses++ % FILL_EVERY != 0 || !reserve_enter(reserve))
         return;
     void *before = load_rlx(reserve_object(reserve, place));
-    if (before != object && reserve->units[place] != 0 && units_back_unless_last(before, reserve->units[place]))
-        reserve->units[place] = 0;
+    if (before != object)
+        units_back_unless_last(reserve, place);
     if (before == object || reserve->units[place] == 0) {
         add_rlx(word_of(object), WORD_VERSION + RESERVE_UNITS * WORD_ONE);
+        fence_compiler();
         store_rlx(reserve_object(reserve, place), object);
         reserve->units[place] += RESERVE_UNITS;
         reserves_call();

@@ -4,7 +4,8 @@
  *
  * (Sloppy counters: Boyd-Wickizer and others, An Analysis of Linux Scalability to Many Cores, OSDI 2010.)
  *
- * Law: what is in reserve is counted in its object's word.  So the object is alive, a load of it needs no section, and to
+ * Law: what is in reserve is counted in its object's word, at each moment: a fork may catch a thread in the middle, whose
+ * reserve the child empties, and so units come into the word first and leave it last.  So the object is alive, a load of it needs no section, and to
  * who certifies these are units in a thread's hands.  A unit that comes out of a slot goes into a reserve only by way of a
  * touch (I2): slots give back by unit_release().
  *

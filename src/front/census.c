@@ -7,6 +7,7 @@
 #include "front/ledger.h"
 #include "front/process.h"
 
+#include <pthread.h>
 #include <string.h>
 
 /* Where the next strip lies; false at the end of the arena.  A record without slices is being given others: nothing
@@ -115,6 +116,18 @@ static struct {
     struct lock lock; /* one looks by turns, others at all */
     struct ledger ledger;
 } census_turns;
+
+/* A look that a fork caught half way is forgotten, with the room of its ledger. */
+static void census_fork_child(void)
+{
+    if (lock_is_held(&census_turns.lock))
+        memset(&census_turns, 0, sizeof census_turns);
+}
+
+__attribute__((constructor(102))) static void census_construct(void)
+{
+    pthread_atfork(NULL, NULL, census_fork_child);
+}
 
 static struct ledger_head arena_head(const struct arena *arena)
 {

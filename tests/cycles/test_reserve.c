@@ -1,5 +1,6 @@
 /* Units in reserve of hot objects: who counts them, and who gives them back. */
 #include "../objects/nodes.h"
+#include "../unit/faults.h"
 
 #include "arca/gc.h"
 #include "base/options.h"
@@ -185,6 +186,33 @@ TEST_ALONE(a_unit_that_leaves_a_slot_shows_in_the_word)
     CHECK_EQ(nodes_dead, 2);
 }
 
+/* A hot object dies that has a place in the reserve and no unit there. */
+static void let_die_in_its_place(struct node *hot)
+{
+    struct node *owner = node_new();
+    arca_slot_put(&owner->left, hot);
+    for (uint32_t left = reserve_units(hot); left != 0; left--) {
+        arca_retain(hot);
+        run_in_a_thread(release_there, hot);
+    }
+    arca_slot_clear(&owner->left); /* by the word */
+    arca_release(owner);
+}
+
+TEST_ALONE(who_is_born_where_a_hot_one_died_comes_into_no_reserve)
+{
+    struct node *hot = hot_in_reserve(), *node = NULL;
+    let_die_in_its_place(hot);
+    CHECK_EQ(nodes_dead, 2);
+    for (unsigned births = 0; births < 1000 && node != hot; births++)
+        node = node_new();
+    REQUIRE(node == hot);
+    arca_release(arca_retain(node));
+    CHECK_EQ(word_count(load_rlx(word_of(node))), 1);
+    run_in_a_thread(release_there, node);
+    CHECK_EQ(nodes_dead, 3);
+}
+
 /* Objects of a page compete for the places. */
 TEST(reserve, who_is_driven_out_of_a_place_loses_nothing)
 {
@@ -364,6 +392,104 @@ TEST(reserve, a_child_does_not_wait_for_threads_that_it_does_not_have)
     check_in_a_child(recalls_all, stay_at_it);
 }
 
+/* Two that drive each other out of their place all the time. */
+static struct node *rivals[2];
+
+static void find_rivals(void)
+{
+    rivals[0] = hot_new();
+    do
+        rivals[1] = hot_new();
+    while (arca_private_reserve_place(rivals[0]) != arca_private_reserve_place(rivals[1]));
+}
+
+static _Atomic bool forked;
+
+static void *use_rivals(void *unused)
+{
+    pthread_barrier_wait(&turn);
+    for (unsigned i = 0; !atomic_load(&forked); i++)
+        arca_release(arca_retain(rivals[i % 2]));
+    return unused;
+}
+
+/* More may be, of units that were on their way. */
+static bool have_their_units(void)
+{
+    arca_gc_collect(0);
+    for (unsigned i = 0; i < 2; i++) {
+        node_check(rivals[i]);
+        uint32_t count = word_count(load_rlx(word_of(rivals[i])));
+        if (nodes_dead != 0 || count == 0 || count > 10000)
+            return false;
+    }
+    return true;
+}
+
+TEST(reserve, a_child_gives_no_unit_back_that_was_given_back)
+{
+    if (SANITIZED)
+        SKIP("the sanitizers' own locks do not survive the fork");
+    find_rivals();
+    pthread_barrier_init(&turn, NULL, 2);
+    pthread_t thread = start_thread(use_rivals, NULL);
+    pthread_barrier_wait(&turn);
+    for (unsigned i = 0; i < 300; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            _exit(have_their_units() ? 0 : 1);
+        int status;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        CHECK_EQ(status, 0);
+    }
+    atomic_store(&forked, true);
+    pthread_join(thread, NULL);
+}
+
+/* ---- a barrier that the kernel refuses ------------------------------------------------------------------------ */
+
+static void recall_without_a_barrier(void)
+{
+    os_fault_after(1, true);
+    reserve_recall();
+    os_fault_after(0, false);
+}
+
+TEST_ALONE(what_could_not_be_recalled_stays_due)
+{
+    struct node *node = hot_new();
+    pthread_barrier_init(&turn, NULL, 2);
+    pthread_t thread = start_thread(use_and_wait, node);
+    pthread_barrier_wait(&turn);
+    arca_release(node);
+    recall_without_a_barrier();
+    CHECK_EQ(nodes_dead, 0);
+    reserve_recall();
+    CHECK_EQ(nodes_dead, 1);
+    pthread_barrier_wait(&turn);
+    pthread_join(thread, NULL);
+}
+
+/* As if a recall had closed it, which then did not get its barrier. */
+static void *end_closed(void *node)
+{
+    use(node);
+    store_rlx(&((struct reserve *)arca_private_reserve)->closed, 1u);
+    return NULL;
+}
+
+TEST_ALONE(who_ended_meanwhile_loses_no_unit)
+{
+    struct node *node = hot_new();
+    run_in_a_thread(end_closed, node);
+    recall_without_a_barrier();
+    reserve_recall();
+    CHECK(load_rlx(&reserves) == NULL);
+    CHECK_EQ(word_count(load_rlx(word_of(node))), 1);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
+}
+
 /* ---- special ones ------------------------------------------------------------------------------------------- */
 
 static void retain_and_release_much(void *object)
@@ -388,6 +514,40 @@ TEST(reserve, who_is_only_used_by_its_finalize_has_not_risen)
     arca_release(b);
     arca_gc_collect(2);
     CHECK_EQ(nodes_dead, 3);
+}
+
+TEST_ALONE(who_is_only_used_by_its_finalize_has_not_risen_in_its_place)
+{
+    struct node *alone = node_of(&told_type);
+    use(alone);
+    let_die_in_its_place(alone);
+    CHECK_EQ(nodes_dead, 2);
+}
+
+static void use_neighbours(void *object)
+{
+    struct node *left = arca_slot_load(&((struct node *)object)->left);
+    retain_and_release_much(left);
+    arca_release(left);
+}
+
+static arca_type sociable_type = {
+    .name = "sociable", .size = sizeof(struct node), .slots = node_slots, .slot_count = 2, .finalize = use_neighbours,
+    .destroy = node_destroy, .flags = ARCA_TYPE_HOT
+};
+
+/* They are not finalized yet, and come into the reserve of who collects. */
+TEST(reserve, who_is_only_used_by_the_finalizers_of_others_has_not_risen)
+{
+    start_keeper();
+    for (unsigned i = 1; i <= 10; i++) {
+        struct node *a = node_of(&sociable_type), *b = node_of(&sociable_type);
+        arca_slot_put(&a->left, arca_retain(b));
+        arca_slot_put(&b->left, a);
+        arca_release(b);
+        CHECK_EQ(arca_gc_collect(2), 2);
+        CHECK_EQ(nodes_dead, 2 * i);
+    }
 }
 
 TEST(reserve, who_becomes_immortal_does_so_in_the_reserve_too)

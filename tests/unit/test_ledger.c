@@ -1,5 +1,6 @@
 /* Which arenas a look goes through, and what it then says. */
 #include "harness.h"
+#include "threads.h"
 
 #include "arca/arca.h"
 #include "front/census.h"
@@ -7,7 +8,9 @@
 #include "front/report.h"
 
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RECORDS 40
 #define EACH ((uint64_t)32 << 20) /* resident of each */
@@ -184,4 +187,69 @@ TEST(census, looks_by_turns_agree_with_exact_ones)
     for (unsigned i = 0; i < BLOCKS; i++)
         arca_free(blocks[i]);
     arca_free(wide);
+}
+
+/* ---- and of the child of a fork -------------------------------------------------------------------------------------- */
+
+static _Atomic unsigned asked; /* of the kernel, what of some slices is resident */
+static _Atomic bool hold, held;
+
+bool __real_os_resident(void *address, size_t bytes, unsigned char *pages);
+bool __wrap_os_resident(void *address, size_t bytes, unsigned char *pages);
+bool __wrap_os_resident(void *address, size_t bytes, unsigned char *pages)
+{
+    atomic_fetch_add(&asked, 1);
+    while (atomic_load(&hold)) {
+        atomic_store(&held, true);
+        wait_ms(1);
+    }
+    return __real_os_resident(address, bytes, pages);
+}
+
+static void *look_by_turns(void *unused)
+{
+    struct usage usage;
+    census_take_by_turns(&usage);
+    return unused;
+}
+
+static unsigned asked_in_a_look(void)
+{
+    atomic_store(&asked, 0);
+    look_by_turns(NULL);
+    return atomic_load(&asked);
+}
+
+/* When a minute's share is used up. */
+static bool looks_become_cheap(void)
+{
+    unsigned first = asked_in_a_look();
+    for (unsigned i = 0; i < 3000; i++) {
+        if (asked_in_a_look() < first / 2)
+            return true;
+    }
+    return false;
+}
+
+TEST(census, a_child_takes_turns_where_a_look_was_caught)
+{
+    void *wide[12]; /* of an arena each, and nothing is used */
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(wide); i++)
+        REQUIRE((wide[i] = arca_malloc((size_t)128 << 20)) != NULL);
+    look_by_turns(NULL);
+    atomic_store(&hold, true);
+    pthread_t thread = start_thread(look_by_turns, NULL);
+    WAIT_UNTIL(atomic_load(&held));
+    pid_t child = fork();
+    if (child == 0) {
+        atomic_store(&hold, false);
+        _exit(looks_become_cheap() ? 0 : 1);
+    }
+    int status;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    atomic_store(&hold, false);
+    pthread_join(thread, NULL);
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(wide); i++)
+        arca_free(wide[i]);
 }
