@@ -106,7 +106,6 @@ void recall_fork_child(void)
             store_rlx(&reserve->ended, true);
         }
     }
-    recall_at_ms = 0;
     store_rlx(&reserves_due, true); /* to the thread that the child has not yet */
 }
 

@@ -338,6 +338,20 @@ TEST(reserve, threads_that_ended_leave_nothing)
     CHECK_EQ(nodes_dead, 1);
 }
 
+TEST(reserve, a_thread_that_ends_long_after_its_last_use_leaves_nothing)
+{
+    struct node *node = hot_new();
+    pthread_barrier_init(&turn, NULL, 2);
+    pthread_t thread = start_thread(use_and_wait, node);
+    pthread_barrier_wait(&turn);
+    WAIT_UNTIL(!load_rlx(&reserves_due) && word_count(load_rlx(word_of(node))) == 1); /* recalled, and nothing came since */
+    CHECK(load_rlx(&reserves) != NULL);
+    pthread_barrier_wait(&turn);
+    pthread_join(thread, NULL);
+    WAIT_UNTIL(load_rlx(&reserves) == NULL);
+    arca_release(node);
+}
+
 /* body in the child of a fork beside a thread that uses the node. */
 static void check_in_a_child(bool (*body)(struct node *node), void *(*thread_body)(void *node))
 {
@@ -369,6 +383,19 @@ TEST(reserve, a_child_has_what_threads_left_behind_collected)
     check_in_a_child(dies_with_the_last_release, use_and_wait);
 }
 
+/* As if it had been caught in the middle of a recall. */
+static void *use_and_recall_halfway(void *node)
+{
+    use(node);
+    store_rlx(&reserves_due, false);
+    return use_and_wait(node);
+}
+
+TEST(reserve, a_child_goes_on_with_a_recall_that_was_caught)
+{
+    check_in_a_child(dies_with_the_last_release, use_and_recall_halfway);
+}
+
 static void *stay_at_it(void *node)
 {
     use(node);
@@ -390,6 +417,23 @@ static bool recalls_all(struct node *node)
 TEST(reserve, a_child_does_not_wait_for_threads_that_it_does_not_have)
 {
     check_in_a_child(recalls_all, stay_at_it);
+}
+
+TEST(reserve, the_reserve_of_who_forked_is_open)
+{
+    struct node *node = hot_in_reserve();
+    int status;
+    store_rlx(&((struct reserve *)arca_private_reserve)->closed, 1u); /* as if somebody recalled it */
+    pid_t child = fork();
+    if (child == 0) {
+        arca_release(arca_retain(node));
+        _exit(reserve_units(node) != 0 ? 0 : 1);
+    }
+    store_rlx(&((struct reserve *)arca_private_reserve)->closed, 0u);
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    arca_release(node);
+    CHECK_EQ(nodes_dead, 1);
 }
 
 /* Two that drive each other out of their place all the time. */
