@@ -7,6 +7,7 @@
 #include "graph.h"
 
 #include "gc/cycles/certifier.h"
+#include "gc/cycles/finder.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/header.h"
 #include "gc/objects/weak.h"
@@ -344,6 +345,32 @@ static void wait_for_scan(struct actor *self)
 {
     if (self->looks == SCAN)
         kill_victim(self);
+}
+
+static void let_go_of_a(struct actor *self)
+{
+    if (self == b && self->looks == COUNT)
+        arca_release(hand);
+}
+
+/* Nobody has to wait for a proof. */
+TEST(protocol, what_dies_while_it_is_looked_for_is_not_proposed)
+{
+    static struct node *others[4 * DRAIN_EVERY]; /* between which the limbo is drained */
+    actors_make();
+    arca_release(to_a);
+    for (size_t i = 0; i < ARCA_ARRAY_LENGTH(others); i++)
+        others[i] = node_new();
+    hand = a;
+    b->script = let_go_of_a;
+    uint64_t found = stats_now().generations[2].found;
+    CHECK_EQ(arca_gc_collect(2), 0);
+    CHECK_EQ(stats_now().generations[2].found, found);
+    for (size_t i = 0; i < ARCA_ARRAY_LENGTH(others); i++)
+        arca_release(others[i]);
+    arca_release(b);
+    arca_release(c);
+    CHECK_EQ(nodes_alive(), 0);
 }
 
 TEST(protocol, what_dies_during_the_scan_is_not_reused)
