@@ -82,11 +82,8 @@ size_t finder_drain(struct scope *scope)
     for (void *object = limbo_drain(), *next; object != NULL; object = next) {
         uint32_t index = scope != NULL ? scope_index(scope, object) : NO_INDEX;
         next = limbo_next(object);
-        if (index != NO_INDEX) {
-            scope->units[index] = UNITS_NONE;
+        if (index != NO_INDEX)
             scope->found[index / 64] &= ~index_bit(index);
-            scope->unseen[index / 64] &= ~index_bit(index);
-        }
         free_soon(&dead, object);
         drained++;
         if (scope == NULL) /* else there was time for it a moment ago, and as much would come meanwhile */

@@ -86,6 +86,48 @@ TEST(gc_fork, in_the_middle_of_collections)
     CHECK_EQ(nodes_alive(), 0);
 }
 
+static _Atomic bool in_collection, end_collection;
+
+static void stay_in_collection(const struct arca_gc_event *event, void *unused)
+{
+    (void)event, (void)unused;
+    for (atomic_store(&in_collection, true); !atomic_load(&end_collection);)
+        wait_ms(1);
+}
+
+static void *collect_all(void *unused)
+{
+    arca_gc_collect(2);
+    return unused;
+}
+
+/* Nor that memory is short. */
+static void find_that_nobody_waits(void)
+{
+    atomic_store(&end_collection, true);
+    CHECK(!load_rlx(&watch_asked));
+    CHECK(!keeper_is_wanted());
+    use_the_collector();
+}
+
+TEST(gc_fork, nobody_waits_in_the_child_for_a_collection_to_end)
+{
+    SKIP_SANITIZED();
+    pthread_t threads[2];
+    CHECK_EQ(arca_gc_add_callback(stay_in_collection, NULL), 0);
+    threads[0] = start_thread(collect_all, NULL);
+    WAIT_UNTIL(atomic_load(&in_collection));
+    threads[1] = start_thread(collect_all, NULL);
+    WAIT_UNTIL(keeper_is_wanted());
+    store_rlx(&watch_asked, true);
+    CHECK(in_a_child(find_that_nobody_waits));
+    store_rlx(&watch_asked, false);
+    atomic_store(&end_collection, true);
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_EQ(arca_gc_remove_callback(stay_in_collection, NULL), 0);
+}
+
 /* ---- in the middle of a teardown ------------------------------------------------------------------------------------- */
 
 static _Atomic bool in_destroy, go_on;

@@ -259,6 +259,14 @@ TEST(reserve, what_only_a_reserve_keeps_dies_when_it_is_recalled)
     WAIT_UNTIL(nodes_dead == 1);
 }
 
+TEST_ALONE(while_memory_is_short_it_is_recalled_at_once)
+{
+    struct node *node = hot_in_reserve();
+    run_in_a_thread(release_there, node);
+    recall_when_due(true);
+    CHECK_EQ(nodes_dead, 1);
+}
+
 TEST(reserve, a_collection_that_is_asked_for_recalls_it)
 {
     for (unsigned i = 1; i <= 10; i++) {

@@ -17,7 +17,7 @@
 /* How busy the machine is decides nothing: the library's clock stands, so that births wait until they are answered and no
  * collection is planned, and a birth that waits does so until the collector has had as much of a processor. */
 #define WAIT_US 200
-#define WAITS_MAX 5000
+#define WAITS_MAX 150000 /* half a minute, and more */
 int __real_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
