@@ -7,6 +7,7 @@
 #include "gc/objects/fiber.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/limbo.h"
+#include "heap/retired.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -163,6 +164,49 @@ TEST(inline, deaths_leave_grace_periods_and_finalizers_to_births)
     CHECK_EQ(finalized, 10);
     arca_release(kept);
     CHECK_EQ(arca_gc_collect(2), MANY / 10);
+    CHECK_EQ(nodes_alive(), 0);
+}
+
+static unsigned looks;
+
+/* In the second, which is the scan, the part comes to its end. */
+static void look_for_long(void *object, arca_visit *visit, void *context)
+{
+    struct node *node = object;
+    uint64_t end = os_thread_time_us() + 2000;
+    for (unsigned i = 0; i < SLOTS; i++)
+        visit(&node->slots[i], context);
+    if (++looks == 2) {
+        while (os_thread_time_us() < end)
+            ;
+    }
+}
+
+static arca_type looked_at_type = { .name = "looked at", .size = sizeof(struct node), .traverse = look_for_long, .destroy = node_destroy };
+
+/* The window is closed while it rests. */
+TEST(inline, what_was_read_before_a_purge_is_read_again)
+{
+    enum { HALF = 10000 };
+    bool purged = false;
+    work_inline_when_asked();
+    struct node *first = ring_new(HALF), *node = node_of(&looked_at_type), *second = ring_new(HALF);
+    node_link(first, 1, node);
+    node_link(node, 0, second);
+    node_link(second, 1, first);
+    arca_release(first);
+    arca_release(second);
+    arca_release(node);
+    begin_collection();
+    while (fiber_is_resting()) {
+        if (looks == 2 && !purged) {
+            add_rlx(&retired_purges, 1u);
+            purged = true;
+        }
+        give_birth();
+    }
+    CHECK(purged);
+    CHECK_EQ(looks, 4); /* when it was counted, scanned, scanned again, and torn down */
     CHECK_EQ(nodes_alive(), 0);
 }
 
