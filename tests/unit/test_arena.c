@@ -195,10 +195,11 @@ TEST(arena, a_span_does_not_grow_into_another)
     arena_check();
 }
 
-TEST(arena, a_span_does_not_grow_beyond_its_arena)
+TEST(arena, a_span_grows_to_the_end_of_its_arena_and_not_beyond)
 {
-    struct span *first = claim(HALF), *second = claim(HALF);
+    struct span *first = claim(HALF), *second = claim(HALF - 1);
     REQUIRE(second->arena == first->arena);
+    CHECK(arena_extend(second, HALF));
     CHECK(!arena_extend(second, HALF + 1));
     arena_check();
 }
