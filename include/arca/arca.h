@@ -141,12 +141,14 @@ struct arca_stats {
 
     uint64_t pressure_events; /* times that memory became short */
     uint64_t pressure_rounds; /* rounds that held nothing back therefore */
+
+    uint64_t age_ms; /* how long ago the oldest part of these figures was seen; 0: all of it now */
 };
 
 /* Fills in what stats->size covers; -1 with EINVAL for a size that is too small.  Walks the records of all memory and
  * asks the kernel what is resident, about a millisecond a gigabyte; where more than 256 MiB are mapped no more of these than a
  * thousandth of the time pays for, a minute in advance, so that who looks all the time pays no more than that, and who looks now and
- * then sees all.  What is left out counts as it did when it was last seen.  The sum is right to within a hundredth at each look:
+ * then sees all.  What is left out counts as it did when it was last seen, age_ms ago at the most.  The sum is right to within a hundredth at each look:
  * where the kernel's total or the arenas' own counts say otherwise, more is looked at. */
 ARCA_API int arca_stats_get(struct arca_stats *stats);
 
@@ -178,7 +180,7 @@ enum arca_profile_view {
 };
 
 /* Writes the profile to a new or emptied file, in the form that google-pprof reads.  -1 with errno: ENOTSUP without the
- * option, ENOMEM, what open() says when the file can not be made, EIO when not all of it can be written. */
+ * option, EINVAL for a view that there is not, ENOMEM, what open() says when the file can not be made, EIO when not all of it can be written. */
 ARCA_API int arca_profile_dump(const char *path, enum arca_profile_view view);
 
 #ifdef __cplusplus

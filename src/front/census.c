@@ -139,7 +139,7 @@ static struct ledger_head arena_head(const struct arena *arena)
     return head;
 }
 
-static bool walk_by_turns(struct ledger *ledger, struct usage *usage)
+static bool walk_by_turns(struct ledger *ledger, struct usage *usage, uint64_t *age_ms)
 {
     uint64_t kernel_bytes = memory_anonymous();
     if (kernel_bytes == UINT64_MAX)
@@ -161,19 +161,20 @@ static bool walk_by_turns(struct ledger *ledger, struct usage *usage)
         add_records(&part, arena, sizeof *arena);
         ledger_enter(ledger, entry, &head, &part);
     }
-    ledger_add_up(ledger, usage);
+    *age_ms = ledger_add_up(ledger, usage);
     return true;
 }
 
-void census_take_by_turns(struct usage *usage)
+uint64_t census_take_by_turns(struct usage *usage)
 {
+    uint64_t age_ms = 0;
     process_after_fork();
     memset(usage, 0, sizeof *usage);
     if (load_rlx(&arenas.mapped_slices) <= EXACT_SLICES || !lock_try(&census_turns.lock)) {
         census_take(usage);
-        return;
+        return 0;
     }
-    bool done = walk_by_turns(&census_turns.ledger, usage);
+    bool done = walk_by_turns(&census_turns.ledger, usage, &age_ms);
     if (!done)
         ledger_forget(&census_turns.ledger);
     lock_release(&census_turns.lock);
@@ -181,4 +182,5 @@ void census_take_by_turns(struct usage *usage)
         census_finish(usage);
     else
         census_take(usage);
+    return done ? age_ms : 0;
 }

@@ -10,7 +10,7 @@ void census_take(struct usage *usage);
 
 /* The same up to 256 MiB of address space.  Of more as much as a thousandth of the time since the last such look pays for, a minute in
  * advance; of the other arenas what was found the last time, unless the kernel's total, or what they count themselves, says that
- * the sum would be wrong (ledger.h). */
-void census_take_by_turns(struct usage *usage);
+ * the sum would be wrong (ledger.h).  Returns how many milliseconds ago the oldest of that was seen. */
+uint64_t census_take_by_turns(struct usage *usage);
 
 #endif

@@ -241,21 +241,33 @@ void figures_write_json(const struct figures *figures, unsigned pid, figures_lin
 
 /* ---- OpenMetrics ----------------------------------------------------------------------------------------- */
 
-/* arca_live_bytes; arca_purged_bytes. */
-static void format_family(char *name, size_t capacity, const char *prefix, const struct row *row)
+static bool ends_in(const char *name, const char *end)
 {
-    size_t length = strlen(row->name);
-    bool said = length > 6 && strcmp(row->name + length - 6, "_bytes") == 0;
-    log_format(name, capacity, "%s%s%s", prefix, row->name, is_bytes(row) && !said ? "_bytes" : "");
+    size_t length = strlen(name), end_length = strlen(end);
+    return length > end_length && strcmp(name + length - end_length, end) == 0;
 }
 
-static void write_family(const char *name, const char *type, bool bytes, const char *sentence, figures_line *line, void *context)
+/* Times are told in seconds there. */
+static bool is_time(const struct row *row)
+{
+    return strcmp(row->unit, "milliseconds") == 0;
+}
+
+/* arca_live_bytes; arca_purged_bytes; arca_age_seconds. */
+static void format_family(char *name, size_t capacity, const char *prefix, const struct row *row)
+{
+    log_format(name, capacity, "%s%s%s", prefix, row->name, is_bytes(row) && !ends_in(row->name, "_bytes") ? "_bytes" : "");
+    if (is_time(row))
+        strcpy(name + strlen(name) - strlen("ms"), "seconds");
+}
+
+static void write_family(const char *name, const char *type, const char *unit, const char *sentence, figures_line *line, void *context)
 {
     char text[FIGURE_LINE_BYTES];
     log_format(text, sizeof text, "# TYPE %s %s", name, type);
     line(context, text);
-    if (bytes) {
-        log_format(text, sizeof text, "# UNIT %s bytes", name);
+    if (unit[0] != '\0') {
+        log_format(text, sizeof text, "# UNIT %s %s", name, unit);
         line(context, text);
     }
     log_format(text, sizeof text, "# HELP %s %s", name, sentence);
@@ -265,15 +277,20 @@ static void write_family(const char *name, const char *type, bool bytes, const c
 static void write_sample(const char *name, const struct row *row, const char *labels, const char *more, uint64_t value,
                          figures_line *line, void *context)
 {
-    char text[FIGURE_LINE_BYTES];
-    log_format(text, sizeof text, "%s%s{%s%s} %lu", name, row->kind == COUNTED ? "_total" : "", labels, more, (unsigned long)value);
+    char text[FIGURE_LINE_BYTES], number[32];
+    if (is_time(row))
+        log_format(number, sizeof number, "%lu.%lu%lu%lu", (unsigned long)(value / 1000), (unsigned long)(value / 100 % 10),
+                   (unsigned long)(value / 10 % 10), (unsigned long)(value % 10));
+    else
+        log_format(number, sizeof number, "%lu", (unsigned long)value);
+    log_format(text, sizeof text, "%s%s{%s%s} %s", name, row->kind == COUNTED ? "_total" : "", labels, more, number);
     line(context, text);
 }
 
 static void write_row_family(char *name, size_t capacity, const char *prefix, const struct row *row, figures_line *line, void *context)
 {
     format_family(name, capacity, prefix, row);
-    write_family(name, row->kind == COUNTED ? "counter" : "gauge", is_bytes(row), row->sentence, line, context);
+    write_family(name, row->kind == COUNTED ? "counter" : "gauge", is_bytes(row) ? "bytes" : is_time(row) ? "seconds" : "", row->sentence, line, context);
 }
 
 static void write_collector_metrics(const struct figures_process *processes, size_t count, figures_line *line, void *context)

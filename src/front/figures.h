@@ -15,7 +15,7 @@ struct figures {
     struct watch_figures collector;
 };
 
-/* From what was added up, what was counted and what the collector says. */
+/* From what was added up, what was counted and what the collector says; all of it now: who adds up by turns sets stats.age_ms. */
 void figures_make(struct figures *figures, const struct usage *usage, size_t mapped, const struct stats *counted,
                   const struct watch_figures *collector);
 

@@ -51,6 +51,10 @@ static bool write_copy(int fd, const struct sites *sites, const struct copy *cop
 
 int profile_write(const char *path, struct sites *sites, const char *kind, enum arca_profile_view view)
 {
+    if (view != ARCA_PROFILE_LIVE && view != ARCA_PROFILE_PEAK) {
+        errno = EINVAL;
+        return -1;
+    }
     uint32_t capacity = load_acq(&sites->count); /* P:site count acquire: with new_site_locked */
     size_t bytes = bits_round_up((capacity + 1) * sizeof(struct tallies), OS_PAGE_SIZE);
     struct copy copy = { .sites = os_map(bytes, OS_PAGE_SIZE) };

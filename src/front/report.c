@@ -52,18 +52,32 @@ void report_collect(struct report *report)
     report->meta_bytes = meta_mapped();
 }
 
-static void take_figures(struct figures *figures, void (*take)(struct usage *usage))
+static void make_figures(struct figures *figures, const struct usage *usage)
+{
+    figures_make(figures, usage, load_rlx(&arenas.mapped_slices) << SLICE_SHIFT, &stats, &watch_figures);
+}
+
+static void take_figures(struct figures *figures)
 {
     struct usage usage;
     process_start(); /* the class table */
-    take(&usage);
-    figures_make(figures, &usage, load_rlx(&arenas.mapped_slices) << SLICE_SHIFT, &stats, &watch_figures);
+    census_take(&usage);
+    make_figures(figures, &usage);
+}
+
+static void take_figures_by_turns(struct figures *figures)
+{
+    struct usage usage;
+    process_start();
+    uint64_t age_ms = census_take_by_turns(&usage);
+    make_figures(figures, &usage);
+    figures->stats.age_ms = age_ms;
 }
 
 void report_sums(struct arca_stats *sums)
 {
     struct figures figures;
-    take_figures(&figures, census_take);
+    take_figures(&figures);
     *sums = figures.stats;
 }
 
@@ -74,7 +88,7 @@ int arca_stats_get(struct arca_stats *out)
         errno = EINVAL;
         return -1;
     }
-    take_figures(&figures, census_take_by_turns);
+    take_figures_by_turns(&figures);
     size_t size = out->size < sizeof figures.stats ? out->size : sizeof figures.stats;
     figures.stats.size = size;
     memcpy(out, &figures.stats, size);
@@ -84,7 +98,7 @@ int arca_stats_get(struct arca_stats *out)
 size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t row_size)
 {
     struct figures figures;
-    take_figures(&figures, census_take_by_turns);
+    take_figures_by_turns(&figures);
     for (unsigned class = 0; class < SIZE_CLASSES && class < count; class++) {
         const struct usage_class *from = &figures.classes[class];
         struct arca_class_stats row = { size_classes[class].block_size, from->pools, from->blocks, from->pinned };
@@ -96,14 +110,14 @@ size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t ro
 void report_write(void (*line)(void *context, const char *text), void *context)
 {
     struct figures figures;
-    take_figures(&figures, census_take);
+    take_figures(&figures);
     figures_write_text(&figures, line, context);
 }
 
 void report_write_json(void (*part)(void *context, const char *text), void *context)
 {
     struct figures figures;
-    take_figures(&figures, census_take);
+    take_figures(&figures);
     figures_write_json(&figures, os_process_id(), part, context);
 }
 

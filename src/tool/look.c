@@ -35,7 +35,6 @@ static enum look_outcome look(struct process *process, struct known *known, stru
         return LOOK_ABSENT;
     bool done = known_take(known, process, &page, &snapshot);
     answer->figures = snapshot.figures;
-    answer->age_ms = snapshot.age_ms;
     snapshot_free(&snapshot);
     return done ? LOOK_DONE : has_ended(process) ? LOOK_ABSENT : LOOK_FAILED;
 }

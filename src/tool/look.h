@@ -28,7 +28,6 @@ struct look {
     char name[64];
     char why[256];
     struct figures figures;
-    uint64_t age_ms; /* of the oldest part of them */
 };
 
 struct looker {

@@ -65,7 +65,6 @@ static void add_sample(struct samples *samples, int pid, const struct look *look
     sample->pid = pid;
     memcpy(sample->name, look->name, sizeof sample->name);
     sample->figures = look->figures;
-    sample->age_ms = look->age_ms;
 }
 
 static void add_left_out(struct samples *samples, const struct left_out *one)

@@ -8,7 +8,6 @@ struct sample {
     int pid;
     char name[64];
     struct figures figures;
-    uint64_t age_ms; /* of the oldest part of them */
 };
 
 /* On Arca, and not among the samples. */

@@ -32,15 +32,6 @@ static void write_left_out(FILE *file, const struct samples *samples)
             samples->unreached);
 }
 
-static void write_ages(FILE *file, const struct samples *samples)
-{
-    fputs("# TYPE arca_age_seconds gauge\n# UNIT arca_age_seconds seconds\n# HELP arca_age_seconds How long ago the oldest part of the figures of a process was seen.\n", file);
-    for (size_t i = 0; i < samples->count; i++) {
-        const struct sample *one = &samples->items[i];
-        fprintf(file, "arca_age_seconds{pid=\"%d\",command=\"%s\"} %.3f\n", one->pid, one->name, (double)one->age_ms / 1000);
-    }
-}
-
 static char *make_metrics(size_t *length)
 {
     static struct samples samples; /* remembers who is not worth a look */
@@ -55,7 +46,6 @@ static char *make_metrics(size_t *length)
             processes[i] = (struct figures_process){ &samples.items[i].figures, labels[i] };
         }
         write_left_out(file, &samples);
-        write_ages(file, &samples);
         figures_write_metrics(processes, samples.count, print_line, file);
     }
     if (file != NULL)

@@ -75,6 +75,7 @@ struct walk {
     struct process *process;
     struct snapshot *snapshot;
     struct usage usage;
+    uint64_t age_ms; /* of its oldest part: 0, but for a look by a ledger */
     struct arena arena; /* a copy */
 };
 
@@ -232,7 +233,7 @@ static bool walk_by_ledger(struct walk *walk, const struct arena *first, struct 
         if (!enter_arena(walk, ledger, entry))
             return false;
     }
-    walk->snapshot->age_ms = ledger_add_up(ledger, &walk->usage);
+    walk->age_ms = ledger_add_up(ledger, &walk->usage);
     return true;
 }
 
@@ -303,6 +304,7 @@ static bool take(struct process *process, const struct stats_page *page, struct 
         make_bool((void *)&collector.loaded);
         usage_end(&walk->usage);
         figures_make(&snapshot->figures, &walk->usage, load_rlx(&records.mapped_slices) << SLICE_SHIFT, &counted, &collector);
+        snapshot->figures.stats.age_ms = walk->age_ms;
     }
     free(walk);
     return done;

@@ -17,7 +17,6 @@ struct snapshot_range {
 
 struct snapshot {
     struct figures figures;
-    uint64_t age_ms; /* of the oldest part of them: 0, but for a look by a ledger */
     struct options options; /* in force */
     struct snapshot_range *ranges;
     size_t range_count, range_capacity;

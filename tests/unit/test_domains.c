@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 static const enum arca_domain all_domains[] = { ARCA_DOMAIN_RAW, ARCA_DOMAIN_GENERAL, ARCA_DOMAIN_OBJECT };
 
@@ -519,6 +520,20 @@ TEST(trace, snapshots_have_the_largest_first_and_differences_the_changes)
     arca_free(none);
     arca_domain_free(ARCA_DOMAIN_GENERAL, blocks[0]);
     arca_domain_free(ARCA_DOMAIN_GENERAL, blocks[2]);
+}
+
+TEST(trace, a_view_that_there_is_not_is_refused_and_no_file_is_made)
+{
+    char path[] = "/tmp/arca-trace-XXXXXX";
+    close(mkstemp(path));
+    unlink(path);
+    errno = 0;
+    CHECK(arca_trace_dump(path, (enum arca_profile_view)2) == -1 && errno == EINVAL);
+    errno = 0;
+    CHECK(arca_trace_dump(path, (enum arca_profile_view)-1) == -1 && errno == EINVAL);
+    CHECK(access(path, F_OK) != 0);
+    CHECK_EQ(arca_trace_dump(path, ARCA_PROFILE_PEAK), 0);
+    CHECK(unlink(path) == 0);
 }
 
 static void print_top(void)

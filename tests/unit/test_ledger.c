@@ -3,6 +3,7 @@
 #include "threads.h"
 
 #include "arca/arca.h"
+#include "base/os.h"
 #include "front/census.h"
 #include "front/ledger.h"
 #include "front/report.h"
@@ -183,7 +184,30 @@ TEST(census, looks_by_turns_agree_with_exact_ones)
         CHECK(apart <= tolerated);
         CHECK_EQ(said.live + said.slack + said.cached + said.dirty + said.meta, said.resident);
         CHECK_EQ(said.mapped, exact.mapped);
+        CHECK_EQ(exact.age_ms, 0);
     }
+    for (unsigned i = 0; i < BLOCKS; i++)
+        arca_free(blocks[i]);
+    arca_free(wide);
+}
+
+TEST(census, looks_by_turns_tell_how_old_their_oldest_part_is)
+{
+    static void *blocks[BLOCKS];
+    struct arca_stats said = { .size = sizeof said, .age_ms = UINT64_MAX };
+    void *wide = arca_malloc((size_t)3 << 30); /* address space, of which nothing is used */
+    REQUIRE(wide != NULL);
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = memset(arca_malloc(BLOCK_BYTES), 1, BLOCK_BYTES);
+    uint64_t start_ms = os_clock_ms();
+    REQUIRE(arca_stats_get(&said) == 0);
+    CHECK_EQ(said.age_ms, 0); /* the first goes through everything */
+    for (unsigned looks = 0; said.age_ms == 0 && looks < 100000; looks++) /* until they have no more time for that */
+        REQUIRE(arca_stats_get(&said) == 0);
+    CHECK(said.age_ms != 0 && said.age_ms <= os_clock_ms() - start_ms);
+    struct arca_stats older = { .size = offsetof(struct arca_stats, age_ms), .age_ms = 77 };
+    REQUIRE(arca_stats_get(&older) == 0); /* a program from before there was the field */
+    CHECK(older.size == offsetof(struct arca_stats, age_ms) && older.age_ms == 77);
     for (unsigned i = 0; i < BLOCKS; i++)
         arca_free(blocks[i]);
     arca_free(wide);

@@ -496,4 +496,5 @@ TEST(profile, the_file_has_sites_and_mappings)
     CHECK(arca_profile_dump("/nonexistent/file", ARCA_PROFILE_LIVE) == -1 && errno == ENOENT);
     errno = 0;
     CHECK(arca_profile_dump("/dev/full", ARCA_PROFILE_LIVE) == -1 && errno == EIO);
+    CHECK(arca_profile_dump("/nonexistent/file", (enum arca_profile_view)2) == -1 && errno == EINVAL);
 }
