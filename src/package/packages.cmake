@@ -36,4 +36,5 @@ set(CPACK_DEBIAN_TOOLS_PACKAGE_DEPENDS "libarca0 (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_TOOLS_DESCRIPTION 
   "This package has the program arca, which runs programs under Arca and looks at those that are.")
 
+set(CPACK_PROJECT_CONFIG_FILE ${CMAKE_CURRENT_LIST_DIR}/needs.cmake)
 include(CPack)

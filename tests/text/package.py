@@ -139,6 +139,14 @@ def unpack_packages(root, scratch):
     return fields
 
 
+def check_refusal(scratch):
+    """Where there is no program that finds out on which packages they depend, none are made."""
+    done = subprocess.run(["cpack", "-G", "DEB", "-D", "ARCA_HAS_dpkg-shlibdeps=", "--config", build_dir() / "CPackConfig.cmake", "-B", scratch],
+                          capture_output=True, text=True)
+    check(done.returncode != 0 and "apt-get install dpkg-dev file" in done.stderr and not list(scratch.glob("*.deb")),
+          f"cpack without dpkg-shlibdeps: status {done.returncode}: {done.stdout}{done.stderr}")
+
+
 def check_packages(scratch):
     root = scratch / "root"
     root.mkdir()
@@ -163,4 +171,5 @@ with tempfile.TemporaryDirectory() as scratch:
     if have("dpkg-shlibdeps", "dpkg-dev"):
         (scratch / "packages").mkdir()
         check_packages(scratch / "packages")
+        check_refusal(scratch / "refused")
 finish()
