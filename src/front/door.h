@@ -49,6 +49,10 @@ ARCA_INLINE bool credit_pay(size_t bytes)
 
 /* For requests that malloc_warm() does not serve; the door is left. */
 void *malloc_slow(size_t size);
+/* The same, and arca_memalign(), for functions that are called by the program and go on when it returns: frame is theirs, so that a
+ * profile shows who called them. */
+void *malloc_slow_for(size_t size, const void *frame);
+void *memalign_for(size_t align, size_t size, const void *frame);
 /* For blocks that the fast path does not know; the door is left. */
 void free_slow(void *block);
 /* A bin is over its limit; the door is entered. */

@@ -202,7 +202,7 @@ ARCA_NOINLINE static void *malloc_any(size_t size, bool due, const void *frame)
     return block;
 }
 
-ARCA_INLINE void *malloc_slow_for(size_t size, const void *frame)
+ARCA_INLINE void *malloc_slow_called(size_t size, const void *frame)
 {
     if (unlikely(hardening.on))
         return hardened_malloc(size);
@@ -217,13 +217,18 @@ ARCA_INLINE void *malloc_slow_for(size_t size, const void *frame)
 /* Without a frame: it is left before malloc_any() is entered. */
 void *malloc_slow(size_t size)
 {
-    return malloc_slow_for(size, NULL);
+    return malloc_slow_called(size, NULL);
+}
+
+void *malloc_slow_for(size_t size, const void *frame)
+{
+    return malloc_slow_called(size, frame);
 }
 
 ARCA_INLINE void *malloc_for(size_t size, const void *frame)
 {
     void *block = malloc_warm(size);
-    return likely(block != NULL) ? block : malloc_slow_for(size, frame);
+    return likely(block != NULL) ? block : malloc_slow_called(size, frame);
 }
 
 /* ---- free ---------------------------------------------------------------------------------------- */
@@ -378,7 +383,7 @@ static bool zero_by_purge(void *block, size_t bytes)
 ARCA_NOINLINE static void *calloc_slow(size_t bytes)
 {
     bool zeroed = false;
-    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow_for(bytes, ARCA_FRAME()) : large_alloc(bytes, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
+    void *block = bytes <= SMALL_MAX || hardening.on ? malloc_slow_called(bytes, ARCA_FRAME()) : large_alloc(bytes, LARGE_ANYWHERE, &zeroed, ARCA_FRAME());
     if (block != NULL && !zeroed && !zero_by_purge(block, bytes))
         memset(block, 0, bytes);
     return block;
@@ -395,24 +400,25 @@ void *arca_calloc(size_t count, size_t size)
     return likely(block != NULL) ? memset(block, 0, bytes) : calloc_slow(bytes);
 }
 
-static void *aligned_alloc_any(size_t align, size_t size)
+/* frame: as in malloc_any(). */
+static void *aligned_alloc_any(size_t align, size_t size, const void *frame)
 {
     bool zeroed;
     if (align <= BLOCK_ALIGN)
-        return malloc_fast(size);
+        return malloc_for(size, frame);
     if (unlikely(hardening.on))
         return hardened_alloc(align, size);
     if (likely(size <= align && align <= SMALL_MAX)) /* a power of two is a class of its own */
-        return malloc_fast(align);
+        return malloc_for(align, frame);
     process_start(); /* the class table is read before a heap exists */
     size_t small = supply_aligned_size(align, size);
     if (small != 0)
-        return malloc_fast(small);
+        return malloc_for(small, frame);
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX / 2 + 1) {
         errno = ENOMEM;
         return NULL;
     }
-    return large_alloc(size != 0 ? size : 1, align, &zeroed, ARCA_FRAME());
+    return large_alloc(size != 0 ? size : 1, align, &zeroed, frame != NULL ? frame : ARCA_FRAME());
 }
 
 void *arca_aligned_alloc(size_t alignment, size_t size)
@@ -421,23 +427,27 @@ void *arca_aligned_alloc(size_t alignment, size_t size)
         errno = EINVAL;
         return NULL;
     }
-    return aligned_alloc_any(alignment, size);
+    return aligned_alloc_any(alignment, size, NULL);
 }
 
-void *arca_memalign(size_t alignment, size_t size)
+void *memalign_for(size_t alignment, size_t size, const void *frame)
 {
     if (alignment > SIZE_MAX / 2 + 1) {
         errno = EINVAL;
         return NULL;
     }
-    return aligned_alloc_any(bits_next_pow2(alignment), size);
+    return aligned_alloc_any(bits_next_pow2(alignment), size, frame);
+}
+
+void *arca_memalign(size_t alignment, size_t size)
+{
+    return memalign_for(alignment, size, NULL);
 }
 
 ARCA_NOINLINE static int posix_memalign_slow(void **block, size_t alignment, size_t size)
 {
     int saved = errno;
-    ARCA_KEEP_FRAME();
-    void *fresh = aligned_alloc_any(alignment, size);
+    void *fresh = aligned_alloc_any(alignment, size, ARCA_FRAME());
     errno = saved;
     if (fresh == NULL)
         return ENOMEM;
@@ -461,7 +471,7 @@ int arca_posix_memalign(void **block, size_t alignment, size_t size)
 
 void *arca_valloc(size_t size)
 {
-    return aligned_alloc_any(OS_PAGE_SIZE, size);
+    return aligned_alloc_any(OS_PAGE_SIZE, size, NULL);
 }
 
 void *arca_pvalloc(size_t size)
@@ -471,7 +481,7 @@ void *arca_pvalloc(size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    return aligned_alloc_any(OS_PAGE_SIZE, rounded);
+    return aligned_alloc_any(OS_PAGE_SIZE, rounded, NULL);
 }
 
 /* ---- realloc ------------------------------------------------------------------------------------------- */

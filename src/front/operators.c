@@ -57,11 +57,10 @@ ARCA_COLD static void *new_slow(size_t size, size_t align)
     log_abort("operator new: out of memory (%zu bytes)", size);
 }
 
-/* These have frames, so that their callers are known to whoever looks at call stacks. */
+/* What goes on when there is no memory is no jump: it passes its frame on, so that a profile shows who called it. */
 ARCA_NOINLINE static void *new_any(size_t size)
 {
-    ARCA_KEEP_FRAME();
-    void *block = malloc_slow(size);
+    void *block = malloc_slow_for(size, ARCA_FRAME());
     return likely(block != NULL) ? block : new_slow(size, 0);
 }
 
@@ -80,8 +79,7 @@ static void *new_array(size_t size)
 
 static void *new_aligned(size_t size, size_t align)
 {
-    ARCA_KEEP_FRAME();
-    void *block = arca_memalign(align, size);
+    void *block = memalign_for(align, size, ARCA_FRAME());
     return likely(block != NULL) ? block : new_slow(size, align);
 }
 
@@ -135,8 +133,7 @@ ARCA_COLD static void *nothrow_slow(struct nothrow_form *form, bool ours, size_t
 /* ours: so are the throwing forms of which it is made.  align: 0 without. */
 ARCA_NOINLINE static void *nothrow_any(struct nothrow_form *form, bool ours, size_t size, size_t align, const void *tag)
 {
-    ARCA_KEEP_FRAME();
-    void *block = !ours ? NULL : align == 0 ? malloc_slow(size) : arca_memalign(align, size);
+    void *block = !ours ? NULL : align == 0 ? malloc_slow_for(size, ARCA_FRAME()) : memalign_for(align, size, ARCA_FRAME());
     return likely(block != NULL) ? block : nothrow_slow(form, ours, size, align, tag);
 }
 
