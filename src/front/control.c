@@ -70,7 +70,7 @@ static void answer_prof(int connection, const char *arguments)
     else if (!peak && strncmp(arguments, "live ", 5) != 0)
         control_answer(connection, "error want prof live|peak PATH");
     else if (!os_is_own_user())
-        control_answer(connection, "error it has changed its user since it started, and this thread has not");
+        control_answer(connection, "error it has changed its user since it started, and the thread that would write the file has not: start it as that user");
     else
         answer_written(connection, arca_profile_dump(arguments + 5, peak ? ARCA_PROFILE_PEAK : ARCA_PROFILE_LIVE) == 0 ? 0 : errno);
 }

@@ -141,7 +141,7 @@ static bool ask(struct process *process, const struct snapshot *snapshot, const 
 static bool open_target(struct target *target, int pid)
 {
     memset(target, 0, sizeof *target);
-    return process_open(&target->process, pid) && snapshot_find_page(&target->process, &target->page, NULL) &&
+    return process_open_named(&target->process, pid) && snapshot_find_page(&target->process, &target->page, NULL) &&
            snapshot_take(&target->process, &target->page, &target->before);
 }
 

@@ -10,6 +10,7 @@
 
 #define PINNED_SHOWN 4
 #define MALLOCS_MAX 16
+#define LITTLE ((uint64_t)1 << 20) /* bytes that are nobody's concern */
 
 struct owner {
     uintptr_t address;
@@ -41,6 +42,11 @@ ARCA_PRINTF(2, 3) static void say(const char *verdict, const char *format, ...)
 static unsigned percent(uint64_t part, uint64_t whole)
 {
     return whole == 0 ? 0 : (unsigned)(100.0 * (double)part / (double)whole + 0.5);
+}
+
+static bool is_worth_a_look(uint64_t part, uint64_t whole, unsigned from_percent)
+{
+    return part >= LITTLE && percent(part, whole) >= from_percent;
 }
 
 /* The number behind a name, as in "Rss:   12 kB"; 0 without. */
@@ -261,10 +267,10 @@ static void examine_pinned(const struct figures *figures)
     char a[16], b[16];
     bool shown[SIZE_CLASSES] = { false };
     const struct arca_stats *sums = &figures->stats;
-    unsigned share = percent(sums->pinned, sums->resident);
-    say(share >= 25 ? "look" : "ok", "%s (%u %% of what is resident) lie beside blocks in use, on pages that these pin",
-        format_bytes(a, sums->pinned), share);
-    if (share < 25)
+    bool much = is_worth_a_look(sums->pinned, sums->resident, 25);
+    say(much ? "look" : "ok", "%s (%u %% of what is resident) lie beside blocks in use, on pages that these pin",
+        format_bytes(a, sums->pinned), percent(sums->pinned, sums->resident));
+    if (!much)
         return;
     for (unsigned i = 0; i < PINNED_SHOWN; i++) {
         unsigned class = most_pinned(figures, shown);
@@ -283,11 +289,11 @@ static void examine_returning(const struct patient *patient)
     char a[16], b[16];
     const struct arca_stats *sums = &patient->snapshot.figures.stats;
     const struct options *in_force = &patient->snapshot.options;
-    unsigned share = percent(sums->dirty, sums->resident);
-    say(share >= 10 ? "look" : "ok", "%s (%u %%) are free and not given back yet", format_bytes(a, sums->dirty), share);
+    bool much = is_worth_a_look(sums->dirty, sums->resident, 10);
+    say(much ? "look" : "ok", "%s (%u %%) are free and not given back yet", format_bytes(a, sums->dirty), percent(sums->dirty, sums->resident));
     if (in_force->purge == OPTION_NEVER)
         advise("purge=never keeps it");
-    else if (share >= 10)
+    else if (much)
         advise("it goes once it has been unused for %lu ms (option purge)", (unsigned long)in_force->purge);
     if (!in_force->background)
         advise("background=off: it goes only when threads allocate or free");
@@ -295,9 +301,9 @@ static void examine_returning(const struct patient *patient)
         look("the kernel refused to take %s (%lu purges)", format_bytes(a, sums->last_refused_bytes), (unsigned long)sums->purge_failures);
         advise("memory that is locked (mlockall) can not be given back");
     }
-    share = percent(sums->cached, sums->resident);
-    say(share >= 10 ? "look" : "ok", "%s (%u %%) are kept by threads for their next malloc", format_bytes(a, sums->cached), share);
-    if (share >= 10)
+    much = is_worth_a_look(sums->cached, sums->resident, 10);
+    say(much ? "look" : "ok", "%s (%u %%) are kept by threads for their next malloc", format_bytes(a, sums->cached), percent(sums->cached, sums->resident));
+    if (much)
         advise("%s", in_force->sweep ? "what sleeping threads keep is taken from them; option cache bounds what a thread keeps" : "sweep=off lets sleeping threads keep it");
     fine("%s are given back so far, %s of them from beside blocks in use", format_bytes(a, sums->returned), format_bytes(b, sums->trimmed_bytes));
 }
@@ -326,7 +332,7 @@ int run_doctor(const struct command *command, int argc, char **argv)
     struct stats_page page;
     if (patient == NULL)
         return complain("doctor: out of memory");
-    bool done = process_open(&patient->process, pid) && snapshot_find_page(&patient->process, &page, NULL) &&
+    bool done = process_open_named(&patient->process, pid) && snapshot_find_page(&patient->process, &page, NULL) &&
                 snapshot_take(&patient->process, &page, &patient->snapshot);
     if (done)
         examine(patient);

@@ -107,9 +107,11 @@ static void print_text(void)
 
 int run_options(const struct command *command, int argc, char **argv)
 {
-    bool json = argc == 1 && strcmp(argv[0], "--json") == 0;
+    bool json = argc != 0 && strcmp(argv[0], "--json") == 0;
     if (argc != 0 && !json)
         return complain_usage(command, "'%s' is no option", argv[0]);
+    if (argc > 1)
+        return complain_usage(command, "'%s' is one word too many", argv[1]);
     if (json)
         print_json();
     else

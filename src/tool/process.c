@@ -29,11 +29,14 @@ ARCA_PRINTF(2, 3) static bool refuse(struct process *process, const char *format
     return false;
 }
 
-/* With what errno says, and what is to be done about it. */
+/* With what errno says, and what is to be done about it.  Without memory is who has ended and was not waited for, too. */
 static bool refuse_error(struct process *process, const char *what)
 {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d", process->pid);
     if (errno == ESRCH)
-        return refuse(process, "process %d has ended", process->pid);
+        return refuse(process, access(path, F_OK) == 0 ? "process %d has ended, or is the kernel's own: it has no memory" : "process %d has ended",
+                      process->pid);
     return refuse(process, "process %d: %s: %s%s", process->pid, what, strerror(errno),
                   errno == EACCES || errno == EPERM ? " (arca(1) tells who may look)" : "");
 }
@@ -69,6 +72,18 @@ bool process_open(struct process *process, int pid)
     if (process->pagemap < 0)
         return refuse_error(process, "it can not be looked at");
     process_start_walk(process);
+    return true;
+}
+
+bool process_open_named(struct process *process, int pid)
+{
+    char text[4096];
+    const char *at;
+    int group;
+    if (!process_open(process, pid))
+        return false;
+    if (process_file(process, "status", text, sizeof text) && (at = strstr(text, "\nTgid:")) != NULL && sscanf(at + 6, "%d", &group) == 1 && group != pid)
+        return refuse(process, "%d is a thread of process %d (%s), and no process", pid, group, process->name);
     return true;
 }
 

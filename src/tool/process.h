@@ -21,6 +21,8 @@ struct process {
 
 /* False, with the reason in why, for what does not exist or is somebody else's. */
 bool process_open(struct process *process, int pid);
+/* The same for a number that somebody has given: not that of a thread, by which the kernel finds its process, too. */
+bool process_open_named(struct process *process, int pid);
 void process_close(struct process *process);
 /* What it is called, of its pid alone: "?" where it is not there. */
 void process_read_name(struct process *process);

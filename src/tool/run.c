@@ -38,15 +38,25 @@ static bool find_library(char *path, size_t capacity)
     return false;
 }
 
+/* False with errno. */
+static bool is_program(const char *path)
+{
+    struct stat status;
+    if (access(path, X_OK) != 0 || stat(path, &status) != 0)
+        return false;
+    errno = EISDIR;
+    return !S_ISDIR(status.st_mode);
+}
+
 /* As execvp() looks for it. */
 static bool find_program(const char *name, char *path, size_t capacity)
 {
     const char *places = getenv("PATH");
     if (strchr(name, '/') != NULL)
-        return snprintf(path, capacity, "%s", name) < (int)capacity && access(path, X_OK) == 0;
+        return snprintf(path, capacity, "%s", name) < (int)capacity && is_program(path);
     for (const char *at = places != NULL ? places : "/bin:/usr/bin"; *at != '\0';) {
         size_t length = strcspn(at, ":");
-        if (snprintf(path, capacity, "%.*s/%s", (int)length, length != 0 ? at : ".", name) < (int)capacity && access(path, X_OK) == 0)
+        if (snprintf(path, capacity, "%.*s/%s", (int)length, length != 0 ? at : ".", name) < (int)capacity && is_program(path))
             return true;
         at += length + (at[length] == ':');
     }
@@ -226,6 +236,6 @@ int run_run(const struct command *command, int argc, char **argv)
     if (!add_preload(library))
         return complain("run: LD_PRELOAD is too long");
     execvp(argv[at], argv + at);
-    complain("run: %s: %s", argv[at], strerror(errno));
+    complain("run: %s: %s", argv[at], errno == ENOENT ? "what is to run it, after #!, or its loader, is not there" : strerror(errno));
     return 126;
 }

@@ -61,7 +61,7 @@ int run_stat(const struct command *command, int argc, char **argv)
     struct process process;
     struct stats_page page;
     struct snapshot snapshot = { .ranges = NULL };
-    bool done = process_open(&process, pid) && snapshot_find_page(&process, &page, NULL) && snapshot_take(&process, &page, &snapshot);
+    bool done = process_open_named(&process, pid) && snapshot_find_page(&process, &page, NULL) && snapshot_take(&process, &page, &snapshot);
     if (done)
         print(&process, &snapshot, form);
     snapshot_free(&snapshot);

@@ -1,4 +1,5 @@
 /* arca top: where the memory of processes is, once a second, in a terminal. */
+#include "tool/process.h"
 #include "tool/samples.h"
 #include "tool/tool.h"
 
@@ -170,6 +171,13 @@ int run_top(const struct command *command, int argc, char **argv)
     for (int i = 0; i < argc; i++) {
         if (!parse_pid(argv[i], &pids[i]))
             return complain_usage(command, "'%s' is no process", argv[i]);
+    }
+    for (int i = 0; i < argc; i++) {
+        struct process process;
+        bool there = process_open_named(&process, pids[i]);
+        process_close(&process);
+        if (!there)
+            return complain("%s", process.why);
     }
     samples_take(&samples, pids, (size_t)argc);
     if (samples.count == 0 && argc != 0)

@@ -40,6 +40,14 @@ def pinned():
         has(text, r"^ +-> .*arca_heap_create", "what to do")
 
 
+def little_is_not_worth_a_look():
+    """Most of what a small process has lies beside its blocks: there is nothing to do about it."""
+    with program(["/bin/bash", "-c", "echo ready; read line"]) as process:
+        text, _ = tool("doctor", process.pid)
+        has(text, r"^ ok +[\d.]+ KiB \(\d+ % of what is resident\) lie beside blocks in use", "pinned")
+        check(" look " not in text.replace("its cgroup uses", ""), f"there is nothing to look at:\n{text}")
+
+
 def settings_that_keep():
     body = "gone = [bytes(100_000) for _ in range(500)]\ndel gone\ntime.sleep(1)"
     with python(body, ARCA_CONF="purge=never") as process:
@@ -111,6 +119,7 @@ def words_of_others():
 
 healthy()
 pinned()
+little_is_not_worth_a_look()
 settings_that_keep()
 other_mallocs()
 words_of_others()

@@ -53,6 +53,12 @@ def refused(directory):
     tool("run", script(directory, "good", "#!/usr/bin/env -S sh\nexit 0\n"), env=env)
     check("it is no program" in complaint("run", script(directory, "text", "hello\n"), env=env), "a text")
     check("not found" in complaint("run", "no-such-program-here", status=127, env=env), "a program that is not there")
+    check("not found" in complaint("run", "", status=127, env=env), "no name")
+    check("Is a directory" in complaint("run", directory, status=127, env=env), "a directory")
+    (directory / "place" / "thing").mkdir(parents=True)
+    check("not found" in complaint("run", "thing", status=127, env={**env, "PATH": str(directory / "place")}), "a directory that PATH leads to")
+    orphan = script(directory, "orphan", "#!/nowhere/interpreter\n")
+    check("what is to run it, after #!, or its loader, is not there" in complaint("run", orphan, status=126, env=env), "a script whose interpreter is not there")
     if os.geteuid() == 0:
         owned = compiled(directory, "owned")
         os.chown(owned, 65534, 65534)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 from tool import BUILD, ROOT, check, complaint, compiled, environment, eventually, need, program, python, skip, tool
 
@@ -101,6 +102,15 @@ def refusals():
     check("no command 'frob'" in complaint("frob", status=2), "an unknown command")
     check("no command" in complaint(status=2), "no command")
     check("there is no process 4194303" in complaint("stat", 4194303), "no such process")
+    dead = subprocess.Popen(["true"])
+    eventually(lambda: Path(f"/proc/{dead.pid}/cmdline").read_text() == "", "it goes on")
+    check(f"process {dead.pid} has ended, or is the kernel's own" in complaint("stat", dead.pid), "a process that nobody has waited for")
+    dead.wait()
+    with python("import threading\nthreading.Thread(target=time.sleep, args=(600,)).start()") as ours:
+        thread = max(int(path.name) for path in Path(f"/proc/{ours.pid}/task").iterdir() if path.name != str(ours.pid))
+        for command in ("stat", "doctor", "trim", "gc", "top"):
+            check(f"{thread} is a thread of process {ours.pid}" in complaint(command, thread), f"{command} of a thread")
+        check(f"{thread} is a thread of process {ours.pid}" in complaint("prof", thread, "/tmp/file"), "prof of a thread")
     with program(["/usr/bin/python3", "-c", "import time; print('ready', flush=True); time.sleep(600)"], preload=False) as plain:
         check("does not use Arca" in complaint("stat", plain.pid), "a process without Arca")
     if os.geteuid() == 0:
