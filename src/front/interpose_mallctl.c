@@ -14,6 +14,7 @@
 #include "base/bits.h"
 #include "base/options.h"
 #include "base/os.h"
+#include "front/figures.h"
 #include "front/process.h"
 #include "front/report.h"
 #include "front/supply.h"
@@ -27,10 +28,10 @@
 #define VERSION_TEXT_OF(major, minor, patch) "Arca " #major "." #minor "." #patch
 #define VERSION_TEXT(major, minor, patch) VERSION_TEXT_OF(major, minor, patch)
 
-#define PARTS_MAX 3           /* of a name */
+#define PARTS_MAX 6           /* of a name */
 #define EVERY_ARENA ((size_t)4096) /* MALLCTL_ARENAS_ALL */
 
-enum figure { ALLOCATED, ACTIVE, METADATA, RESIDENT, MAPPED, RETAINED, FIGURES };
+enum figure { ALLOCATED, ACTIVE, METADATA, RESIDENT, MAPPED, RETAINED, SMALL, LARGE, ACTIVE_PAGES, DIRTY_PAGES, LAZY_PAGES, FIGURES };
 
 union value {
     bool flag;
@@ -44,12 +45,12 @@ union value {
 struct name {
     const char *path; /* N stands for a number */
     size_t size;      /* of the value; 0: none */
-    int (*read)(const struct name *name, union value *value);
+    int (*read)(const struct name *name, const size_t *mib, union value *value);
     int (*write)(const union value *value); /* or does it, when there is no value */
     enum figure figure;
 };
 
-static _Atomic size_t figures[FIGURES];
+static _Atomic size_t figures[FIGURES], bin_blocks[SIZE_CLASSES], bin_pools[SIZE_CLASSES];
 static _Atomic uint64_t epoch;
 static _Atomic unsigned arenas_given = 1; /* numbers: there is one heap behind all of them */
 
@@ -67,15 +68,24 @@ static _Atomic uint64_t walks_paid_ms; /* when the walks so far will have been p
 
 static void new_figures(void)
 {
-    struct arca_stats sums;
-    report_sums(&sums);
-    size_t active = bits_round_up(sums.allocated + sums.cached + sums.slack, OS_PAGE_SIZE);
-    store_rlx(&figures[ALLOCATED], sums.allocated);
+    struct figures all;
+    report_figures(&all);
+    const struct arca_stats *sums = &all.stats;
+    size_t active = bits_round_up(sums->allocated + sums->cached + sums->slack, OS_PAGE_SIZE);
+    store_rlx(&figures[ALLOCATED], sums->allocated);
     store_rlx(&figures[ACTIVE], active);
-    store_rlx(&figures[METADATA], sums.meta);
-    store_rlx(&figures[RESIDENT], sums.resident);
-    store_rlx(&figures[MAPPED], active + sums.meta);
-    store_rlx(&figures[RETAINED], sums.mapped - smaller(sums.mapped, active + sums.dirty));
+    store_rlx(&figures[METADATA], sums->meta);
+    store_rlx(&figures[RESIDENT], sums->resident);
+    store_rlx(&figures[MAPPED], active + sums->meta);
+    store_rlx(&figures[RETAINED], sums->mapped - smaller(sums->mapped, active + sums->dirty));
+    store_rlx(&figures[SMALL], sums->allocated - smaller(sums->allocated, sums->large));
+    store_rlx(&figures[LARGE], smaller(sums->allocated, sums->large));
+    store_rlx(&figures[ACTIVE_PAGES], active / OS_PAGE_SIZE);
+    store_rlx(&figures[DIRTY_PAGES], sums->dirty / OS_PAGE_SIZE);
+    for (unsigned bin = 0; bin < SIZE_CLASSES; bin++) {
+        store_rlx(&bin_blocks[bin], all.classes[bin].blocks);
+        store_rlx(&bin_pools[bin], all.classes[bin].pools);
+    }
 }
 
 /* Two threads at once may both walk, and pay for one. */
@@ -90,17 +100,88 @@ static void refresh(void)
     add_rlx(&epoch, 1);
 }
 
-static int read_figure(const struct name *name, union value *value)
+static int read_figure(const struct name *name, const size_t *mib, union value *value)
 {
+    (void)mib;
     if (load_rlx(&epoch) == 0)
         refresh();
     value->bytes = load_rlx(&figures[name->figure]);
     return 0;
 }
 
-static int read_epoch(const struct name *name, union value *value)
+static bool is_arena(size_t number)
+{
+    /* The number after the last means all of them, too: so it was before EVERY_ARENA. */
+    return number <= load_rlx(&arenas_given) || number == EVERY_ARENA;
+}
+
+/* Of stats.arenas.N: the first has what there is, and so has the whole. */
+static bool has_all(size_t number)
+{
+    return number == 0 || number == load_rlx(&arenas_given) || number == EVERY_ARENA;
+}
+
+static int read_arena_figure(const struct name *name, const size_t *mib, union value *value)
+{
+    if (!is_arena(mib[2]))
+        return ENOENT;
+    int status = read_figure(name, mib, value);
+    value->bytes = has_all(mib[2]) ? value->bytes : 0;
+    return status;
+}
+
+/* ---- bins: the size classes --------------------------------------------------------------------------- */
+
+static int read_bins(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
+    value->number = SIZE_CLASSES;
+    return 0;
+}
+
+static int read_bin_size(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    value->bytes = mib[2] < SIZE_CLASSES ? size_classes[mib[2]].block_size : 0;
+    return mib[2] < SIZE_CLASSES ? 0 : ENOENT;
+}
+
+static int read_bin_capacity(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    value->number = mib[2] < SIZE_CLASSES ? size_classes[mib[2]].capacity : 0;
+    return mib[2] < SIZE_CLASSES ? 0 : ENOENT;
+}
+
+static int read_bin_count(const _Atomic size_t *counts, const size_t *mib, union value *value)
+{
+    if (!is_arena(mib[2]) || mib[4] >= SIZE_CLASSES)
+        return ENOENT;
+    if (load_rlx(&epoch) == 0)
+        refresh();
+    value->bytes = has_all(mib[2]) ? load_rlx(&counts[mib[4]]) : 0;
+    return 0;
+}
+
+static int read_bin_blocks(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    return read_bin_count(bin_blocks, mib, value);
+}
+
+static int read_bin_pools(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    return read_bin_count(bin_pools, mib, value);
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------ */
+
+static int read_epoch(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    (void)mib;
     value->epoch = load_rlx(&epoch);
     return 0;
 }
@@ -112,16 +193,18 @@ static int write_epoch(const union value *value)
     return 0;
 }
 
-static int read_version(const struct name *name, union value *value)
+static int read_version(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
     value->text = VERSION_TEXT(ARCA_VERSION_MAJOR, ARCA_VERSION_MINOR, ARCA_VERSION_PATCH);
     return 0;
 }
 
-static int read_background(const struct name *name, union value *value)
+static int read_background(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
     value->flag = options.background != 0;
     return 0;
 }
@@ -131,31 +214,51 @@ static int write_background(const union value *value)
     return value->flag == (options.background != 0) ? 0 : EPERM;
 }
 
-static int read_hold(const struct name *name, union value *value)
+static int read_hold(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
     value->ms = options.purge == OPTION_NEVER ? -1 : (ssize_t)options.purge;
     return 0;
 }
 
-static int read_one(const struct name *name, union value *value)
+static int read_one(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
     value->number = 1;
     return 0;
 }
 
-static int read_arenas(const struct name *name, union value *value)
+static int read_arenas(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
     value->number = load_rlx(&arenas_given);
     return 0;
 }
 
-/* A number of its own, for a program that goes on with nothing less; its blocks are of the same heap. */
-static int create_arena(const struct name *name, union value *value)
+static int read_page(const struct name *name, const size_t *mib, union value *value)
 {
     (void)name;
+    (void)mib;
+    value->bytes = OS_PAGE_SIZE;
+    return 0;
+}
+
+static int read_quantum(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    (void)mib;
+    value->bytes = BLOCK_ALIGN;
+    return 0;
+}
+
+/* A number of its own, for a program that goes on with nothing less; its blocks are of the same heap. */
+static int create_arena(const struct name *name, const size_t *mib, union value *value)
+{
+    (void)name;
+    (void)mib;
     value->number = add_rlx(&arenas_given, 1u);
     return 0;
 }
@@ -174,6 +277,22 @@ static int flush_thread(const union value *value)
     return 0;
 }
 
+/* Threads have their caches; those with a number have nothing in them. */
+static int create_cache(const struct name *name, const size_t *mib, union value *value)
+{
+    static _Atomic unsigned given;
+    (void)name;
+    (void)mib;
+    value->number = add_rlx(&given, 1u);
+    return 0;
+}
+
+static int leave_cache(const union value *value)
+{
+    (void)value;
+    return 0;
+}
+
 #define OF(member) sizeof(((union value *)0)->member)
 
 static const struct name names[] = {
@@ -189,6 +308,14 @@ static const struct name names[] = {
     { "arena.N.dirty_decay_ms", OF(ms), read_hold, NULL, 0 },
     { "arena.N.purge", 0, NULL, purge, 0 },
     { "arena.N.destroy", 0, NULL, purge, 0 },
+    { "arenas.page", OF(bytes), read_page, NULL, 0 },
+    { "arenas.quantum", OF(bytes), read_quantum, NULL, 0 },
+    { "arenas.nbins", OF(number), read_bins, NULL, 0 },
+    { "arenas.bin.N.size", OF(bytes), read_bin_size, NULL, 0 },
+    { "arenas.bin.N.nregs", OF(number), read_bin_capacity, NULL, 0 },
+    { "tcache.create", OF(number), create_cache, NULL, 0 },
+    { "tcache.flush", OF(number), NULL, leave_cache, 0 },
+    { "tcache.destroy", OF(number), NULL, leave_cache, 0 },
     { "thread.tcache.flush", 0, NULL, flush_thread, 0 },
     { "stats.allocated", OF(bytes), read_figure, NULL, ALLOCATED },
     { "stats.active", OF(bytes), read_figure, NULL, ACTIVE },
@@ -196,6 +323,13 @@ static const struct name names[] = {
     { "stats.resident", OF(bytes), read_figure, NULL, RESIDENT },
     { "stats.mapped", OF(bytes), read_figure, NULL, MAPPED },
     { "stats.retained", OF(bytes), read_figure, NULL, RETAINED },
+    { "stats.arenas.N.small.allocated", OF(bytes), read_arena_figure, NULL, SMALL },
+    { "stats.arenas.N.large.allocated", OF(bytes), read_arena_figure, NULL, LARGE },
+    { "stats.arenas.N.pactive", OF(bytes), read_arena_figure, NULL, ACTIVE_PAGES },
+    { "stats.arenas.N.pdirty", OF(bytes), read_arena_figure, NULL, DIRTY_PAGES },
+    { "stats.arenas.N.pmuzzy", OF(bytes), read_arena_figure, NULL, LAZY_PAGES },
+    { "stats.arenas.N.bins.N.curregs", OF(bytes), read_bin_blocks, NULL, 0 },
+    { "stats.arenas.N.bins.N.curslabs", OF(bytes), read_bin_pools, NULL, 0 },
 };
 
 /* ---- how ------------------------------------------------------------------------------------------ */
@@ -247,16 +381,12 @@ static int find(const char *text, size_t mib[PARTS_MAX])
     return ENOENT;
 }
 
-static bool is_arena(size_t number)
-{
-    /* The number after the last means all of them, too: so it was before EVERY_ARENA. */
-    return number <= load_rlx(&arenas_given) || number == EVERY_ARENA;
-}
-
-static int give(const struct name *name, void *old, size_t *old_size)
+static int give(const struct name *name, const size_t *mib, void *old, size_t *old_size)
 {
     union value value;
-    int status = name->read(name, &value);
+    if (name->read == NULL)
+        return EPERM;
+    int status = name->read(name, mib, &value);
     if (status != 0)
         return status;
     size_t size = smaller(*old_size, name->size);
@@ -290,7 +420,7 @@ static int answer(const size_t *mib, void *old, size_t *old_size, const void *fr
         return gives || fresh != NULL ? EPERM : name->write(NULL);
     if (fresh != NULL)
         status = take(name, fresh, fresh_size);
-    return status == 0 && gives ? give(name, old, old_size) : status;
+    return status == 0 && gives ? give(name, mib, old, old_size) : status;
 }
 
 EXPORT int mallctl(const char *name, void *oldp, size_t *oldlenp, void *newp, size_t newlen);

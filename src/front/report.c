@@ -74,6 +74,11 @@ static void take_figures_by_turns(struct figures *figures)
     figures->stats.age_ms = age_ms;
 }
 
+void report_figures(struct figures *figures)
+{
+    take_figures(figures);
+}
+
 void report_sums(struct arca_stats *sums)
 {
     struct figures figures;

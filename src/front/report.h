@@ -19,6 +19,9 @@ void report_collect(struct report *report);
 /* As arca_stats_get(), exact at any size. */
 struct arca_stats;
 void report_sums(struct arca_stats *sums);
+/* The same with all else that is told. */
+struct figures;
+void report_figures(struct figures *figures);
 
 /* A line at a time, without its end. */
 void report_write(void (*line)(void *context, const char *text), void *context);

@@ -333,15 +333,3 @@ void snapshot_free(struct snapshot *snapshot)
     free(snapshot->ranges);
     snapshot->ranges = NULL;
 }
-
-bool snapshot_of(int pid, struct snapshot *snapshot, char *why, size_t capacity)
-{
-    struct process process;
-    struct stats_page page;
-    memset(snapshot, 0, sizeof *snapshot);
-    bool done = process_open_named(&process, pid) && snapshot_find_page(&process, &page, NULL) && snapshot_take(&process, &page, snapshot);
-    if (!done)
-        snprintf(why, capacity, "%s", process.why);
-    process_close(&process);
-    return done;
-}

@@ -32,7 +32,4 @@ bool snapshot_take(struct process *process, const struct stats_page *page, struc
 bool snapshot_renew(struct process *process, const struct stats_page *page, struct ledger *ledger, struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 
-/* The same for a process by its number, opened and closed. */
-bool snapshot_of(int pid, struct snapshot *snapshot, char *why, size_t capacity);
-
 #endif

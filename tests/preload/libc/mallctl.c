@@ -110,6 +110,74 @@ static void names_have_mibs(void)
     CHECK(mallctlbymib(mib, parts, &value, &size, NULL, 0) == 0 && value == figure("stats.active"));
 }
 
+static unsigned number(const char *name)
+{
+    unsigned value = 0;
+    size_t size = sizeof value;
+    CHECK(mallctl(name, &value, &size, NULL, 0) == 0 && size == sizeof value, "(%s)", name);
+    return value;
+}
+
+static size_t bin_figure(const char *form, unsigned arena, unsigned bin)
+{
+    char name[64];
+    snprintf(name, sizeof name, form, arena, bin);
+    return figure(name);
+}
+
+/* Redis 7.4 and later end where one of these is not known; what it adds up from them are the free blocks of small sizes. */
+static size_t free_in_bins(unsigned arena)
+{
+    size_t free_bytes = 0;
+    for (unsigned bin = 0; bin < number("arenas.nbins"); bin++) {
+        char name[64];
+        snprintf(name, sizeof name, "arenas.bin.%u.size", bin);
+        size_t block = figure(name);
+        snprintf(name, sizeof name, "arenas.bin.%u.nregs", bin);
+        size_t capacity = number(name) * bin_figure("stats.arenas.%u.bins.%u.curslabs", arena, bin);
+        size_t used = bin_figure("stats.arenas.%u.bins.%u.curregs", arena, bin);
+        CHECK(used <= capacity && block >= 16 && block <= 32768, "(bin %u: %zu of %zu blocks of %zu bytes)", bin, used, capacity, block);
+        free_bytes += (capacity - used) * block;
+    }
+    return free_bytes;
+}
+
+static void bins_and_arenas_add_up(void)
+{
+    enum { COUNT = 2000, SIZE = 3000 };
+    static char *blocks[COUNT];
+    unsigned created = 0, threads = 0;
+    size_t size = sizeof(unsigned);
+    CHECK(figure("arenas.page") == 4096 && figure("arenas.quantum") == 16);
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = hide(malloc(SIZE));
+        CHECK(blocks[i] != NULL);
+        memset(blocks[i], i, SIZE);
+    }
+    refresh();
+    size_t before = free_in_bins(4096);
+    for (int i = 0; i < COUNT; i += 2)
+        free(blocks[i]);
+    CHECK(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) == 0);
+    refresh();
+    CHECK(free_in_bins(4096) - before > (size_t)COUNT / 4 * SIZE, "(%zu, then %zu)", before, free_in_bins(4096));
+    CHECK(free_in_bins(0) == free_in_bins(4096));
+    CHECK(figure("stats.arenas.0.small.allocated") + figure("stats.arenas.0.large.allocated") == figure("stats.allocated"));
+    CHECK(figure("stats.arenas.4096.pactive") * 4096 == figure("stats.active"));
+    figure("stats.arenas.4096.pdirty");
+    CHECK(figure("stats.arenas.4096.pmuzzy") == 0);
+    CHECK(mallctl("arenas.create", &created, &size, NULL, 0) == 0);
+    CHECK(bin_figure("stats.arenas.%u.pactive", created, 0) == 0 && free_in_bins(created) == 0, "what is the one heap's is counted twice");
+    CHECK(mallctl("tcache.create", &threads, &size, NULL, 0) == 0);
+    CHECK(mallctl("tcache.flush", NULL, NULL, &threads, sizeof threads) == 0);
+    CHECK(mallctl("tcache.destroy", NULL, NULL, &threads, sizeof threads) == 0);
+    CHECK(mallctl("stats.arenas.77.pactive", &size, &size, NULL, 0) == ENOENT);
+    CHECK(mallctl("arenas.bin.999.size", &size, &size, NULL, 0) == ENOENT);
+    CHECK(mallctl("stats.arenas.0.bins.999.curregs", &size, &size, NULL, 0) == ENOENT);
+    for (int i = 1; i < COUNT; i += 2)
+        free(blocks[i]);
+}
+
 #define TEXT_BYTES 16384
 
 static void append(void *text, const char *more)
@@ -153,6 +221,7 @@ int main(void)
     CHECK(mallctl("thread.tcache.flush", NULL, NULL, NULL, 0) == 0);
     bad_questions_are_refused();
     names_have_mibs();
+    bins_and_arenas_add_up();
     statistics_are_text_or_json();
     a_server_that_asks_all_the_time_is_answered_by_few_walks();
     exercise_heap();
