@@ -33,7 +33,9 @@ ARCA_INLINE void lock_acquire(struct lock *lock)
 
 ARCA_INLINE void lock_release(struct lock *lock)
 {
-    if (unlikely(exchange_rel(&lock->state, 0u) == 2)) /* P:lock release: with the next holder's acquire */
+    uint32_t before = exchange_rel(&lock->state, 0u); /* P:lock release: with the next holder's acquire */
+    assert(before != 0);
+    if (unlikely(before == 2))
         lock_wake(lock);
 }
 

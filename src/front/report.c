@@ -24,7 +24,7 @@ static void add_span(struct report *report, struct span *span)
         report->live_bytes += bytes;
         report->large_bytes += bytes;
         report->large_blocks += bytes != 0; /* one that was freed and is kept back has none */
-    } else if (load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL) { /* P:pool acquire: with pool_init */
+    } else if (load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL) { /* P:pool acquire: with pool_publish */
         size_t used = (size_t)load_rlx(&span->used) * span->block_size;
         report->live_bytes += used;
         report->free_bytes += (size_t)span->capacity * span->block_size - used;
@@ -35,7 +35,7 @@ void report_collect(struct report *report)
 {
     process_after_fork();
     memset(report, 0, sizeof *report);
-    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with arena_take_record */
         lock_acquire(&arenas.lock); /* for one arena at a time: who wants memory waits for that */
         for (uint32_t i = 0; i < a->slices;) {
             struct span *span = &a->spans[i];
@@ -46,9 +46,9 @@ void report_collect(struct report *report)
         }
         lock_release(&arenas.lock);
     }
+    size_t mapped = load_rlx(&arenas.mapped_slices) << SLICE_SHIFT;
+    report->mapped_bytes = mapped > report->live_bytes ? mapped : report->live_bytes; /* some of that may have been unmapped since */
     report->dirty_bytes = load_rlx(&arenas.dirty_slices) << SLICE_SHIFT;
-    report->mapped_bytes = load_rlx(&arenas.mapped_slices) << SLICE_SHIFT; /* what lives is less, as long as the lock is held */
-    lock_release(&arenas.lock);
     report->meta_bytes = meta_mapped();
 }
 

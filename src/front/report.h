@@ -10,7 +10,7 @@ struct report {
     size_t large_blocks;
     size_t free_bytes;   /* carved and free */
     size_t dirty_bytes;
-    size_t mapped_bytes;
+    size_t mapped_bytes; /* no less than what lives */
     size_t meta_bytes;
 };
 

@@ -368,6 +368,18 @@ TEST(api, what_lives_is_never_more_than_what_is_mapped)
     CHECK(report.live_bytes >= 100 * MIB);
 }
 
+/* Arenas that others unmap while it walks were counted as they were. */
+TEST(api, what_lives_is_never_more_than_what_is_mapped_where_arenas_leave_meanwhile)
+{
+    struct report report;
+    checked(arca_malloc(100 * MIB));
+    size_t mapped = exchange_rlx(&arenas.mapped_slices, 1);
+    report_collect(&report);
+    store_rlx(&arenas.mapped_slices, mapped);
+    CHECK(report.live_bytes >= 100 * MIB);
+    CHECK_EQ(report.mapped_bytes, report.live_bytes);
+}
+
 /* That of an explicit heap does not move either, though it can not give anything back. */
 TEST(api, a_huge_block_of_an_explicit_heap_stays_while_it_is_not_twice_too_large)
 {

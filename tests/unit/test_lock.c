@@ -41,6 +41,15 @@ TEST(lock, reset_frees_it_whoever_held_it)
     CHECK(lock_try(&lock));
 }
 
+#ifndef NDEBUG
+/* It would let somebody in beside who holds it. */
+TEST_ABORTS(lock, a_release_of_what_nobody_holds_is_noticed, "before != 0")
+{
+    struct lock lock = LOCK_INIT;
+    lock_release(&lock);
+}
+#endif
+
 struct counter {
     struct lock lock;
     uint64_t plain; /* without the lock, adds would be lost and ThreadSanitizer would say so */
