@@ -54,7 +54,7 @@ void arena_check(void)
 
 struct arena *arena_find(uintptr_t address)
 {
-    /* P:arena record acquire: with record_take */
+    /* P:arena record acquire: with arena_take_record */
     struct arena *a = load_acq(&arenas.all);
     lock_acquire(&arenas.lock);
     while (a != NULL && (a->slices == 0 || address - a->base >= (size_t)a->slices << SLICE_SHIFT))

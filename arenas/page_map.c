@@ -26,9 +26,8 @@ bool page_map_reserve(uintptr_t address, size_t bytes)
         struct page_map_leaf *leaf = os_map(sizeof *leaf, OS_PAGE_SIZE), *expected = NULL;
         if (leaf == NULL)
             return false;
-        /* P:page map leaf release: with page_map_find */
-        if (!atomic_compare_exchange_strong_explicit(&page_map_root[i], &expected, leaf, memory_order_acq_rel,
-                                                     memory_order_relaxed))
+        /* P:page map leaf release: its zeros, to page_map_leaf_of */
+        if (!cas_acqrel(&page_map_root[i], &expected, leaf))
             os_unmap(leaf, sizeof *leaf); /* another thread was first */
     }
     return true;

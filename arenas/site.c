@@ -15,7 +15,7 @@ static uint64_t hash_of(const uintptr_t *stack, unsigned depth)
 
 static struct site *site_at(const struct sites *sites, uint32_t number)
 {
-    /* P:site chunk acquire: with new_site_locked */
+    /* P:site chunk acquire: with next_site_locked */
     return &load_acq(&sites->chunks[(number - 1) / SITES_PER_CHUNK])[(number - 1) % SITES_PER_CHUNK];
 }
 
@@ -107,8 +107,6 @@ uint32_t sites_add_several(struct sites *sites, const uintptr_t *stack, unsigned
         change_live_locked(sites, site, (int64_t)blocks, (int64_t)bytes);
         tally_change(&site->tallies.total, (int64_t)blocks, (int64_t)bytes);
         tally_change(&sites->tallies.total, (int64_t)blocks, (int64_t)bytes);
-    } else {
-        sites->lost += blocks;
     }
     lock_release(&sites->lock);
     return number;

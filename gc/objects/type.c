@@ -99,7 +99,7 @@ arca_type *type_at(uint32_t index)
 
 uint32_t type_count(void)
 {
-    return load_acq(&types_used); /* P:types acquire: with type_prepare_slow */
+    return load_acq(&types_used); /* P:types acquire: with register_locked */
 }
 
 size_t type_size(const arca_type *type, size_t count)

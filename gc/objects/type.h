@@ -22,7 +22,7 @@ ARCA_INLINE _Atomic uint32_t *type_state(arca_type *type)
 /* Aborts with a line for a descriptor that is wrong; false without memory. */
 ARCA_INLINE bool type_prepare(arca_type *type)
 {
-    return likely(load_acq(type_state(type)) != TYPE_NEW) || type_prepare_slow(type); /* P:type acquire: with type_prepare_slow */
+    return likely(load_acq(type_state(type)) != TYPE_NEW) || type_prepare_slow(type); /* P:type acquire: with register_locked */
 }
 
 /* Of one that has objects. */

@@ -94,7 +94,7 @@ void census_take(struct usage *usage)
 {
     process_after_fork();
     memset(usage, 0, sizeof *usage);
-    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with arena_take_record */
         add_arena(usage, a);
         add_records(usage, a, sizeof *a);
     }
@@ -145,7 +145,7 @@ static bool walk_by_turns(struct ledger *ledger, struct usage *usage, uint64_t *
     if (kernel_bytes == UINT64_MAX)
         return false;
     ledger_begin(ledger, &census_terms, kernel_bytes);
-    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with arena_take_record */
         ledger_prefetch(ledger);
         struct ledger_head head = arena_head(a);
         if (!ledger_meet(ledger, a, &head))

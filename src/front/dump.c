@@ -46,7 +46,7 @@ struct dump_sums {
 static void copy_span(struct dumped_arena *out, const struct span *span)
 {
     uint8_t kind = load_rlx(&span->kind);
-    bool pool = kind == SPAN_POOL && load_acq(&span->heap) != NULL; /* P:pool acquire: with pool_init */
+    bool pool = kind == SPAN_POOL && load_acq(&span->heap) != NULL; /* P:pool acquire: with pool_publish */
     if (!pool && kind != SPAN_LARGE && kind != SPAN_OBJECT)
         return;
     out->span[out->spans++] = (struct dumped_span){
@@ -145,7 +145,7 @@ void arca_dump(int fd, bool pools)
         return;
     }
     memset(&sums, 0, sizeof sums);
-    for (const struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+    for (const struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with arena_take_record */
         if (copy_arena(copy, a)) {
             add_sums(&sums, copy);
             write_arena(fd, copy, pools);

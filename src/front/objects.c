@@ -335,7 +335,7 @@ static unsigned collect_spans(struct arena *arena, uint32_t *slice, struct span 
     for (; i < arena->slices && count < WALK_SPANS; i++) {
         struct span *span = &arena->spans[i];
         enum span_kind kind = load_acq(&span->kind); /* P:large object acquire: with large_make_object */
-        bool pool = kind == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_init */
+        bool pool = kind == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_publish */
         bool lost = pool && load_acq(&span->lost); /* P:lost acquire: with pool_put_all */
         if ((pool && !lost) || kind == SPAN_OBJECT)
             spans[count++] = span;
@@ -352,7 +352,7 @@ static unsigned collect_spans(struct arena *arena, uint32_t *slice, struct span 
 void object_walk(void (*visit)(struct span *span, void *context), void *context)
 {
     struct span *spans[WALK_SPANS];
-    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with record_take */
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next) { /* P:arena record acquire: with arena_take_record */
         unsigned count;
         for (uint32_t slice = 0; (count = collect_spans(a, &slice, spans)) != 0;) {
             for (unsigned i = 0; i < count; i++)
@@ -368,6 +368,6 @@ struct span *object_span(uintptr_t address)
         return NULL;
     if (load_acq(&span->kind) == SPAN_OBJECT) /* P:large object acquire: with large_make_object */
         return span;
-    bool pool = load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_init */
+    bool pool = load_rlx(&span->kind) == SPAN_POOL && load_acq(&span->heap) != NULL && span->objects; /* P:pool acquire: with pool_publish */
     return pool ? span : NULL;
 }

@@ -103,7 +103,7 @@ struct heap *thread_shared_heap_lock(bool objects)
             if (fresh == NULL)
                 return NULL;
             /* P:shared heap release: the heap's fields */
-            if (!atomic_compare_exchange_strong_explicit(&shared[objects], &heap, fresh, memory_order_acq_rel, memory_order_acquire))
+            if (!cas_acqrel(&shared[objects], &heap, fresh))
                 heap_destroy_shared(fresh); /* another thread was first */
             continue;
         }

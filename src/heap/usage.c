@@ -72,7 +72,7 @@ static void usage_span(struct usage *usage, const struct strip *strip, const str
     uint64_t resident = resident_bytes(strip, at, 0, (size_t)slices * USAGE_PAGES_PER_SLICE);
     switch (load_rlx(&span->kind)) {
     case SPAN_POOL:
-        if (load_acq(&span->heap) != NULL) /* P:pool acquire: with pool_init */
+        if (load_acq(&span->heap) != NULL) /* P:pool acquire: with pool_publish */
             add_pool(usage, span, resident);
         else
             usage->slack += resident;
