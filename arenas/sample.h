@@ -12,17 +12,15 @@
 
 extern struct sites samples;
 
-#define SAMPLE_WEIGHT_MAX UINT16_MAX
-
 /* A live large block that is none yet becomes a sample that stands for so many like it, if there is room to remember it.  By its
  * owner. */
 void sample_take(struct span *span, size_t bytes, unsigned weight, const uintptr_t *stack, unsigned depth);
-/* It has become none, though so many bytes of it might have, of every so-manieth: what profile.c weighs when it grows.  every:
- * 0, for all that it has. */
-ARCA_INLINE void sample_pass(struct span *span, size_t bytes, uint32_t every)
+/* It was passed by: so many of its bytes might have made it a sample, which would then have stood for so many.  profile.c goes by
+ * that when it grows.  weight: 0, for all of its bytes. */
+ARCA_INLINE void sample_pass(struct span *span, size_t bytes, uint32_t weight)
 {
-    span->sample.bytes = bytes & (((uint64_t)1 << 48) - 1);
-    span->sample.weight = every & SAMPLE_WEIGHT_MAX;
+    span->sample.bytes = bytes;
+    span->sample.weight = (uint16_t)weight;
 }
 /* It has grown to so many bytes. */
 void sample_grow(struct span *span, size_t bytes);

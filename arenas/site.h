@@ -44,7 +44,6 @@ struct sites {
     bool at_peak;
     uint64_t peak_version; /* of the last peak that has been left */
     struct tallies tallies;
-    uint64_t lost; /* blocks that were not counted, for want of a site */
     _Atomic(struct site *) chunks[SITE_CHUNKS];
     uint32_t buckets[SITE_BUCKETS];
 };

@@ -65,7 +65,7 @@ ARCA_API size_t arca_good_size(size_t size);
 /* ---- giving memory back ------------------------------------------------------------------------- */
 
 /* Gives back at once all that is free: caches of the calling thread and of threads that sleep, pages inside
- * pools, free slices.  keep is ignored but for 0 (there is no top of the heap).  Returns 1 when memory was
+ * pools, free slices.  keep is ignored: there is no top of the heap.  Returns 1 when memory was
  * returned, else 0.  Needed by nobody in normal operation. */
 ARCA_API int arca_trim(size_t keep);
 

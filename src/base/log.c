@@ -43,9 +43,9 @@ static void put_format(struct out *out, const char *format, va_list args)
             put_char(out, *format);
             continue;
         }
-        unsigned longs = 0;
+        bool wide = false;
         for (format++; *format == 'l' || *format == 'z'; format++)
-            longs += *format == 'z' ? 2 : 1;
+            wide = true;
         switch (*format) {
         case 's':
             put_text(out, va_arg(args, const char *));
@@ -62,7 +62,7 @@ static void put_format(struct out *out, const char *format, va_list args)
         }
         case 'u':
         case 'x':
-            put_number(out, longs != 0 ? va_arg(args, unsigned long) : va_arg(args, unsigned), *format == 'x' ? 16 : 10);
+            put_number(out, wide ? va_arg(args, unsigned long) : va_arg(args, unsigned), *format == 'x' ? 16 : 10);
             break;
         case 'p':
             put_text(out, "0x");

@@ -265,7 +265,7 @@ ARCA_INLINE bool heap_send(struct heap *heap, struct heap *destination, struct b
         heap_sent(heap, left, block_size);
     return left;
 }
-/* The same of a full bin. */
+/* heap_take_back() where the bin is full. */
 void heap_take_back_slow(struct heap *heap, struct block *block);
 /* A marked block of any heap, of malloc's, to its bin or to its heap. */
 ARCA_INLINE void heap_take_back(struct heap *heap, uintptr_t class, struct block *block)

@@ -2,8 +2,10 @@
  * Shared heaps: each operation under the heap's lock.  Their records come in groups of whole pages, which are given back when
  * all of a group are destroyed; programs that have thousands of heaps for a moment do not keep them.
  *
- * Law: a record is HEAP_UNUSED, empty and in no entry, or that of a heap, in its entry, with its bit.  Groups with nothing used keep their memory as long as free
- * memory is held (option `purge`), so that a heap for each request costs no system call.
+ * Law: a record is HEAP_UNUSED, empty and in no entry, or that of a heap, in its entry, with its bit.
+ *
+ * Groups with nothing used keep their memory as long as free memory is held (option `purge`), so that a heap for each request
+ * costs no system call.
  */
 #include "arenas/large.h"
 #include "arenas/meta.h"
