@@ -93,6 +93,13 @@ ARCA_INLINE void *malloc_fast(size_t size)
     return likely(block != NULL) ? block : malloc_slow(size);
 }
 
+/* frame: of the function that the program called. */
+ARCA_INLINE void *malloc_for(size_t size, const void *frame)
+{
+    void *block = malloc_warm(size);
+    return likely(block != NULL) ? block : malloc_slow_for(size, frame);
+}
+
 /* A block of a pool whose address is in the leaf's region, or in another where it has a namesake: the start bound
  * refuses it there.  False, with the door left, for all else. */
 ARCA_INLINE bool free_small(struct page_map_leaf *leaf, void *address)

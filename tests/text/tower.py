@@ -19,7 +19,7 @@ FLOORS = {
     "src/base": "compiler poison atomic bits os log lock memory spelling options stats probe unwind",
     "arenas": "span page_map bitmap meta source site sample huge_page arena large purge",
     "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth usage",
-    "src/front": "door profile pressure background process thread supply objects explicit hardened malloc guard trace domains dump ledger census figures page report control interpose operators",
+    "src/front": "door profile pressure background process thread supply objects explicit hardened pointer malloc realloc guard trace domains dump ledger census figures page report control interpose operators",
     "gc/objects": "header type reserve count epoch fiber limbo cell debug keeper death recall ref slot weak",
     "gc/cycles": "carry scope audit finder certifier teardown events collector api",
     "gc/containers": "hash int box intern str table list map copy",
