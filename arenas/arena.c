@@ -68,7 +68,7 @@ static struct span *take_span_locked(struct arena *arena, uint32_t index, uint32
     span->start_bound = 0;
     span->hardened_bound = 0;
     span->hardened = false;
-    store_rlx(&span->holder, 0u); /* whoever thinks that he holds what it was is wrong now */
+    assert(load_rlx(&span->holder) == 0); /* since it was returned: whoever thinks that he holds what it was is wrong */
     store_rlx(&span->kind, (uint8_t)kind);
     take_slices_locked(arena, index, slices);
     return span;

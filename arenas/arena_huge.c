@@ -87,7 +87,7 @@ static struct span *fill_span(struct arena *arena)
     span->start_bound = 0;
     span->hardened_bound = 0;
     span->hardened = false;
-    store_rlx(&span->holder, 0u);
+    assert(load_rlx(&span->holder) == 0);
     store_rlx(&span->kind, (uint8_t)SPAN_LARGE);
     return span;
 }

@@ -4,8 +4,8 @@
 
 #include "base/compiler.h"
 
-/* Letters to insert, to leave out, to change or to swap with their neighbour; a small letter of the first word is as good
- * as a capital one.  UINT32_MAX for words too long to compare. */
+/* Letters to insert, to leave out or to change; a small letter of the first word is as good as a capital one.
+ * UINT32_MAX for words too long to compare. */
 unsigned spelling_distance(const char *a, size_t length, const char *b);
 
 #endif

@@ -302,7 +302,6 @@ static void destroy_pools(struct heap *heap)
         }
     }
     heap_init_bins(heap);
-    heap->backlog = NULL;
 }
 
 void heap_destroy_shared(struct heap *heap)

@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "front/background.h"
 #include "front/report.h"
+#include "heap/heap.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -502,6 +503,40 @@ TEST(api, trim_gives_back_all_that_is_free)
     CHECK_EQ(now.dirty, 0);
     CHECK_EQ(now.live, 0);
     CHECK(now.purged_bytes + now.unmapped_bytes >= 20000 * 1000);
+}
+
+static struct heap *heap_of(const void *block)
+{
+    return load_rlx(&page_map_find((uintptr_t)block)->heap);
+}
+
+/* What comes back to it is to be given back as well. */
+static void *check_that_it_is_swept_again(void *heap)
+{
+    void *block = heap != NULL ? arca_heap_malloc(heap, 100) : arca_malloc(100), *other = heap != NULL ? arca_heap_malloc(heap, 100) : NULL;
+    struct heap *of = heap_of(checked(block));
+    CHECK_EQ(load_rlx(&of->state), HEAP_SHARED); /* of all threads that have none, where none is named */
+    arca_trim(0);
+    CHECK(!heap_needs_sweep(of));
+    if (heap != NULL)
+        arca_free(other);
+    else
+        other = checked(arca_malloc(100));
+    CHECK(heap_needs_sweep(of));
+    arca_free(block);
+    return NULL;
+}
+
+TEST(api, a_heap_with_a_lock_that_was_swept_is_worth_a_visit_after_each_use)
+{
+    pthread_t thread;
+    keep_still();
+    arca_free(checked(arca_malloc(100))); /* the first thread has a heap at once */
+    REQUIRE(pthread_create(&thread, NULL, check_that_it_is_swept_again, NULL) == 0);
+    pthread_join(thread, NULL);
+    arca_heap *heap = arca_heap_create();
+    check_that_it_is_swept_again(heap);
+    arca_heap_destroy(heap);
 }
 
 TEST(api, trim_with_nothing_to_give_back_says_so)

@@ -204,6 +204,17 @@ TEST(arena, a_span_grows_to_the_end_of_its_arena_and_not_beyond)
     arena_check();
 }
 
+/* Behind the bits of the free slices are those of the dirty ones. */
+TEST(arena, a_span_does_not_grow_beyond_its_arena_where_its_first_slices_are_dirty)
+{
+    struct span *first = claim(8), *second = claim(8);
+    REQUIRE(second->start == first->start + 8 * SLICE_SIZE);
+    arena_return(first, 0);
+    CHECK(!arena_extend(second, ARENA_SLICES - 8 + 4));
+    CHECK_EQ(second->slices, 8);
+    arena_check();
+}
+
 TEST(arena, a_cut_tail_is_free_and_dirty)
 {
     struct span *span = claim(9);
@@ -461,6 +472,7 @@ TEST(arena, a_huge_block_that_is_remapped_keeps_its_contents)
     ((char *)huge->start)[span_bytes(huge) - 1] = 1;
     CHECK_EQ(page_map_find(huge->start), huge);
     CHECK(old == huge->start || page_map_find(old) == NULL);
+    CHECK_EQ(huge->arena->mapping, huge->start);
     arena_return(huge, 0);
     arena_check();
 }
@@ -488,6 +500,30 @@ TEST(arena, a_remap_that_fails_changes_nothing)
         arena_check();
     }
     CHECK(failures >= 3 && failures < 10); /* the place, its page map, the move */
+}
+
+static size_t mapped_bytes(void)
+{
+    char text[64];
+    REQUIRE(os_read_file("/proc/self/statm", text, sizeof text) > 0);
+    return strtoul(text, NULL, 10) * OS_PAGE_SIZE;
+}
+
+TEST(arena, a_move_that_fails_leaves_no_place_behind)
+{
+    unsigned failures = 0;
+    for (unsigned n = 1; n <= 5; n++) {
+        struct span *huge = claim(600);
+        size_t before = mapped_bytes();
+        os_fault_after(n, false);
+        bool done = arena_resize_huge(huge, 6000);
+        os_fault_after(0, false);
+        failures += !done;
+        CHECK(done || mapped_bytes() < before + 3000 * SLICE_SIZE);
+        arena_return(huge, 0);
+        purge_free_slices(1, 0); /* or the next one would grow into it */
+    }
+    CHECK(failures >= 2); /* the place, the move */
 }
 
 TEST(arena, a_huge_block_that_shrinks_gives_back_by_several_calls)
@@ -544,6 +580,19 @@ TEST(arena, without_memory_a_claim_is_null_and_later_works)
     arena_check();
 }
 
+TEST(arena, the_record_of_an_arena_that_can_not_be_mapped_serves_the_next)
+{
+    bool zeroed;
+    struct span *span = claim(5);
+    struct arena *record = span->arena;
+    arena_return(span, 0);
+    purge_free_slices(1, 0);
+    os_fault_after(1, true);
+    CHECK(arena_claim(5, 1, SPAN_LARGE, &zeroed) == NULL);
+    os_fault_after(0, false);
+    CHECK_EQ(claim(5)->arena, record);
+}
+
 TEST(arena, whichever_call_fails_the_law_holds)
 {
     for (unsigned n = 1; n <= 12; n++) {
@@ -567,8 +616,7 @@ TEST(arena, where_address_space_is_short_an_arena_is_smaller)
     struct span *span = arena_claim(5, 1, SPAN_LARGE, &zeroed);
     os_fault_after(0, false);
     REQUIRE(span != NULL);
-    CHECK(span->arena->slices < ARENA_SLICES);
-    CHECK(span->arena->slices >= 5);
+    CHECK_EQ(span->arena->slices, ARENA_SLICES / 4);
     arena_check();
 }
 
@@ -846,14 +894,16 @@ TEST(arena, ahead_after_a_claim_that_passed_everything_adds_up)
 
 TEST(arena, a_fork_in_the_middle_is_repaired_from_the_spans)
 {
-    struct span *a = claim(5), *b = claim(6), *huge = claim(700);
+    struct span *a = claim(5), *b = claim(6), *spare = claim(2), *huge = claim(700);
     arena_return(a, 0);
+    store_rlx(&spare->kind, (uint8_t)SPAN_SPARE); /* in the cache of a heap */
     scramble(b->arena);
     arena_fork_child();
     arena_check();
-    CHECK_EQ(used(), 706);
-    CHECK_EQ(b->arena->free_slices, ARENA_SLICES - 6);
+    CHECK_EQ(used(), 708);
+    CHECK_EQ(b->arena->free_slices, ARENA_SLICES - 8);
     arena_return(b, 0);
+    arena_return(spare, 0);
     arena_return(huge, 0);
     CHECK_EQ(used(), 0);
     arena_check();
@@ -885,6 +935,15 @@ TEST(arena, a_fork_during_a_purge_gives_its_slices_back)
     arena_check();
     CHECK_EQ(arena->free_slices, ARENA_SLICES - 1);
     CHECK_EQ(arenas.purging, 0);
+}
+
+/* Locked memory is not inherited. */
+TEST(arena, in_the_child_of_a_fork_arenas_are_as_large_as_ever)
+{
+    arena_reserve_little(true);
+    CHECK_EQ(claim(5)->arena->slices, 64);
+    arena_fork_child();
+    CHECK_EQ(claim(100)->arena->slices, ARENA_SLICES);
 }
 
 TEST(arena, a_quiet_fork_changes_nothing)

@@ -202,6 +202,18 @@ TEST_ABORTS(crimes, a_free_block_can_not_be_made_to_lead_to_a_free_block, "a fre
     freed_and_overwritten(8, (uintptr_t)other);
 }
 
+/* Where whole lists go home, too, and no mark is looked at. */
+TEST_ABORTS(crimes, a_link_that_leads_beyond_all_memory_is_not_followed, "a free block was written to")
+{
+    char *first = arca_malloc(100), *second = arca_malloc(100), *third = arca_malloc(100);
+    uintptr_t nowhere = (uintptr_t)1 << 60;
+    arca_free(first);
+    arca_free(second);
+    arca_free(third);
+    memcpy(third + 8, &nowhere, sizeof nowhere);
+    arca_trim(0);
+}
+
 TEST_ABORTS(crimes, the_usable_size_of_a_freed_block_is_refused, "freed before")
 {
     void *block = arca_malloc(100);
@@ -212,6 +224,12 @@ TEST_ABORTS(crimes, the_usable_size_of_a_freed_block_is_refused, "freed before")
 TEST_ABORTS(crimes, a_size_that_the_block_can_not_hold_is_refused, "free_sized()")
 {
     arca_free_sized(arca_malloc(100), 200);
+}
+
+TEST_ABORTS(crimes, an_alignment_that_the_block_does_not_have_is_refused, "not aligned to 4096 bytes")
+{
+    void *blocks[2] = { arca_malloc(64), arca_malloc(64) }; /* no more than one of them is */
+    arca_free_aligned_sized(blocks[(uintptr_t)blocks[0] % 4096 == 0], 4096, 64);
 }
 
 TEST_ABORTS(crimes, a_size_that_the_block_is_too_large_for_is_refused, "free_sized()")

@@ -150,6 +150,7 @@ static void *source_test_map(void *context, size_t bytes, size_t align)
     munmap(base + bytes, (size_t)(wide + align - base));
     source_calls.maps++;
     source_calls.bytes += bytes;
+    errno = EDOM; /* which is nobody's business */
     return base;
 }
 
@@ -159,6 +160,7 @@ static void source_test_unmap(void *context, void *address, size_t bytes)
     munmap(address, bytes);
     source_calls.unmaps++;
     source_calls.bytes -= bytes;
+    errno = EDOM;
 }
 
 static const struct arca_arena_source test_source = { sizeof test_source, &source_calls, source_test_map, source_test_unmap };
@@ -174,8 +176,10 @@ TEST(domains, arenas_come_from_the_source_and_go_back_to_it)
     CHECK_EQ(arca_arena_source_set(&test_source), 0);
     CHECK_EQ(arca_arena_source_get(&got), 0);
     CHECK(memcmp(&got, &test_source, sizeof got) == 0);
+    errno = EXDEV;
     char *block = arca_malloc(HUGE_BYTES);
     CHECK_EQ(source_calls.maps, 1);
+    CHECK_EQ(errno, EXDEV);
     block[0] = 5;
     block = arca_realloc(block, 2 * HUGE_BYTES); /* it moves: the source has no mremap */
     CHECK_EQ(block[0], 5);
@@ -184,6 +188,7 @@ TEST(domains, arenas_come_from_the_source_and_go_back_to_it)
     arca_free(block);
     arca_free(before);
     arca_trim(0);
+    CHECK_EQ(errno, EXDEV);
     CHECK_EQ(source_calls.unmaps, 2);
     CHECK_EQ(source_calls.bytes, 0);
 }
@@ -212,6 +217,30 @@ TEST(domains, a_source_without_memory_is_no_memory)
     CHECK(block != NULL);
     arca_free(block);
     arca_heap_check();
+}
+
+/* Where the page map does not reach. */
+static void *map_beyond(void *context, size_t bytes, size_t align)
+{
+    (void)bytes, (void)align;
+    source_test_map(context, 4096, 4096);
+    return (void *)((uintptr_t)1 << 50);
+}
+
+static void unmap_beyond(void *context, void *address, size_t bytes)
+{
+    (void)context, (void)bytes;
+    CHECK_EQ(address, (uintptr_t)1 << 50);
+    source_calls.unmaps++;
+}
+
+TEST(domains, what_a_source_maps_out_of_reach_goes_back_to_it)
+{
+    struct arca_arena_source beyond = { sizeof beyond, &source_calls, map_beyond, unmap_beyond };
+    CHECK_EQ(arca_arena_source_set(&beyond), 0);
+    CHECK(arca_malloc(HUGE_BYTES) == NULL && errno == ENOMEM);
+    CHECK(source_calls.maps != 0);
+    CHECK_EQ(source_calls.unmaps, source_calls.maps);
 }
 
 static void *map_askew(void *context, size_t bytes, size_t align)

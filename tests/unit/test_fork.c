@@ -144,3 +144,15 @@ TEST(fork, the_child_of_a_fork_starts_the_thread_once_it_has_done_much)
     for (unsigned i = 0; i < LARGE_BLOCKS; i++)
         arca_free(large_blocks[i]);
 }
+
+/* Another thread may be in the middle of unshare(), for which the background thread makes way. */
+TEST(fork, the_child_of_a_fork_has_a_thread_though_its_parent_was_to_have_none)
+{
+    for (unsigned i = 0; i < LARGE_BLOCKS; i++)
+        large_blocks[i] = memset(checked(arca_malloc(LARGE_BYTES)), 1, LARGE_BYTES);
+    REQUIRE(load_rlx(&background_state) == BACKGROUND_RUNNING);
+    if (background_pause()) { /* a sanitized one is a thread of which nobody knows whether it is gone */
+        CHECK_EQ(in_a_child(do_little_then_much), 0);
+        background_resume();
+    }
+}

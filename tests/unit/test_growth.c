@@ -120,6 +120,8 @@ TEST(growth, a_sweep_takes_room_and_spares)
     span_cache_put(&heap->spares, freed);
     start(heap, 5000); /* in the spare */
     CHECK_EQ(heap->spares.count, 0);
+    bool zeroed;
+    span_cache_put(&heap->spares, large_create(3 * SLICE_SIZE, 1, &zeroed));
     heap_flush_all(heap);
     CHECK_EQ(used_slices(), 2);
     CHECK(heap->growing == NULL);
@@ -205,6 +207,7 @@ TEST(growth, a_block_that_stays_small_keeps_no_more_pages_than_it_uses)
     heap_cut_growing(heap);
     CHECK_EQ(resident_pages(span->start, SLICE_SIZE), 2);
     CHECK_EQ(((unsigned char *)span->start)[4999], 2);
+    CHECK(!span->stained); /* it need not be done again */
 }
 
 /* ---- realloc -------------------------------------------------------------------------------------------- */

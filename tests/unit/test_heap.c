@@ -107,6 +107,35 @@ TEST(heap, the_next_thread_adopts_the_orphan_and_its_bins)
     CHECK_EQ(take(heap), block);
 }
 
+TEST(heap, one_that_was_swept_is_worth_a_visit_once_a_thread_has_it)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    heap_detach(&door);
+    store_rlx(&heap->swept, true);
+    CHECK(!heap_needs_sweep(heap));
+    CHECK_EQ(attach(&door), heap);
+    CHECK(heap_needs_sweep(heap));
+    struct heap *shared = heap_create_shared(true, false);
+    store_rlx(&shared->swept, true);
+    heap_destroy_shared(shared);
+    CHECK_EQ(heap_create_shared(true, false), shared);
+    CHECK(heap_needs_sweep(shared));
+}
+
+/* A fork caught it half way. */
+TEST(heap, one_that_is_lost_is_not_opened_again)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    store_rlx(&door.heap, &heap_sentinel);
+    store_rlx(&heap->state, HEAP_DEAD);
+    heap_resume(&door);
+    CHECK(door.own == NULL);
+    CHECK_EQ(load_rlx(&door.heap), &heap_sentinel);
+    CHECK_EQ(load_rlx(&heap->state), HEAP_DEAD);
+}
+
 TEST(heap, the_last_orphan_is_adopted_first)
 {
     struct heap_door doors[2], next;
@@ -476,8 +505,10 @@ TEST(heap, a_refill_takes_what_others_returned)
         take(heap);
     block->mark = block_mark(block);
     heap_push_remote(heap, block, size_classes[class_of_test()].block_size);
+    CHECK_EQ(load_rlx(&heap->remote.bytes), SIZE);
     CHECK_EQ(heap_refill(heap, class_of_test()), block);
     CHECK(remote_is_empty(&heap->remote));
+    CHECK_EQ(load_rlx(&heap->remote.bytes), 0);
     heap_check(heap);
 }
 
@@ -505,9 +536,25 @@ TEST(heap, a_large_backlog_comes_home_whole)
     for (unsigned i = 0; i < 20000; i++)
         send(away, home, take(home));
     heap_flush_all(away);
+    CHECK(load_rlx(&home->remote.bytes) != 0);
     CHECK(heap_flush_all(home));
+    CHECK_EQ(load_rlx(&home->remote.bytes), 0);
     CHECK_EQ(used_slices(), before);
     heap_check(home);
+}
+
+/* A link that was written to may lead back. */
+TEST_ABORTS(heap, a_chain_of_more_blocks_than_a_pool_has_comes_to_an_end, "double free")
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    struct span *pool = pool_of(take(heap));
+    while (load_rlx(&pool->used) != pool->capacity)
+        take(heap);
+    struct block *block = pool_block(pool, 0);
+    block->mark = block_mark(block);
+    block_set_next(block, block);
+    heap_put_run(heap, block);
 }
 
 TEST_ABORTS(heap, a_block_that_comes_home_to_a_pool_that_is_gone_was_freed_twice, "double free")
@@ -1006,6 +1053,52 @@ TEST(heap, who_waits_for_one_that_is_given_back_is_woken)
     }
     for (unsigned i = 0; i < 2; i++)
         pthread_join(makers[i], NULL);
+}
+
+/* Until it has come to that, but not for ever. */
+#define AWAIT(condition)                                                                                               \
+    for (unsigned looks_ = 0; !(condition); looks_++) {                                                                \
+        REQUIRE(looks_ < 20000);                                                                                       \
+        os_pause(1000);                                                                                                \
+    }
+
+static void *give_records_back(void *unused)
+{
+    heap_shared_trim(os_now_ms(), 0);
+    return unused;
+}
+
+static _Atomic bool passed;
+
+static void *wait_and_pass(void *heap)
+{
+    wait_for_it(heap);
+    store_rlx(&passed, true);
+    return NULL;
+}
+
+/* Each step awaited: a giver that holds the first of a group and wants the last, and a thread that sleeps for the first. */
+TEST(heap, who_sleeps_for_one_that_is_given_back_is_woken)
+{
+    enum { GROUP = 8 };
+    pthread_t giver, waiter;
+    struct heap *heaps[GROUP];
+    for (unsigned i = 0; i < GROUP; i++)
+        heaps[i] = heap_create_shared(true, false);
+    REQUIRE(heaps[GROUP - 1] == heaps[0] + GROUP - 1);
+    for (unsigned i = 0; i < GROUP; i++)
+        heap_destroy_shared(heaps[i]);
+    lock_acquire(&heaps[GROUP - 1]->lock);
+    REQUIRE(pthread_create(&giver, NULL, give_records_back, NULL) == 0);
+    AWAIT(lock_is_held(&heaps[0]->lock));
+    REQUIRE(pthread_create(&waiter, NULL, wait_and_pass, heaps[0]) == 0);
+    AWAIT(lock_is_wanted(&heaps[0]->lock));
+    os_pause(50000); /* into its sleep */
+    CHECK(!load_rlx(&passed));
+    lock_release(&heaps[GROUP - 1]->lock);
+    AWAIT(load_rlx(&passed));
+    pthread_join(giver, NULL);
+    pthread_join(waiter, NULL);
 }
 
 static bool is_used(const struct heap *heap, struct heap *const heaps[], unsigned count)

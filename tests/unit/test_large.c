@@ -3,6 +3,7 @@
 
 #include "arenas/arena.h"
 #include "arenas/large.h"
+#include "arenas/site.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -228,6 +229,18 @@ TEST(large, an_impossible_size_changes_nothing)
     CHECK_EQ(huge->large_size, 40 * MIB);
     bytes_of(huge)[40 * MIB - 1] = 1;
     arena_check();
+}
+
+/* What a pool knows of its last use stands where a block has its site. */
+TEST(large, what_was_a_pool_is_no_sample)
+{
+    bool zeroed;
+    struct span *pool = arena_claim(2, 1, SPAN_POOL, &zeroed);
+    REQUIRE(pool != NULL);
+    pool->touched_ms = 12345;
+    arena_return(pool, 0);
+    REQUIRE(large_create(2 * SLICE_SIZE, 1, &zeroed) == pool);
+    CHECK_EQ(pool->site, SITE_NONE);
 }
 
 TEST(large, destroyed_blocks_leave_no_slice_behind)

@@ -105,6 +105,19 @@ TEST(ledger, with_time_all_are_seen_again)
     ledger_forget(&ledger);
 }
 
+TEST(ledger, no_more_is_kept_for_later_than_the_terms_say)
+{
+    static const struct ledger_terms terms = { .share = 1, .most_us = 500, .advance_us = 100 };
+    struct ledger ledger = { .entries = NULL };
+    unsigned through;
+    begin();
+    look(&ledger, &terms, total(), &through);
+    ledger.credit_us = 2 * terms.most_us;
+    ledger_begin(&ledger, &terms, total());
+    CHECK_EQ(ledger.credit_us, terms.most_us);
+    ledger_forget(&ledger);
+}
+
 TEST(ledger, one_that_has_moved_is_seen_whatever_it_costs)
 {
     struct ledger ledger = { .entries = NULL };

@@ -93,6 +93,11 @@ TEST(memory, nonsense_is_no_limit)
     put("/proc/self/cgroup", "nonsense\n");
     put("/sys/fs/cgroup/memory.max", "4096\n");
     CHECK_EQ(memory_cgroup_limit(), 0);
+    char deep[1024] = "0::/";
+    memset(deep + 4, 'd', 900);
+    strcpy(deep + 904, "\n");
+    put("/proc/self/cgroup", deep); /* longer than any path that is looked at: not cut to that of another group */
+    CHECK_EQ(memory_cgroup_limit(), 0);
     put("/proc/self/cgroup", "0::/a\n");
     put("/sys/fs/cgroup/a/memory.max", "\n");
     put("/sys/fs/cgroup/memory.max", "x\n");

@@ -103,11 +103,11 @@ TEST(meta, where_no_chunk_can_be_had_a_small_mapping_is_tried)
     CHECK_EQ(meta_mapped(), mapped + CHUNK / 8 + OS_PAGE_SIZE); /* of which its head takes a part */
 }
 
-TEST(meta, after_a_fork_in_the_middle_records_come_from_a_fresh_chunk)
+TEST(meta, after_a_fork_in_which_nobody_was_cutting_the_chunk_stays)
 {
     char *first = meta_create(64);
     REQUIRE(first != NULL);
-    meta_fork_child(); /* nobody was cutting: the chunk stays */
+    meta_fork_child();
     CHECK_EQ(meta_create(64), first + 64);
 }
 

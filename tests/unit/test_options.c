@@ -495,6 +495,19 @@ TEST(options, an_unknown_key_with_a_near_one_gets_a_suggestion)
     CHECK_STR(parse("huge_page=on"), "arca: ARCA_CONF: unknown key 'huge_page' (did you mean 'huge_pages'?)\n");
 }
 
+static void parse_strictly_then_not(void)
+{
+    options_parse_strictly("-o", "purge=x");
+    options_parse("ARCA_CONF", "purge=x");
+}
+
+TEST(options, who_parses_strictly_is_told_what_is_wrong_and_others_what_is_used)
+{
+    options.purge = 2000;
+    CHECK_STR(capture(parse_strictly_then_not), "arca: -o: purge=x: not a duration (want 500ms, 10s, never)\n"
+                                                 "arca: ARCA_CONF: purge=x: not a duration (want 500ms, 10s, never); using 2s\n");
+}
+
 TEST(options, an_unknown_key_far_from_all_gets_none)
 {
     CHECK_STR(parse("decay_time=1s"), "arca: ARCA_CONF: unknown key 'decay_time' (arca options lists them)\n");

@@ -5,7 +5,9 @@
 #include "base/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -441,6 +443,82 @@ TEST(os, files_of_the_kernel_are_read_and_terminated)
     CHECK_EQ(os_read_file("/nowhere", text, sizeof text), (uint64_t)-1);
     CHECK_EQ(os_read_file("/", text, sizeof text), (uint64_t)-1);
     CHECK_EQ(errno, EXDEV);
+}
+
+static _Atomic unsigned interruptions;
+
+static void interrupt(int unused)
+{
+    (void)unused;
+    add_rlx(&interruptions, 1u);
+}
+
+#define MANY ((size_t)1 << 20) /* more than a pipe holds */
+static int pipe_ends[2];
+static _Atomic bool all_written, write_is_over;
+
+static void *write_many(void *text)
+{
+    store_rlx(&all_written, os_write(pipe_ends[1], text, MANY));
+    store_rlx(&write_is_over, true);
+    close(pipe_ends[1]);
+    return NULL;
+}
+
+/* A signal handler in the middle of it, and a reader who takes little at a time. */
+TEST(os, all_is_written_whoever_interrupts)
+{
+    static char text[MANY], read_back[MANY];
+    pthread_t writer;
+    REQUIRE(pipe(pipe_ends) == 0);
+    REQUIRE(sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = interrupt }, NULL) == 0);
+    for (size_t i = 0; i < MANY; i++)
+        text[i] = (char)(i * 7);
+    REQUIRE(pthread_create(&writer, NULL, write_many, text) == 0);
+    for (unsigned i = 0; i < 50; i++) {
+        pthread_kill(writer, SIGUSR1);
+        os_pause(1000);
+    }
+    CHECK(load_rlx(&interruptions) != 0);
+    CHECK(!load_rlx(&write_is_over));
+    size_t length = 0;
+    for (ssize_t n; (n = read(pipe_ends[0], read_back + length, MANY - length < 5000 ? MANY - length : 5000)) > 0;)
+        length += (size_t)n;
+    pthread_join(writer, NULL);
+    CHECK(load_rlx(&all_written));
+    CHECK_EQ(length, MANY);
+    CHECK(memcmp(text, read_back, MANY) == 0);
+}
+
+TEST(os, a_part_is_not_all)
+{
+    static const char text[MANY];
+    REQUIRE(pipe2(pipe_ends, O_NONBLOCK) == 0);
+    errno = EXDEV;
+    CHECK(!os_write(pipe_ends[1], text, MANY));
+    CHECK_EQ(errno, EXDEV);
+}
+
+static _Atomic uint64_t blocked_there;
+static _Atomic uint32_t said;
+
+static void say_what_is_blocked(void)
+{
+    uint64_t mask = 0;
+    syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+    store_rlx(&blocked_there, mask);
+    store_rel(&said, 1u);
+    os_wake(&said, 1);
+}
+
+/* But those that can not be blocked, and libc's own. */
+TEST(os, the_helper_thread_takes_no_signal)
+{
+    REQUIRE(os_thread_start(say_what_is_blocked));
+    while (load_acq(&said) == 0)
+        os_wait(&said, 0, 1000);
+    for (int signal = 1; signal < 32; signal++)
+        CHECK(signal == SIGKILL || signal == SIGSTOP || (load_rlx(&blocked_there) >> (signal - 1) & 1) != 0);
 }
 
 TEST(os, a_created_file_is_no_link)

@@ -5,9 +5,12 @@
 #include "arenas/arena.h"
 #include "arenas/meta.h"
 #include "arenas/purge.h"
+#include "base/options.h"
 #include "base/stats.h"
 
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define HALF (ARENA_SLICES / 2)
 #define HOLD 1000
@@ -74,6 +77,18 @@ TEST(purge, purged_slices_are_claimed_zeroed)
     CHECK(zeroed);
     for (size_t i = 0; i < span_bytes(span); i++)
         REQUIRE(((unsigned char *)start)[i] == 0);
+}
+
+/* The kernel has not taken their pages yet, most likely. */
+TEST(purge, lazily_purged_slices_are_not_called_zeroed)
+{
+    bool zeroed = true;
+    options.lazy = 1;
+    os_set_lazy(true);
+    arena_return(claim_filled(4), 0);
+    CHECK_EQ(purge_free_slices(HOLD, HOLD), 4 * SLICE_SIZE);
+    REQUIRE(arena_claim(4, 1, SPAN_LARGE, &zeroed) != NULL);
+    CHECK(!zeroed);
 }
 
 TEST(purge, each_slice_has_a_time_of_its_own)
@@ -229,7 +244,16 @@ TEST(purge, with_no_hold_every_empty_arena_is_unmapped)
     empty_two_arenas();
     CHECK_EQ(purge_free_slices(0, 0), 2 * ARENA_SLICES * SLICE_SIZE);
     CHECK_EQ(load_rlx(&arenas.mapped_slices), 0);
+    CHECK_EQ(arenas.purging, 0);
     arena_check();
+}
+
+TEST(purge, of_an_unmapped_arena_what_was_dirty_counts_as_released)
+{
+    arena_return(claim_filled(2), 0);
+    purge_free_slices(0, 0);
+    CHECK_EQ(stats_read(released_bytes), 2 * SLICE_SIZE);
+    CHECK_EQ(stats_read(unmapped_bytes), ARENA_SLICES * SLICE_SIZE);
 }
 
 TEST(purge, an_unmapped_arena_is_gone_from_the_address_space)
@@ -256,12 +280,16 @@ TEST(purge, the_record_of_an_unmapped_arena_serves_the_next)
 
 TEST(purge, the_description_of_an_unmapped_arena_is_given_back_too)
 {
+    enum { SPANS = 64 }; /* of which a page describes 32 */
+    struct span *spans[SPANS];
     REQUIRE(meta_create(64) != NULL); /* records lie behind others, not at the start of a mapping */
-    struct span *span = claim_filled(2);
-    struct arena *record = span->arena;
-    arena_return(span, 0);
+    for (unsigned i = 0; i < SPANS; i++)
+        spans[i] = claim(1);
+    uintptr_t first = bits_round_up((uintptr_t)spans[0]->arena->spans, OS_PAGE_SIZE);
+    CHECK_EQ(resident_pages(first, OS_PAGE_SIZE), 1);
+    for (unsigned i = 0; i < SPANS; i++)
+        arena_return(spans[i], 0);
     purge_free_slices(0, 0);
-    uintptr_t first = bits_round_up((uintptr_t)record->spans, OS_PAGE_SIZE);
     CHECK_EQ(resident_pages(first, OS_PAGE_SIZE), 0);
 }
 
@@ -297,7 +325,23 @@ TEST(purge, what_the_kernel_refuses_stays_dirty)
     os_fault_after(0, false);
     CHECK_EQ((load_rlx(&arenas.dirty_slices) << SLICE_SHIFT), 2 * SLICE_SIZE);
     CHECK_EQ(stats_read(purge_failures), 1);
+    CHECK_EQ(stats_read(last_refused_bytes), 2 * SLICE_SIZE);
+    CHECK_EQ(stats_read(last_waiting_bytes), 0);
     arena_check();
+}
+
+TEST(purge, what_was_refused_is_no_work_until_there_is_more)
+{
+    CHECK(!purge_has_work());
+    struct span *other = claim_filled(3);
+    arena_return(claim_filled(2), 0);
+    CHECK(purge_has_work());
+    os_fault_after(1, true);
+    purge_free_slices(HOLD, HOLD);
+    os_fault_after(0, false);
+    CHECK(!purge_has_work());
+    arena_return(other, 0);
+    CHECK(purge_has_work());
 }
 
 TEST(purge, after_a_refusal_it_is_tried_again_a_hold_later)
@@ -324,9 +368,34 @@ TEST(purge, refused_slices_can_be_claimed_and_are_not_called_zeroed)
 
 /* ---- fork ------------------------------------------------------------------------------------------- */
 
-TEST(purge, after_a_fork_the_child_can_purge)
+static void *map_whole(void *context, size_t bytes, size_t align)
 {
+    (void)context;
+    return os_map(bytes, align);
+}
+
+/* In the middle of a purge. */
+static void unmap_and_fork(void *context, void *address, size_t bytes)
+{
+    int *status = context;
+    pid_t child = fork();
+    if (child == 0) {
+        arena_fork_child();
+        purge_fork_child();
+        arca_arena_source_set(NULL);
+        arena_return(claim_filled(2), 0);
+        _exit(purge_free_slices(HOLD, HOLD) == 2 * SLICE_SIZE ? 0 : 1);
+    }
+    waitpid(child, status, 0);
+    os_unmap(address, bytes);
+}
+
+TEST(purge, in_the_child_of_a_fork_in_the_middle_of_a_purge_there_is_another)
+{
+    int status = -1;
+    struct arca_arena_source source = { sizeof source, &status, map_whole, unmap_and_fork };
+    REQUIRE(arca_arena_source_set(&source) == 0);
     arena_return(claim_filled(2), 0);
-    purge_fork_child();
-    CHECK_EQ(purge_free_slices(HOLD, HOLD), 2 * SLICE_SIZE);
+    CHECK_EQ(purge_free_slices(0, 0), ARENA_SLICES * SLICE_SIZE);
+    CHECK_EQ(status, 0);
 }

@@ -147,6 +147,21 @@ TEST(unwind, a_frame_below_or_far_above_is_none)
     CHECK_EQ(walk(frames), 2);
 }
 
+/* Whatever stands there: no function has so much on its stack. */
+TEST(unwind, a_frame_more_than_a_megabyte_above_is_none)
+{
+    const size_t bytes = (size_t)4 << 20;
+    char *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(pages != MAP_FAILED);
+    uintptr_t(*frames)[2] = (uintptr_t(*)[2])pages, (*far)[2] = (uintptr_t(*)[2])(pages + bytes / 2);
+    make_frames(frames);
+    make_frames(far);
+    frames[1][0] = (uintptr_t)far;
+    CHECK_EQ(walk(frames), 2);
+    frames[1][0] = (uintptr_t)frames[2];
+    CHECK_EQ(walk(frames), FRAMES);
+}
+
 TEST(unwind, an_address_that_no_call_left_ends_the_walk)
 {
     static int data;
