@@ -105,6 +105,13 @@ bool os_is_confined(void) ARCA_SHARED(os_is_confined);
  * begins for it, too, and the thread ends that. */
 bool os_rare_begin(void) ARCA_SHARED(os_rare_begin);
 void os_rare_end(void) ARCA_SHARED(os_rare_end);
+/* One that tells its failure by -1: its result, or -1. */
+ARCA_INLINE long os_rare_end_with(long result)
+{
+    os_rare_end();
+    return result;
+}
+#define OS_RARE(call) (os_rare_begin() ? os_rare_end_with(call) : -1)
 void os_rare_fork_child(void);
 
 /* One helper thread at a time, with all signals blocked; waits until the one before has gone.  It must not use

@@ -4,10 +4,7 @@
  * Law: errno is the same before and after each function; nothing here allocates or keeps a file
  * descriptor open (daemons close what they do not know), but for what os_create_file() hands out.
  */
-#define _GNU_SOURCE 1
 #include "base/os.h"
-
-#include "base/bits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,20 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-/* Names that the headers of Debian 12 do not have yet. */
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-#ifndef MADV_COLD
-#define MADV_COLD 20
-#endif
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED 24 /* of Linux 5.18 */
-#endif
-#define ARCA_PIDFD_SELF_THREAD (-10000) /* linux/pidfd.h of 6.14; that of the thread group was renumbered later */
 
 /* Not libc's, which others take over. */
 static pid_t process_id(void)
@@ -41,9 +25,7 @@ static pid_t process_id(void)
     return (pid_t)syscall(SYS_getpid);
 }
 
-static _Atomic bool purge_lazily;
 static _Atomic bool has_barrier;
-static _Atomic bool ranges_refused, ranges_taken; /* a range that is locked is refused even where ranges are taken */
 
 #ifndef NDEBUG
 static _Atomic unsigned fault_countdown;
@@ -70,248 +52,6 @@ bool os_fault(void)
 }
 #endif
 
-/* Of a call that a filter may not know: its result, or failure. */
-static long rare_end_with(long result)
-{
-    os_rare_end();
-    return result;
-}
-#define RARE(call) (os_rare_begin() ? rare_end_with(call) : -1)
-
-static void *map_raw(size_t bytes)
-{
-    if (os_fault())
-        return NULL;
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-/* A thread that maps memory waits while the kernel takes pages out of a mapping for another, and what is to be aligned
- * may take five calls.  So who removes memory does it in pieces, and first lets by who maps: not for ever, since that
- * may have lost its processor, or have been left behind by a fork.  The flag is a hint, which threads may overwrite. */
-static _Atomic bool mapping;
-#define LET_BY_US 20
-#define LET_BY_MAX 4
-
-static void let_by(void)
-{
-    for (unsigned i = 0; i < LET_BY_MAX && load_rlx(&mapping); i++)
-        os_pause(LET_BY_US);
-    if (unlikely(load_rlx(&mapping)))
-        store_rlx(&mapping, false);
-}
-
-/* What is removed by one call: done in some 0.15 ms, while smaller pieces would interrupt the other processors too
- * often. */
-#define REMOVED_AT_ONCE (4 << 20)
-
-/* Of what begins at `address`: up to where huge pages are left whole. */
-static size_t removed_at_once(const void *address, size_t bytes)
-{
-    size_t most = REMOVED_AT_ONCE - (uintptr_t)address % REMOVED_AT_ONCE;
-    return bytes < most ? bytes : most;
-}
-
-static char *map_aligned(size_t bytes, size_t align)
-{
-    char *p = map_raw(bytes);
-    if (p != NULL && ((uintptr_t)p & (align - 1)) != 0) {
-        /* The kernel places mappings top down, so only the first one usually misses. */
-        munmap(p, bytes);
-        size_t wide = bytes + align;
-        p = wide < bytes ? NULL : map_raw(wide);
-        if (p != NULL) {
-            char *start = (char *)bits_round_up((uintptr_t)p, align);
-            size_t before = (size_t)(start - p), after = align - before;
-            if (before != 0)
-                munmap(p, before);
-            if (after != 0)
-                munmap(start + bytes, after);
-            p = start;
-        }
-    }
-    return p;
-}
-
-void *os_map(size_t bytes, size_t align)
-{
-    int saved = errno;
-    store_rlx(&mapping, true);
-    void *p = map_aligned(bytes, align);
-    store_rlx(&mapping, false);
-    errno = saved;
-    return p;
-}
-
-void os_unmap(void *address, size_t bytes)
-{
-    int saved = errno;
-    for (char *start = address, *end = start + bytes; start != end;) {
-        size_t piece = removed_at_once(start, (size_t)(end - start));
-        let_by();
-        /* A process at its limit of mappings can not cut one in two; the memory goes even so. */
-        if (os_fault() || munmap(start, piece) != 0)
-            (void)madvise(start, piece, MADV_DONTNEED);
-        start += piece;
-    }
-    errno = saved;
-}
-
-bool os_resize(void *address, size_t old_bytes, size_t new_bytes, bool *movable)
-{
-    int saved = errno;
-    bool fault = os_fault(), done = !fault && mremap(address, old_bytes, new_bytes, 0) != MAP_FAILED;
-    *movable = fault || (!done && errno == ENOMEM);
-    errno = saved;
-    return done;
-}
-
-bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes)
-{
-    int saved = errno;
-    bool done = !os_fault() && mremap(address, old_bytes, new_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) != MAP_FAILED;
-    errno = saved;
-    return done;
-}
-
-void os_set_lazy(bool lazy)
-{
-    store_rlx(&purge_lazily, lazy);
-}
-
-/* What mlockall() has locked goes, too, and comes back locked. */
-static bool advise_dropping(void *address, size_t bytes, int advice)
-{
-    for (char *start = address, *end = start + bytes; start != end;) {
-        size_t piece = removed_at_once(start, (size_t)(end - start));
-        let_by();
-        if (os_fault() || (madvise(start, piece, advice) != 0 &&
-                           (errno != EINVAL || madvise(start, piece, MADV_DONTNEED_LOCKED) != 0)))
-            return false;
-        start += piece;
-    }
-    return true;
-}
-
-bool os_discard(void *address, size_t bytes)
-{
-    int saved = errno;
-    bool done = advise_dropping(address, bytes, MADV_DONTNEED);
-    errno = saved;
-    return done;
-}
-
-static int purge_advice(void)
-{
-    return load_rlx(&purge_lazily) ? MADV_FREE : MADV_DONTNEED;
-}
-
-bool os_purge(void *address, size_t bytes)
-{
-    int saved = errno;
-    bool done = advise_dropping(address, bytes, purge_advice());
-    errno = saved;
-    return done;
-}
-
-bool os_protect(void *address, size_t bytes, bool accessible)
-{
-    int saved = errno;
-    bool done = !os_fault() && mprotect(address, bytes, accessible ? PROT_READ | PROT_WRITE : PROT_NONE) == 0;
-    errno = saved;
-    return done;
-}
-
-/* False: the kernel refused, or can not. */
-static bool purge_in_one_call(const struct os_range *ranges, unsigned count, size_t total)
-{
-    if (!load_rlx(&ranges_refused) && !load_rlx(&purge_lazily) && !os_fault() && os_rare_begin()) {
-        let_by();
-        struct iovec vector[OS_RANGES_MAX];
-        for (unsigned i = 0; i < count; i++)
-            vector[i] = (struct iovec){ ranges[i].address, ranges[i].bytes };
-        long sent = rare_end_with(syscall(SYS_process_madvise, ARCA_PIDFD_SELF_THREAD, vector, (size_t)count, MADV_DONTNEED, 0));
-        if (sent > 0)
-            store_rlx(&ranges_taken, true);
-        else if (!load_rlx(&ranges_taken) && errno != ENOMEM && errno != EAGAIN && errno != EINTR)
-            store_rlx(&ranges_refused, true); /* an older kernel, or a filter: one call a range from now on */
-        return sent == (long)total;
-    }
-    return false;
-}
-
-bool os_purge_ranges(const struct os_range *ranges, unsigned count)
-{
-    int saved = errno;
-    bool done = true;
-    for (unsigned from = 0, to; from < count; from = to) {
-        size_t total = ranges[from].bytes;
-        for (to = from + 1; to < count && total + ranges[to].bytes <= REMOVED_AT_ONCE; to++)
-            total += ranges[to].bytes;
-        if (to - from > 1 && purge_in_one_call(ranges + from, to - from, total))
-            continue;
-        for (unsigned i = from; i < to; i++)
-            done &= os_purge(ranges[i].address, ranges[i].bytes);
-    }
-    errno = saved;
-    return done;
-}
-
-void os_populate(void *address, size_t bytes)
-{
-    int saved = errno;
-    (void)madvise(address, bytes, MADV_POPULATE_WRITE);
-    errno = saved;
-}
-
-void os_forbid_huge_pages(void *address, size_t bytes)
-{
-    int saved = errno;
-    (void)madvise(address, bytes, MADV_NOHUGEPAGE);
-    errno = saved;
-}
-
-bool os_resident(void *address, size_t bytes, unsigned char *pages)
-{
-    int saved = errno;
-    bool done = !os_fault() && RARE(mincore(address, bytes, pages)) == 0;
-    errno = saved;
-    return done;
-}
-
-/* The kernel's copy is no access of ours: neither the compiler nor a sanitizer has to think about it. */
-bool os_copy_racing(void *to, const void *from, size_t bytes)
-{
-    int saved = errno;
-    struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
-    bool done = !os_fault() && RARE(process_vm_readv(process_id(), &local, 1, &remote, 1, 0)) == (long)bytes;
-    errno = saved;
-    return done;
-}
-
-/* The wish is taken back at once: the kernel would fill in again what was purged (khugepaged does), and a mapping
- * that differs from its neighbours counts against the process' limit of mappings. */
-uint64_t os_populate_huge(void *address, size_t bytes)
-{
-    int saved = errno;
-    uint64_t before_us = os_thread_time_us();
-    (void)madvise(address, bytes, MADV_HUGEPAGE);
-    (void)madvise(address, bytes, MADV_POPULATE_WRITE);
-    (void)madvise(address, bytes, MADV_NOHUGEPAGE);
-    uint64_t took_us = os_thread_time_us() - before_us;
-    errno = saved;
-    return took_us;
-}
-
-/* Advice on a part of a huge page splits it.  MADV_DONTNEED alone unmaps the part, which counts as gone, while the
- * memory stays taken until the kernel runs short. */
-void os_break_huge_page(void *address)
-{
-    int saved = errno;
-    (void)madvise(address, OS_PAGE_SIZE, MADV_COLD);
-    errno = saved;
-}
-
 /* A word of a page that a fork wipes: 0 in a new child.  NULL until the first mark, or where the kernel can not wipe.
  * Not the page's first word: a program that touches page after page throws the first lines of all out of the cache. */
 static _Atomic(_Atomic uint32_t *) fork_word;
@@ -327,7 +67,7 @@ void os_fork_mark(void)
     _Atomic uint32_t *word = load_rlx(&fork_word);
     int saved = errno;
     if (word == NULL) {
-        _Atomic uint32_t *page = map_raw(OS_PAGE_SIZE);
+        _Atomic uint32_t *page = os_map(OS_PAGE_SIZE, OS_PAGE_SIZE);
         if (page != NULL && (os_fault() || madvise((void *)page, OS_PAGE_SIZE, MADV_WIPEONFORK) != 0)) {
             munmap((void *)page, OS_PAGE_SIZE);
             page = NULL;
@@ -335,7 +75,7 @@ void os_fork_mark(void)
         word = page == NULL ? NULL : page + FORK_WORD_PLACE;
         store_rlx(&fork_word, word);
     }
-    pid_t id = (pid_t)RARE(process_id());
+    pid_t id = (pid_t)OS_RARE(process_id());
     if (id > 0)
         store_rlx(&own_process, id);
     if (word != NULL)
@@ -370,7 +110,7 @@ bool os_fork_claim(void)
 bool os_barrier_register(void)
 {
     int saved = errno;
-    bool done = !os_fault() && RARE(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)) == 0;
+    bool done = !os_fault() && OS_RARE(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0)) == 0;
     store_rlx(&has_barrier, done);
     errno = saved;
     return done;
@@ -381,7 +121,7 @@ bool os_barrier(void)
     if (!load_rlx(&has_barrier))
         return false;
     int saved = errno;
-    bool done = !os_fault() && RARE(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)) == 0;
+    bool done = !os_fault() && OS_RARE(syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0)) == 0;
     errno = saved;
     return done;
 }
@@ -454,7 +194,7 @@ int os_create_file(const char *path)
     int saved = errno;
     int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK;
     errno = EPERM; /* of one that is confined */
-    int fd = (int)RARE(syscall(SYS_openat, AT_FDCWD, path, flags, 0600));
+    int fd = (int)OS_RARE(syscall(SYS_openat, AT_FDCWD, path, flags, 0600));
     fd = fd < 0 ? -errno : fd;
     errno = saved;
     return fd;
@@ -491,7 +231,7 @@ static long read_file(const char *path, char *buf, size_t capacity)
 long os_read_file(const char *path, char *buf, size_t capacity)
 {
     int saved = errno;
-    long n = RARE(read_file(path, buf, capacity));
+    long n = OS_RARE(read_file(path, buf, capacity));
     errno = saved;
     return n;
 }
@@ -513,7 +253,7 @@ static long copy_file(int to, const char *path)
 bool os_copy_file(int to, const char *path)
 {
     int saved = errno;
-    bool done = RARE(copy_file(to, path)) == 0;
+    bool done = OS_RARE(copy_file(to, path)) == 0;
     errno = saved;
     return done;
 }
@@ -538,14 +278,14 @@ static long read_trusted_file(const char *path, char *buf, size_t capacity)
 long os_read_trusted_file(const char *path, char *buf, size_t capacity)
 {
     int saved = errno;
-    long n = RARE(read_trusted_file(path, buf, capacity));
+    long n = OS_RARE(read_trusted_file(path, buf, capacity));
     errno = saved;
     return n;
 }
 
 unsigned os_process_id(void)
 {
-    pid_t id = (pid_t)RARE(process_id());
+    pid_t id = (pid_t)OS_RARE(process_id());
     return (unsigned)(id > 0 ? id : load_rlx(&own_process));
 }
 
@@ -553,7 +293,7 @@ static uint64_t resource_limit(int resource)
 {
     struct rlimit limit;
     int saved = errno;
-    bool known = RARE(getrlimit(resource, &limit)) == 0;
+    bool known = OS_RARE(getrlimit(resource, &limit)) == 0;
     errno = saved;
     return !known || limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }

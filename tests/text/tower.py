@@ -25,7 +25,7 @@ FLOORS = {
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {
-    "os_linux": "os", "os_clock_linux": "os", "os_confine_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
+    "os_linux": "os", "os_memory_linux": "os", "os_clock_linux": "os", "os_confine_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
     "option_value": "options", "option_sources": "options",
     "arena_huge": "arena", "arena_law": "arena", "arena_mapping": "arena",
     "heap_life": "heap", "heap_shared": "heap",
