@@ -8,6 +8,8 @@
 #include "arenas/page_map.h"
 #include "base/stats.h"
 #include "heap/heap.h"
+#include "heap/retired.h"
+#include "heap/watch.h"
 
 #include <pthread.h>
 
@@ -512,6 +514,39 @@ TEST(heap, a_refill_takes_what_others_returned)
     heap_check(heap);
 }
 
+static struct heap *attach_for_objects(struct heap_door *door)
+{
+    *door = (struct heap_door){ .heap = &heap_sentinel };
+    REQUIRE(heap_attach(door, true));
+    return door->own;
+}
+
+/* A collector must look there again: what comes of them is young. */
+TEST(heap, a_pool_of_objects_is_young_once_others_returned_some_of_it)
+{
+    struct heap_door door;
+    struct heap *heap = attach_for_objects(&door);
+    struct block *block = take(heap);
+    while (heap->bins[class_of_test()].head != 0)
+        take(heap);
+    store_rlx(&pool_of(block)->young, false);
+    heap_push_remote(heap, block, SIZE);
+    CHECK_EQ(take(heap), block);
+    CHECK(load_rlx(&pool_of(block)->young));
+}
+
+TEST(heap, what_a_thread_has_sent_counts_no_more_once_it_gives_up_all)
+{
+    struct heap_door doors[2];
+    struct heap *heap = attach_for_objects(&doors[0]), *home = attach_for_objects(&doors[1]);
+    struct block *block = take(home);
+    int64_t blocks = load_rlx(&watch_blocks), bytes = load_rlx(&watch_bytes);
+    CHECK(!heap_send(heap, home, block, SIZE));
+    CHECK(heap_flush_all(heap));
+    CHECK_EQ(load_rlx(&watch_blocks), blocks - 1);
+    CHECK_EQ(load_rlx(&watch_bytes), bytes - SIZE);
+}
+
 TEST(heap, flushing_all_empties_bins_parcels_and_what_came_back)
 {
     struct heap_door doors[2];
@@ -883,6 +918,35 @@ TEST(heap, a_sweep_gives_back_the_pages_around_a_survivor)
     for (unsigned i = 0; i < SIZE; i++)
         CHECK_EQ(((unsigned char *)survivor)[i], 0x99);
     heap_check(heap);
+}
+
+/* Its thread may have done nothing for long. */
+TEST(heap, what_others_returned_is_as_young_as_the_visit_before)
+{
+    struct heap_door door;
+    struct heap *heap = attach(&door);
+    struct block *kept = take(heap), *returned = take(heap);
+    heap->now_ms = 5;
+    returned->mark = block_mark(returned);
+    heap_push_remote(heap, returned, SIZE);
+    park(heap);
+    heap_sweep_locked(heap, 100000, 99000, HOLD);
+    lock_release(&heap->lock);
+    CHECK_EQ(pool_of(kept)->touched_ms, 99000);
+}
+
+/* Words of objects may have gone back to 0. */
+TEST(heap, a_sweep_that_gives_pages_of_objects_back_is_counted)
+{
+    struct heap_door door;
+    struct heap *heap = attach_for_objects(&door);
+    leave_a_survivor(heap);
+    uint32_t purges = load_rlx(&retired_purges);
+    park(heap);
+    CHECK(sweep(heap, os_now_ms() + 10 * HOLD, HOLD) != 0);
+    lock_release(&heap->lock);
+    CHECK_EQ(load_rlx(&retired_purges), purges + 1);
+    CHECK(!lock_is_held(&retired_window));
 }
 
 TEST(heap, pages_in_pools_stay_until_the_hold_is_over)

@@ -162,6 +162,32 @@ TEST(unwind, a_frame_more_than_a_megabyte_above_is_none)
     CHECK_EQ(walk(frames), FRAMES);
 }
 
+#define THREAD_STACK ((size_t)4 << 20)
+static uintptr_t (*beyond)[2];
+
+static void *walk_beyond(void *unused)
+{
+    uintptr_t frames[FRAMES][2];
+    make_frames(frames);
+    make_frames(beyond);
+    frames[1][0] = (uintptr_t)beyond;
+    CHECK_EQ(walk(frames), 2);
+    return unused;
+}
+
+/* Whatever stands behind its stack. */
+TEST(unwind, a_frame_behind_a_thread_s_stack_is_none)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    char *region = mmap(NULL, 2 * THREAD_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(region != MAP_FAILED);
+    beyond = (uintptr_t(*)[2])(region + THREAD_STACK + OS_PAGE_SIZE);
+    REQUIRE(pthread_attr_init(&attributes) == 0 && pthread_attr_setstack(&attributes, region, THREAD_STACK) == 0);
+    REQUIRE(pthread_create(&thread, &attributes, walk_beyond, NULL) == 0);
+    pthread_join(thread, NULL);
+}
+
 TEST(unwind, an_address_that_no_call_left_ends_the_walk)
 {
     static int data;
@@ -205,9 +231,12 @@ TEST(unwind, a_stack_of_the_program_s_own_is_walked)
 TEST(unwind, what_can_be_read_is_known)
 {
     static const char constant[16] = "constant";
-    char *page = mmap(NULL, OS_PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *pages = mmap(NULL, 2 * OS_PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *page = pages + OS_PAGE_SIZE;
+    REQUIRE(mprotect(page, OS_PAGE_SIZE, PROT_NONE) == 0);
     CHECK(os_readable(constant));
     CHECK(!os_readable(NULL));
     CHECK(!os_readable(page));
+    CHECK(os_readable(page - sizeof(uint64_t)));
+    CHECK(!os_readable(page - sizeof(uint64_t) / 2));
     CHECK(!os_readable((const void *)0xdeadbeefdeadbeef));
 }
