@@ -1,7 +1,7 @@
 /*
  * A small lock for the slow paths: a futex word, no allocation, visible to ThreadSanitizer.
  *
- * Law: 0 free, 1 held, 2 held and somebody may sleep.  No lock is held while calling libc code that
+ * Law: 0 free, 1 held, 2 held and wanted: somebody may sleep.  No lock is held while calling libc code that
  * can block, nor across fork; what a fork catches in the middle is repaired in the child.
  */
 #ifndef ARCA_BASE_LOCK_H
@@ -23,6 +23,16 @@ ARCA_INLINE bool lock_try(struct lock *lock)
 {
     uint32_t expected = 0;
     return cas_acq(&lock->state, &expected, 1u); /* P:lock acquire: with the last holder's release */
+}
+
+/* False when it is held; then its holder knows that it is wanted. */
+ARCA_INLINE bool lock_try_or_want(struct lock *lock)
+{
+    uint32_t held = 1;
+    if (lock_try(lock))
+        return true;
+    cas_acq(&lock->state, &held, 2u); /* else it was released, or is wanted already */
+    return false;
 }
 
 ARCA_INLINE void lock_acquire(struct lock *lock)

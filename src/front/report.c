@@ -176,7 +176,7 @@ const char *arca_option_source(const char *name)
 /* The heap behind a door of the calling thread. */
 static int check_own(struct heap_door *door)
 {
-    struct heap *heap = thread_enter(door);
+    struct heap *heap = thread_enter_after_sweep(door);
     if (heap == NULL)
         return 0;
     heap_check(heap);

@@ -6,7 +6,7 @@
 
 void supply_give_up_own(void)
 {
-    struct heap *heap = thread_enter(&thread_door);
+    struct heap *heap = thread_enter_after_sweep(&thread_door);
     if (heap != NULL) {
         heap_flush_all(heap);
         door_leave(&thread_door);

@@ -54,7 +54,7 @@ static bool end_is_known(void)
 
 bool thread_earn_heap(void)
 {
-    if (ended)
+    if (ended || thread_door.own != NULL)
         return false;
     process_start();
     if (!end_is_known())
@@ -68,7 +68,7 @@ bool thread_earn_heap(void)
 
 bool thread_earn_object_heap(void)
 {
-    if (ended)
+    if (ended || object_door.own != NULL)
         return false;
     process_start();
     return end_is_known() && heap_attach(&object_door, true);
@@ -81,10 +81,17 @@ struct heap *thread_enter(struct heap_door *door)
         if (likely(heap != &heap_sentinel))
             return heap;
         door_leave(door);
-        if (door->own == NULL)
+        if (door->own == NULL || !heap_resume(door))
             return NULL;
-        heap_resume(door);
     }
+}
+
+struct heap *thread_enter_after_sweep(struct heap_door *door)
+{
+    struct heap *heap;
+    while ((heap = thread_enter(door)) == NULL && door->own != NULL)
+        heap_await_sweep(door->own);
+    return heap;
 }
 
 struct heap *thread_enter_earned(void)

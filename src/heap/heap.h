@@ -24,7 +24,7 @@
  * Either it reads 0: then each later operation reads the sentinel, finds its bins empty, and comes through
  * the slow path and the lock; and the release store of 0 hands over all that was done before (P:door).
  * Or it reads 1: then it gives the heap back and passes on.  The thread pays two plain stores an operation,
- * is never woken and never waits but for a sweep of its own heap.
+ * is never woken, and does not wait either: while its heap is being swept, it does without.
  */
 #ifndef ARCA_HEAP_HEAP_H
 #define ARCA_HEAP_HEAP_H
@@ -191,8 +191,11 @@ ARCA_INLINE void door_leave(struct heap_door *door)
 
 /* An orphan, or a new heap, open at this door; false without memory.  The door is not entered. */
 bool heap_attach(struct heap_door *door, bool objects);
-/* Opens the door again after a sweep; leaves it without a heap when that was lost in a fork. */
-void heap_resume(struct heap_door *door);
+/* Opens the door again after a sweep, or leaves it without a heap when that was lost in a fork.  False while the sweep
+ * lasts, which then makes haste. */
+bool heap_resume(struct heap_door *door);
+/* Until no sweep that has begun is left. */
+void heap_await_sweep(struct heap *heap);
 /* The thread ends: its heap becomes an orphan with its bins as they are. */
 void heap_detach(struct heap_door *door);
 

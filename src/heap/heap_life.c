@@ -79,9 +79,9 @@ static void orphan_add_locked(struct orphans *list, struct heap *heap)
     add_rlx(&list->count, 1u);
 }
 
-static void open_door(struct heap *heap, struct heap_door *door)
+/* The lock is held, and is released. */
+static void open_door_locked(struct heap *heap, struct heap_door *door)
 {
-    lock_acquire(&heap->lock);
     if (load_rlx(&heap->state) == HEAP_DEAD) {
         lock_release(&heap->lock);
         door->own = NULL;
@@ -103,14 +103,25 @@ bool heap_attach(struct heap_door *door, bool objects)
         heap = heap_create(objects);
     if (heap == NULL)
         return false;
-    open_door(heap, door);
+    lock_acquire(&heap->lock);
+    open_door_locked(heap, door);
     stats_add(threads_attached, 1);
     return door->own != NULL;
 }
 
-void heap_resume(struct heap_door *door)
+bool heap_resume(struct heap_door *door)
 {
-    open_door(door->own, door);
+    struct heap *heap = door->own;
+    if (!lock_try_or_want(&heap->lock))
+        return false;
+    open_door_locked(heap, door);
+    return true;
+}
+
+void heap_await_sweep(struct heap *heap)
+{
+    lock_acquire(&heap->lock);
+    lock_release(&heap->lock);
 }
 
 void heap_detach(struct heap_door *door)

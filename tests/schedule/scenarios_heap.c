@@ -64,6 +64,19 @@ static void check_three_turns(void)
 SCENARIO(lock, one_holder_and_nobody_sleeps_for_ever, .setup = begin_lock, .body = { lock_twice, lock_twice },
          .check = check_four_turns, .preemptions = 5, .store_buffers = true);
 
+static void lock_if_free(void)
+{
+    if (!lock_try_or_want(&lock)) {
+        turns++; /* not taken */
+        return;
+    }
+    take_a_turn();
+    lock_release(&lock);
+}
+
+SCENARIO(lock, who_wants_it_without_waiting_harms_nobody, .setup = begin_lock, .body = { lock_once, lock_if_free, lock_once },
+         .check = check_three_turns, .preemptions = 4);
+
 SCENARIO(lock, one_holder_and_nobody_of_three_sleeps_for_ever, .setup = begin_lock, .body = { lock_once, lock_once, lock_once },
          .check = check_three_turns, .preemptions = 4);
 
@@ -264,7 +277,7 @@ SCENARIO(watch, whoever_passes_the_limit_by_bytes_is_seen_or_rings, .setup = beg
 
 static struct heap_door door;
 static struct heap *heap;
-static unsigned sweeps;
+static unsigned sweeps, refusals;
 
 static void sweep(struct heap *which)
 {
@@ -277,7 +290,7 @@ static void sweep(struct heap *which)
 static void begin_door(void)
 {
     begin_lock();
-    sweeps = 0;
+    sweeps = refusals = 0;
     model_on_sweep = sweep;
     options.sweep = 1;
     options.purge = 1000;
@@ -291,11 +304,16 @@ static void begin_door(void)
     }
 }
 
-/* Thread 0 uses its heap twice, and comes back through the slow path when that was taken from it. */
+/* Thread 0 uses its heap twice, and comes back through the slow path when that was taken from it; it never waits. */
 static void use_twice(void)
 {
     for (unsigned i = 0; i < 2; i++) {
-        EXPECT(thread_enter(&door) == heap);
+        struct heap *entered = thread_enter(&door);
+        if (entered == NULL) {
+            refusals++;
+            continue;
+        }
+        EXPECT(entered == heap);
         take_a_turn();
         door_leave(&door);
     }
@@ -308,7 +326,9 @@ static void round_once(void)
 
 static void check_door(void)
 {
-    EXPECT(turns == 2 + sweeps);
+    EXPECT(turns + refusals == 2 + sweeps);
+    EXPECT(thread_enter(&door) == heap);
+    door_leave(&door);
     EXPECT(load_rlx(&door.busy) == 0 && !lock_is_held(&heap->lock));
 }
 
@@ -327,7 +347,7 @@ SCENARIO(door, a_heap_is_its_threads_or_one_of_two_sweepers, .setup = begin_door
 /* The thread ends while its heap is looked at. */
 static void use_and_end(void)
 {
-    EXPECT(thread_enter(&door) == heap);
+    EXPECT(thread_enter_after_sweep(&door) == heap);
     take_a_turn();
     door_leave(&door);
     heap_detach(&door);
@@ -357,7 +377,7 @@ static void begin_and_use(void)
 {
     if (!heap_attach(&other_door, false))
         return;
-    EXPECT(other_door.own == heap && thread_enter(&other_door) == heap);
+    EXPECT(other_door.own == heap && thread_enter_after_sweep(&other_door) == heap);
     take_a_turn();
     door_leave(&other_door);
 }

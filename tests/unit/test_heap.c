@@ -659,7 +659,7 @@ TEST(heap, a_thread_that_comes_between_the_halves_keeps_its_heap)
     REQUIRE(heap_park_begin(heap));
     CHECK_EQ(door_enter(&door), &heap_sentinel);
     door_leave(&door);
-    heap_resume(&door);
+    CHECK(heap_resume(&door));
     CHECK_EQ(door_enter(&door), heap);
     CHECK(!heap_park_finish(heap, true));
     CHECK_EQ(load_rlx(&door.heap), heap);
@@ -720,7 +720,7 @@ TEST(heap, a_resumed_heap_has_what_it_had)
     REQUIRE(heap_park_begin(heap) && heap_park_finish(heap, true));
     sweep(heap, heap->now_ms, 0);
     lock_release(&heap->lock);
-    heap_resume(&door);
+    CHECK(heap_resume(&door));
     CHECK_EQ(door_enter(&door), heap);
     for (unsigned i = 0; i < SIZE; i++)
         CHECK_EQ(((unsigned char *)live)[i], 0x42);
@@ -758,7 +758,10 @@ static void *come_back(void *argument)
     await(owner, 2); /* parked meanwhile */
     CHECK_EQ(door_enter(&owner->door), &heap_sentinel);
     door_leave(&owner->door);
-    heap_resume(&owner->door);
+    CHECK(!heap_resume(&owner->door));
+    CHECK_EQ(load_rlx(&owner->door.heap), &heap_sentinel);
+    heap_await_sweep(owner->heap);
+    CHECK(heap_resume(&owner->door));
     reach(owner, 3);
     CHECK_EQ(door_enter(&owner->door), owner->heap);
     CHECK_EQ(bin_count(&owner->heap->bins[class_of_test()]), 0);
@@ -767,8 +770,8 @@ static void *come_back(void *argument)
     return NULL;
 }
 
-/* The sweeper holds the heap when its thread comes back: the thread waits, then finds its bins swept. */
-TEST(heap, a_thread_waits_for_the_sweep_of_its_own_heap)
+/* The sweeper holds the heap when its thread comes back: the thread is refused, may wait, then finds its bins swept. */
+TEST(heap, a_thread_is_refused_while_its_own_heap_is_swept)
 {
     static struct owner owner;
     pthread_t thread;

@@ -24,6 +24,17 @@ TEST(lock, a_held_lock_refuses_a_try)
     CHECK(lock_is_held(&lock));
 }
 
+TEST(lock, a_holder_knows_who_was_refused_and_wants_it)
+{
+    struct lock lock = LOCK_INIT;
+    CHECK(lock_try_or_want(&lock));
+    CHECK(lock_is_held(&lock) && !lock_is_wanted(&lock));
+    CHECK(!lock_try_or_want(&lock));
+    CHECK(lock_is_wanted(&lock));
+    lock_release(&lock);
+    CHECK(!lock_is_held(&lock));
+}
+
 TEST(lock, release_frees_it)
 {
     struct lock lock = LOCK_INIT;
