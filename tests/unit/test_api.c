@@ -8,6 +8,7 @@
 #include "arenas/page_map.h"
 #include "base/compiler.h"
 #include "base/options.h"
+#include "base/os.h"
 #include "front/background.h"
 #include "front/report.h"
 #include "heap/heap.h"
@@ -163,6 +164,27 @@ TEST(api, calloc_of_a_huge_block_is_zeroed_when_it_is_recycled)
     unsigned char *again = checked(arca_calloc(70, MIB));
     CHECK_EQ(again[0] | again[35 * MIB] | again[70 * MIB - 1], 0);
     arca_free(again);
+}
+
+/* Whose pages the kernel has not taken yet, most likely. */
+TEST(api, calloc_zeroes_what_was_given_back_lazily)
+{
+    static const size_t sizes[] = { 50, 5000, 100000, 5 * MIB, 70 * MIB };
+    keep_still();
+    options.lazy = 1;
+    os_set_lazy(true);
+    for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(sizes); i++) {
+        for (unsigned trims = 0; trims < 2; trims++) {
+            unsigned char *block = checked(arca_malloc(sizes[i]));
+            memset(block, 0xff, sizes[i]);
+            arca_free(block);
+            if (trims)
+                arca_trim(0);
+            block = checked(arca_calloc(1, sizes[i]));
+            CHECK(holds(block, 0, sizes[i]));
+            arca_free(block);
+        }
+    }
 }
 
 TEST(api, calloc_overflow_is_enomem)
