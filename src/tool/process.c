@@ -29,14 +29,21 @@ ARCA_PRINTF(2, 3) static bool refuse(struct process *process, const char *format
     return false;
 }
 
+#define STAT_KERNEL_THREAD 0x200000u /* PF_KTHREAD in the flags of /proc/PID/stat */
+
+static bool is_kernels_own(const struct process *process)
+{
+    char text[512];
+    const char *end = process_file(process, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+    unsigned flags;
+    return end != NULL && sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & STAT_KERNEL_THREAD);
+}
+
 /* With what errno says, and what is to be done about it.  Without memory is who has ended and was not waited for, too. */
 static bool refuse_error(struct process *process, const char *what)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d", process->pid);
     if (errno == ESRCH)
-        return refuse(process, access(path, F_OK) == 0 ? "process %d has ended, or is the kernel's own: it has no memory" : "process %d has ended",
-                      process->pid);
+        return refuse(process, is_kernels_own(process) ? "process %d is the kernel's own: it has no memory" : "process %d has ended", process->pid);
     return refuse(process, "process %d: %s: %s%s", process->pid, what, strerror(errno),
                   errno == EACCES || errno == EPERM ? " (arca(1) tells who may look)" : "");
 }
