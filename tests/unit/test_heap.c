@@ -578,8 +578,14 @@ TEST(heap, a_large_backlog_comes_home_whole)
     heap_check(home);
 }
 
+#ifdef ARCA_CHECK
+#define ROUND_AND_ROUND "0 used" /* the walk is there before the last block would be */
+#else
+#define ROUND_AND_ROUND "double free"
+#endif
+
 /* A link that was written to may lead back. */
-TEST_ABORTS(heap, a_chain_of_more_blocks_than_a_pool_has_comes_to_an_end, "double free")
+TEST_ABORTS(heap, a_chain_of_more_blocks_than_a_pool_has_comes_to_an_end, ROUND_AND_ROUND)
 {
     struct heap_door door;
     struct heap *heap = attach(&door);
