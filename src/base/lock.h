@@ -31,7 +31,7 @@ ARCA_INLINE bool lock_try_or_want(struct lock *lock)
     uint32_t held = 1;
     if (lock_try(lock))
         return true;
-    cas_acq(&lock->state, &held, 2u); /* else it was released, or is wanted already */
+    cas_acq(&lock->state, &held, 2u); /* the order matters to nobody; else it was released, or is wanted already */
     return false;
 }
 

@@ -57,7 +57,7 @@ static void make_figures(struct figures *figures, const struct usage *usage)
     figures_make(figures, usage, load_rlx(&arenas.mapped_slices) << SLICE_SHIFT, &stats, &watch_figures);
 }
 
-static void take_figures(struct figures *figures)
+void report_figures(struct figures *figures)
 {
     struct usage usage;
     process_start(); /* the class table */
@@ -74,15 +74,10 @@ static void take_figures_by_turns(struct figures *figures)
     figures->stats.age_ms = age_ms;
 }
 
-void report_figures(struct figures *figures)
-{
-    take_figures(figures);
-}
-
 void report_sums(struct arca_stats *sums)
 {
     struct figures figures;
-    take_figures(&figures);
+    report_figures(&figures);
     *sums = figures.stats;
 }
 
@@ -115,14 +110,14 @@ size_t arca_stats_classes(struct arca_class_stats *rows, size_t count, size_t ro
 void report_write(void (*line)(void *context, const char *text), void *context)
 {
     struct figures figures;
-    take_figures(&figures);
+    report_figures(&figures);
     figures_write_text(&figures, line, context);
 }
 
 void report_write_json(void (*part)(void *context, const char *text), void *context)
 {
     struct figures figures;
-    take_figures(&figures);
+    report_figures(&figures);
     figures_write_json(&figures, os_process_id(), part, context);
 }
 

@@ -33,7 +33,7 @@ def main():
             ready = Path(built) / Path(name).with_suffix("")
             program = ready if built and ready.exists() else build(HERE.parent / name, directory)
             for settings in settings_of:
-                done = subprocess.run([program], env=environment(ARCA_CONF=settings), capture_output=True, text=True, timeout=600)
+                done = subprocess.run([program], env=environment(ARCA_CONF=settings), capture_output=True, text=True, timeout=120)
                 check(done.returncode == 0 and "arca:" not in done.stderr,
                       f"{name} with {settings}: status {done.returncode}: {done.stdout[-200:]} {done.stderr[-200:]}")
 
