@@ -22,8 +22,9 @@ static bool slice_due(const struct arena *arena, uint32_t index, uint32_t now_ms
     return (int32_t)(now_ms - arena->freed_ms[index]) >= (int32_t)hold_ms;
 }
 
-/* Sentence by sentence: nothing lives in it; another empty arena stays as the reserve for the next burst
- * (no reserve when nothing is to be held); and all of it has been unused for the hold. */
+/* Sentence by sentence: nothing lives in it; another empty arena stays, for the next burst and so that a heap that
+ * gave everything back can serve small requests when the system maps nothing more; and all of it has been unused
+ * for the hold. */
 static bool arena_releasable_locked(const struct arena *arena, bool have_reserve, uint32_t now_ms, uint32_t hold_ms)
 {
     if (arena->free_slices != arena->slices || !have_reserve)
@@ -94,7 +95,7 @@ static struct arena *find_releasable_locked(uint32_t now_ms, uint32_t hold_ms)
             return a;
     }
     unsigned top = bits_width(ARENA_SLICES);
-    bool have_reserve = hold_ms == 0;
+    bool have_reserve = false;
     for (unsigned dirty = 2; dirty-- > 0;) {
         for (unsigned bucket = top + 1; bucket-- > 0;) {
             for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL; a = a->next) {

@@ -372,7 +372,7 @@ MUTANTS = [
         "        bool purged = os_purge_ranges(batch.ranges, batch.count);\n        hand_back(&batch, purged, now_ms);",
         "        bool purged = true;\n        hand_back(&batch, purged, now_ms);\n        os_purge_ranges(batch.ranges, batch.count);"),
     row("arenas/arena_mapping.c", "an arena that goes stays in its list",
-        "arena/what_is_claimed_is_not_unmapped arena/two_claims_while_the_arena_goes", "    arena_unlist_locked(arena);\n    sub_rlx",
+        "arena/what_is_claimed_is_not_unmapped arena/two_claims_while_an_arena_goes", "    arena_unlist_locked(arena);\n    sub_rlx",
         "    sub_rlx"),
     row("arenas/arena.c", "only a pool's first slice is entered", "arena/what_is_handed_over_is_found",
         "        page_map_set(span->start, kind == SPAN_POOL ? slices : 1, span);", "        page_map_set(span->start, 1, span);"),

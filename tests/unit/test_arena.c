@@ -583,13 +583,13 @@ TEST(arena, without_memory_a_claim_is_null_and_later_works)
 TEST(arena, the_record_of_an_arena_that_can_not_be_mapped_serves_the_next)
 {
     bool zeroed;
-    struct span *span = claim(5);
-    struct arena *record = span->arena;
-    arena_return(span, 0);
-    purge_free_slices(1, 0);
-    os_fault_after(1, true);
+    claim(HALF);
+    claim(HALF);
+    os_fault_after(2, true); /* the first maps the record */
     CHECK(arena_claim(5, 1, SPAN_LARGE, &zeroed) == NULL);
     os_fault_after(0, false);
+    struct arena *record = arenas.spares;
+    REQUIRE(record != NULL);
     CHECK_EQ(claim(5)->arena, record);
 }
 
@@ -752,7 +752,7 @@ TEST(arena, random_operations_keep_every_law_and_every_byte)
     purge_free_slices(9000, 0);
     CHECK_EQ(used(), 0);
     CHECK_EQ(dirty(), 0);
-    CHECK_EQ(load_rlx(&arenas.mapped_slices), 0);
+    CHECK(load_rlx(&arenas.mapped_slices) <= ARENA_SLICES);
     arena_check();
 }
 
