@@ -25,7 +25,7 @@
 #define WORD_VERSION ARCA_PRIVATE_VERSION
 #define WORD_IMMORTAL ((uint64_t)1 << 31)
 #define WORD_FINALIZED ((uint64_t)1 << 30)
-#define WORD_HOT ((uint64_t)1 << 29) /* threads may have units in reserve (reserve.h) */
+#define WORD_HOT ((uint64_t)ARCA_PRIVATE_HOT) /* threads may have units in reserve (reserve.h) */
 #define WORD_COUNT (WORD_HOT - 1)
 #define WORD_LOW UINT32_MAX
 

@@ -44,16 +44,16 @@ void reserve_recall(void)
     fence_seq(); /* and then the list: with reserve_open */
     struct reserve *first = load_acq(&reserves); /* P:reserves acquire: with reserve_open */
     for (struct reserve *reserve = first; reserve != NULL; reserve = reserve->next)
-        store_rlx(&reserve->closed, 1u);
+        store_rlx(reserve_closed(reserve), 1u);
     bool passed = os_barrier();
     if (!passed)
         store_rlx(&reserves_due, true); /* once more */
     for (struct reserve *reserve = first; reserve != NULL; reserve = reserve->next) {
-        while (passed && load_acq(&reserve->busy)) /* P:reserve busy acquire: with reserve_leave */
+        while (passed && load_acq(reserve_busy(reserve))) /* P:reserve busy acquire: with arca_private_reserve_leave */
             os_pause(BUSY_PAUSE_US);
         if (passed)
             recall_all(reserve);
-        store_rel(&reserve->closed, 0u); /* P:reserve closed release: that it is empty, to reserve_enter */
+        store_rel(reserve_closed(reserve), 0u); /* P:reserve closed release: that it is empty, to arca_private_reserve_enter */
     }
     free_ended();
 }
@@ -86,8 +86,8 @@ void recall_end_of_thread(void *argument)
         for (size_t place = 0; place < ARCA_PRIVATE_RESERVE; place++) {
             store_rlx(reserve_object(&own, place), load_rlx(reserve_object(reserve, place)));
             store_rlx(reserve_object(reserve, place), NULL);
-            own.units[place] = reserve->units[place];
-            reserve->units[place] = 0;
+            own.face.arca_units[place] = reserve->face.arca_units[place];
+            reserve->face.arca_units[place] = 0;
         }
         reserve_leave(reserve);
         recall_all(&own);
@@ -100,9 +100,9 @@ void recall_fork_child(void)
 {
     struct reserve *own = (struct reserve *)arca_private_reserve;
     for (struct reserve *reserve = load_rlx(&reserves); reserve != NULL; reserve = reserve->next) {
-        store_rlx(&reserve->closed, 0u);
+        store_rlx(reserve_closed(reserve), 0u);
         if (reserve != own) {
-            store_rlx(&reserve->busy, 0u);
+            store_rlx(reserve_busy(reserve), 0u);
             store_rlx(&reserve->ended, true);
         }
     }

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <pthread.h>
 
-/* So many units come at once, and go at once when there are twice as many. */
-#define RESERVE_UNITS 256u
 /* One object in so many that have none is given some: those that compete for a place do not drive each other out of it. */
 #define FILL_EVERY 4
 
@@ -28,21 +26,6 @@ static struct reserve *reserve_own(void)
     return (struct reserve *)arca_private_reserve;
 }
 
-bool reserve_enter(struct reserve *reserve)
-{
-    store_rlx(&reserve->busy, 1u);
-    fence_compiler();
-    if (likely(load_acq(&reserve->closed) == 0)) /* P:reserve closed acquire: that it is empty, from reserve_recall */
-        return true;
-    store_rlx(&reserve->busy, 0u);
-    return false;
-}
-
-void reserve_leave(struct reserve *reserve)
-{
-    store_rel(&reserve->busy, 0u); /* P:reserve busy release: entries, and what was done with the objects, to reserve_recall */
-}
-
 /* ---- to the word and from it ---------------------------------------------------------------------------- */
 
 /* True when they were the last. */
@@ -56,15 +39,15 @@ static bool units_back(void *object, uint32_t units)
 static void units_back_unless_last(struct reserve *reserve, size_t place)
 {
     void *object = load_rlx(reserve_object(reserve, place));
-    uint32_t units = reserve->units[place];
+    uint32_t units = reserve->face.arca_units[place];
     if (units == 0)
         return;
     uint64_t word = load_rlx(word_of(object));
     do {
-        reserve->units[place] = units;
+        reserve->face.arca_units[place] = units;
         if (!(word & WORD_IMMORTAL) && word_count(word) <= units)
             return;
-        reserve->units[place] = 0;
+        reserve->face.arca_units[place] = 0;
         /* P:birth acquire: as word_try_retain; its release is that of any unit, to the one that finds the last */
     } while (!cas_weak_acqrel(word_of(object), &word, word - units * WORD_ONE));
 }
@@ -72,25 +55,13 @@ static void units_back_unless_last(struct reserve *reserve, size_t place)
 bool reserve_clear(struct reserve *reserve, size_t place)
 {
     void *object = load_rlx(reserve_object(reserve, place));
-    uint32_t units = reserve->units[place];
+    uint32_t units = reserve->face.arca_units[place];
     store_rlx(reserve_object(reserve, place), NULL);
-    reserve->units[place] = 0;
+    reserve->face.arca_units[place] = 0;
     return units != 0 && units_back(object, units);
 }
 
 /* ---- taking and giving ------------------------------------------------------------------------------------ */
-
-bool arca_private_reserve_take(void *object)
-{
-    struct reserve *reserve = reserve_own();
-    size_t place = arca_private_reserve_place(object);
-    if (!reserve_enter(reserve))
-        return false;
-    bool taken = load_rlx(reserve_object(reserve, place)) == object && reserve->units[place] != 0;
-    reserve->units[place] -= taken;
-    reserve_leave(reserve);
-    return taken;
-}
 
 bool reserve_give(void *object, bool *dead)
 {
@@ -103,12 +74,12 @@ bool reserve_give(void *object, bool *dead)
     /* In the place of a hot object that died another may have been born since, or it rose. */
     bool given = load_rlx(reserve_object(reserve, place)) == object && (word & (WORD_HOT | WORD_FINALIZED)) == WORD_HOT;
     if (given) {
-        uint32_t units = ++reserve->units[place];
+        uint32_t units = ++reserve->face.arca_units[place];
         if (unlikely(word_count(word) == units)) {
             *dead = reserve_clear(reserve, place);
-        } else if (unlikely(units == 2 * RESERVE_UNITS)) {
-            reserve->units[place] -= RESERVE_UNITS;
-            units_back(object, RESERVE_UNITS);
+        } else if (unlikely(units == 2 * ARCA_PRIVATE_RESERVE_UNITS)) {
+            reserve->face.arca_units[place] -= ARCA_PRIVATE_RESERVE_UNITS;
+            units_back(object, ARCA_PRIVATE_RESERVE_UNITS);
         }
     }
     reserve_leave(reserve);
@@ -119,9 +90,9 @@ bool reserve_was_last(void *object, uint64_t word)
 {
     struct reserve *reserve = reserve_own();
     size_t place = arca_private_reserve_place(object);
-    if (!arca_private_is_in_reserve(object) || !reserve_enter(reserve))
+    if (reserve == NULL || !arca_private_reserve_has(&reserve->face, place, object) || !reserve_enter(reserve))
         return false;
-    bool last = load_rlx(reserve_object(reserve, place)) == object && reserve->units[place] == word_count(word) - 1 &&
+    bool last = load_rlx(reserve_object(reserve, place)) == object && reserve->face.arca_units[place] == word_count(word) - 1 &&
                 reserve_clear(reserve, place);
     reserve_leave(reserve);
     return last;
@@ -133,7 +104,7 @@ uint32_t reserve_units(const void *object)
     size_t place = arca_private_reserve_place(object);
     if (reserve == NULL || !reserve_enter(reserve))
         return 0;
-    uint32_t units = load_rlx(reserve_object(reserve, place)) == object ? reserve->units[place] : 0;
+    uint32_t units = load_rlx(reserve_object(reserve, place)) == object ? reserve->face.arca_units[place] : 0;
     reserve_leave(reserve);
     return units;
 }
@@ -184,11 +155,11 @@ void reserve_fill(void *object)
     void *before = load_rlx(reserve_object(reserve, place));
     if (before != object)
         units_back_unless_last(reserve, place);
-    if (before == object || reserve->units[place] == 0) {
-        add_rlx(word_of(object), WORD_VERSION + RESERVE_UNITS * WORD_ONE);
+    if (before == object || reserve->face.arca_units[place] == 0) {
+        add_rlx(word_of(object), WORD_VERSION + ARCA_PRIVATE_RESERVE_UNITS * WORD_ONE);
         fence_compiler();
         store_rlx(reserve_object(reserve, place), object);
-        reserve->units[place] += RESERVE_UNITS;
+        reserve->face.arca_units[place] += ARCA_PRIVATE_RESERVE_UNITS;
         reserves_call();
     }
     reserve_leave(reserve);

@@ -23,10 +23,8 @@
 #include "gc/objects/header.h"
 
 struct reserve {
-    struct arca_private_reserve face; /* the objects; NULL: a place that is free */
-    uint32_t units[ARCA_PRIVATE_RESERVE];
+    struct arca_private_reserve face; /* a place that is free has no object, NULL */
     uint32_t misses;
-    _Atomic uint32_t busy, closed;
     _Atomic bool ended; /* its thread has; what is left is recalled, and then the record is freed */
     struct reserve *next;
 };
@@ -41,10 +39,31 @@ ARCA_INLINE _Atomic(void *) *reserve_object(struct reserve *reserve, size_t plac
     return (_Atomic(void *) *)&reserve->face.arca_objects[place];
 }
 
+/* False while it is closed. */
+ARCA_INLINE bool reserve_enter(struct reserve *reserve)
+{
+    return arca_private_reserve_enter(&reserve->face);
+}
+
+ARCA_INLINE void reserve_leave(struct reserve *reserve)
+{
+    arca_private_reserve_leave(&reserve->face);
+}
+
+ARCA_INLINE _Atomic uint32_t *reserve_busy(struct reserve *reserve)
+{
+    return (_Atomic uint32_t *)&reserve->face.arca_busy;
+}
+
+ARCA_INLINE _Atomic uint32_t *reserve_closed(struct reserve *reserve)
+{
+    return (_Atomic uint32_t *)&reserve->face.arca_closed;
+}
+
 /* A unit of the object, which the caller need not have, out of the reserve.  False where there is none; of NULL. */
 ARCA_INLINE bool reserve_take(void *object)
 {
-    return object != NULL && arca_private_is_in_reserve(object) && arca_private_reserve_take(object);
+    return object != NULL && arca_private_reserve_take(object);
 }
 
 /* A unit in the caller's hands goes into the reserve, if that has or had others of its object.  *dead: these were all that there
@@ -62,10 +81,6 @@ bool reserve_was_last(void *object, uint64_t word);
 uint32_t reserve_units(const void *object);
 
 /* ---- for recall.c -------------------------------------------------------------------------------------- */
-
-/* False while it is closed. */
-bool reserve_enter(struct reserve *reserve);
-void reserve_leave(struct reserve *reserve);
 
 /* Gives the units of a place back and leaves it free.  True when they were the last. */
 bool reserve_clear(struct reserve *reserve, size_t place);

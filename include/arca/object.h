@@ -142,6 +142,7 @@ ARCA_API bool arca_is_finalized(const void *object);
 #define ARCA_PRIVATE_ONE ((uint64_t)1)
 #define ARCA_PRIVATE_VERSION ((uint64_t)1 << 32)
 #define ARCA_PRIVATE_COUNT_LIMIT ((uint32_t)1 << 28)
+#define ARCA_PRIVATE_HOT ((uint32_t)1 << 29)
 
 ARCA_API void arca_private_retained(void *object, uint64_t word);
 ARCA_API void arca_private_released(void *object, uint64_t word);
@@ -151,17 +152,20 @@ static inline bool arca_private_is_counted(const void *object)
     return object != NULL && ((uintptr_t)object & 8) == 0;
 }
 
-/* The hot objects that the calling thread has units of in reserve, or had lately, by place; NULL: it has none. */
+/* What the calling thread has in reserve of hot objects, by place: the objects and how many units of each.  NULL: it has
+ * none.  The thread is `busy` while it counts there, and does not where it is `closed` (units are recalled). */
 #define ARCA_PRIVATE_RESERVE 64
+#define ARCA_PRIVATE_RESERVE_UNITS ((uint32_t)256)
 struct arca_private_reserve {
     void *arca_objects[ARCA_PRIVATE_RESERVE];
+    uint32_t arca_units[ARCA_PRIVATE_RESERVE];
+    uint32_t arca_busy, arca_closed;
 };
 #ifndef ARCA_PRIVATE_TLS
 #define ARCA_PRIVATE_TLS __thread __attribute__((tls_model("initial-exec")))
 #endif
 ARCA_API extern ARCA_PRIVATE_TLS struct arca_private_reserve *arca_private_reserve;
 
-ARCA_API bool arca_private_reserve_take(void *object);
 ARCA_API bool arca_private_reserve_give(void *object);
 
 static inline size_t arca_private_reserve_place(const void *object)
@@ -169,16 +173,69 @@ static inline size_t arca_private_reserve_place(const void *object)
     return ((uintptr_t)object >> 4 ^ (uintptr_t)object >> 10) % ARCA_PRIVATE_RESERVE;
 }
 
-static inline bool arca_private_is_in_reserve(const void *object)
+static inline bool arca_private_reserve_has(const struct arca_private_reserve *reserve, size_t place, const void *object)
 {
-    return arca_private_reserve != NULL &&
-           __atomic_load_n(&arca_private_reserve->arca_objects[arca_private_reserve_place(object)], __ATOMIC_RELAXED) == object;
+    return __atomic_load_n(&reserve->arca_objects[place], __ATOMIC_RELAXED) == object;
+}
+
+/* False while it is closed.  Who closes it has all processors pass a barrier before it looks whether it is busy. */
+static inline bool arca_private_reserve_enter(struct arca_private_reserve *reserve)
+{
+    __atomic_store_n(&reserve->arca_busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    /* P:reserve closed acquire: with reserve_recall, that it is empty */
+    if (__builtin_expect(__atomic_load_n(&reserve->arca_closed, __ATOMIC_ACQUIRE) == 0, 1))
+        return true;
+    __atomic_store_n(&reserve->arca_busy, 0, __ATOMIC_RELAXED);
+    return false;
+}
+
+static inline void arca_private_reserve_leave(struct arca_private_reserve *reserve)
+{
+    /* P:reserve busy release: entries, and what was done with the objects, to reserve_recall */
+    __atomic_store_n(&reserve->arca_busy, 0, __ATOMIC_RELEASE);
+}
+
+/* A unit moves from the reserve to the caller; false where there is none. */
+static inline bool arca_private_reserve_take(void *object)
+{
+    struct arca_private_reserve *reserve = arca_private_reserve;
+    size_t place = arca_private_reserve_place(object);
+    bool taken = false;
+    if (reserve == NULL || !arca_private_reserve_has(reserve, place, object))
+        return false;
+    if (arca_private_reserve_enter(reserve)) {
+        taken = reserve->arca_units[place] != 0; /* none, where they were recalled meanwhile */
+        reserve->arca_units[place] -= taken;
+        arca_private_reserve_leave(reserve);
+    }
+    return taken;
+}
+
+/* And back; false where the reserve has no others of the object, or is closed. */
+static inline bool arca_private_reserve_put(void *object)
+{
+    struct arca_private_reserve *reserve = arca_private_reserve;
+    size_t place = arca_private_reserve_place(object);
+    bool given = false;
+    if (reserve == NULL || !arca_private_reserve_has(reserve, place, object))
+        return false;
+    if (arca_private_reserve_enter(reserve)) {
+        uint32_t units = reserve->arca_units[place] + 1;
+        uint32_t low = (uint32_t)__atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_RELAXED);
+        /* Hot still, neither immortal nor finalised, and these are not all of its units: one compare. */
+        given = arca_private_reserve_has(reserve, place, object) && units < 2 * ARCA_PRIVATE_RESERVE_UNITS &&
+                low - ARCA_PRIVATE_HOT - units - 1 < ARCA_PRIVATE_COUNT_LIMIT;
+        reserve->arca_units[place] += given;
+        arca_private_reserve_leave(reserve);
+    }
+    return given || arca_private_reserve_give(object);
 }
 
 /* One more unit of an object of which the caller has one, or borrows one.  Returns the object. */
 static inline void *arca_retain(void *object)
 {
-    if (arca_private_is_counted(object) && !(arca_private_is_in_reserve(object) && arca_private_reserve_take(object))) {
+    if (arca_private_is_counted(object) && !arca_private_reserve_take(object)) {
         /* The addition first: on an object that others count as well, reading before would cost as much again. */
         uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
         /* Neither dead, nor immortal, nor finalised, nor hot, nor near the end of its count: one compare. */
@@ -192,7 +249,7 @@ static inline void *arca_retain(void *object)
  * objects that it kept alive die in a loop, not by recursion. */
 static inline void arca_release(void *object)
 {
-    if (arca_private_is_counted(object) && !(arca_private_is_in_reserve(object) && arca_private_reserve_give(object))) {
+    if (arca_private_is_counted(object) && !arca_private_reserve_put(object)) {
         /* Sequentially consistent: a dying object must see a collector that does not see it dying. */
         uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);
         if (__builtin_expect((uint32_t)word - 2 >= ARCA_PRIVATE_COUNT_LIMIT - 2, 0))

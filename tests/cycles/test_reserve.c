@@ -431,13 +431,13 @@ TEST(reserve, the_reserve_of_who_forked_is_open)
 {
     struct node *node = hot_in_reserve();
     int status;
-    store_rlx(&((struct reserve *)arca_private_reserve)->closed, 1u); /* as if somebody recalled it */
+    store_rlx(reserve_closed((struct reserve *)arca_private_reserve), 1u); /* as if somebody recalled it */
     pid_t child = fork();
     if (child == 0) {
         arca_release(arca_retain(node));
         _exit(reserve_units(node) != 0 ? 0 : 1);
     }
-    store_rlx(&((struct reserve *)arca_private_reserve)->closed, 0u);
+    store_rlx(reserve_closed((struct reserve *)arca_private_reserve), 0u);
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK_EQ(status, 0);
     arca_release(node);
@@ -526,7 +526,7 @@ TEST_ALONE(what_could_not_be_recalled_stays_due)
 static void *end_closed(void *node)
 {
     use(node);
-    store_rlx(&((struct reserve *)arca_private_reserve)->closed, 1u);
+    store_rlx(reserve_closed((struct reserve *)arca_private_reserve), 1u);
     return NULL;
 }
 

@@ -29,6 +29,11 @@ void schedule_pause(const char *file, int line);
     })
 #define __atomic_store(p, value, order) \
     schedule_store((void *)(p), (const void *)(value), sizeof *(p), order, __FILE__, __LINE__)
+#define __atomic_store_n(p, value, order)                                                                              \
+    __extension__({                                                                                                    \
+        __typeof__(*(p)) hook_value = (value);                                                                         \
+        __atomic_store(p, &hook_value, order);                                                                         \
+    })
 #define __atomic_exchange(p, value, result, order) (HOOK_MODIFY(p, "exchange"), __atomic_exchange(p, value, result, order))
 #define __atomic_compare_exchange(p, expected, value, weak, order, failed) \
     (HOOK_MODIFY(p, "cas"), __atomic_compare_exchange(p, expected, value, 0, order, failed))

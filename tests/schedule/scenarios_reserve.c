@@ -18,7 +18,7 @@ static struct reserve *make_reserve(unsigned of_things)
     if (of_things != 0) {
         size_t place = arca_private_reserve_place(thing);
         store_rlx(reserve_object(reserve, place), (void *)thing);
-        reserve->units[place] = of_things;
+        reserve->face.arca_units[place] = of_things;
         add_rlx(word_of(thing), WORD_VERSION + of_things * WORD_ONE);
     }
     reserve->next = load_rlx(&reserves);
@@ -105,7 +105,7 @@ static uint32_t units_left(void)
     uint32_t units = 0;
     for (unsigned i = 0; i < 2; i++) {
         for (size_t place = 0; reserve_of[i] != NULL && place < ARCA_PRIVATE_RESERVE; place++)
-            units += reserve_of[i]->units[place];
+            units += reserve_of[i]->face.arca_units[place];
     }
     return units;
 }
