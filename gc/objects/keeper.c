@@ -140,18 +140,33 @@ static uint32_t work_locked(void)
     return pause_ms;
 }
 
+/* In a thread of the program's.  It may be cancelled, and comes to places where it would end: liburcu waits in such, and so may
+ * the program's own functions that it calls.  The lock would be held for ever.  Returns what work_end_locked wants. */
+static int work_begin_locked(void)
+{
+    int cancellable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    working = true;
+    return cancellable;
+}
+
+static void work_end_locked(int cancellable)
+{
+    working = false;
+    lock_release(&work_lock);
+    pthread_setcancelstate(cancellable, NULL);
+}
+
 /* By births, or by deaths that help; what it rests in is looked at by the clock. */
 static void work_part_locked(bool help)
 {
-    int saved = errno;
-    working = true;
+    int saved = errno, cancellable = work_begin_locked();
     if (help)
         fiber_help(PART_MICROSECONDS);
     else
         fiber_run(do_work, PART_MICROSECONDS);
     store_rlx(&next_part_us, fiber_is_resting() ? os_now_us() + GAP_MICROSECONDS : 0u);
-    working = false;
-    lock_release(&work_lock);
+    work_end_locked(cancellable);
     errno = saved;
 }
 
@@ -162,12 +177,11 @@ bool keeper_exclusively(void (*job)(void *context), void *context)
     add_rlx(&wanted, 1u);
     lock_acquire(&work_lock);
     sub_rlx(&wanted, 1u);
-    working = true;
+    int cancellable = work_begin_locked();
     end_fiber();
     job(context);
     release_retired();
-    working = false;
-    lock_release(&work_lock);
+    work_end_locked(cancellable);
     return true;
 }
 
@@ -193,12 +207,13 @@ static void *keeper_main(void *unused)
     return unused;
 }
 
-/* Signals are the program's. */
+/* Signals are the program's, and so is errno: a birth that comes by here may succeed. */
 static bool make_thread(void)
 {
     pthread_t thread;
     pthread_attr_t attributes;
     sigset_t all, old;
+    int saved = errno;
     if (pthread_attr_init(&attributes) != 0)
         return false;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -207,6 +222,7 @@ static bool make_thread(void)
     bool started = pthread_create(&thread, &attributes, keeper_main, NULL) == 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     pthread_attr_destroy(&attributes);
+    errno = saved;
     return started;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <time.h>
+#include <urcu/urcu-bp.h>
 
 struct plain {
     arca_object object;
@@ -89,6 +90,96 @@ TEST(gc_wait, a_birth_is_no_cancellation_point)
     arca_release(kept);
 }
 
+/* ---- the work of others, by a thread that is to be cancelled --------------------------------------------- */
+
+struct told {
+    arca_object object;
+    arca_slot self;
+};
+static const uint32_t told_slots[] = { offsetof(struct told, self) };
+
+static void come_to_a_cancellation_point(void *unused)
+{
+    (void)unused;
+    pthread_testcancel();
+}
+
+static arca_type told_type = {
+    .name = "told", .size = sizeof(struct told), .slots = told_slots, .slot_count = 1, .destroy = come_to_a_cancellation_point
+};
+
+static void *leave_section_late(void *barrier)
+{
+    urcu_bp_read_lock();
+    pthread_barrier_wait(barrier);
+    nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+    urcu_bp_read_unlock();
+    return NULL;
+}
+
+static void make_cycles(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct told *told = arca_new(&told_type);
+        arca_slot_store(&told->self, told);
+        arca_release(told);
+    }
+}
+
+static int cancellable_after = -1;
+
+static void *collect_with_a_cancellation_pending(void *unused)
+{
+    pthread_cancel(pthread_self());
+    CHECK(arca_gc_collect(2) > 0);
+    came_through = true;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable_after);
+    return unused;
+}
+
+static void *give_birth_with_a_cancellation_pending(void *unused)
+{
+    struct arca_gc_stats stats = { .size = sizeof stats };
+    pthread_cancel(pthread_self());
+    do {
+        make_cycles(1000);
+        arca_gc_get_stats(&stats);
+    } while (stats.generations[0].collected == 0);
+    came_through = true;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable_after);
+    return unused;
+}
+
+/* It waits for a reader, and calls the program: the lock of those who collect would go with it. */
+static void collect_beside_a_reader(void *(*collect)(void *))
+{
+    pthread_t reader, thread;
+    pthread_barrier_t barrier;
+    arca_free(arca_malloc(1)); /* the options are read */
+    options.collector = COLLECTOR_INLINE;
+    pthread_barrier_init(&barrier, NULL, 2);
+    make_cycles(1);
+    REQUIRE(pthread_create(&reader, NULL, leave_section_late, &barrier) == 0);
+    pthread_barrier_wait(&barrier);
+    REQUIRE(pthread_create(&thread, NULL, collect, NULL) == 0);
+    pthread_join(thread, NULL);
+    pthread_join(reader, NULL);
+    CHECK(came_through);
+    CHECK_EQ(cancellable_after, PTHREAD_CANCEL_ENABLE);
+    if (came_through)
+        CHECK(arca_gc_collect(2) >= 0);
+}
+
+TEST(gc_wait, a_collection_is_no_cancellation_point)
+{
+    collect_beside_a_reader(collect_with_a_cancellation_pending);
+}
+
+TEST(gc_wait, nor_is_a_birth_that_collects)
+{
+    collect_beside_a_reader(give_birth_with_a_cancellation_pending);
+}
+
 static void nothing(int signal)
 {
     (void)signal;
@@ -107,6 +198,20 @@ TEST(gc_wait, errno_stays_when_a_signal_ends_it)
     }
     end_work(worker);
     arca_release(kept);
+}
+
+/* The object is there, and so nothing has failed. */
+TEST(gc_wait, errno_stays_when_the_thread_can_not_be_made)
+{
+    pthread_attr_t attributes;
+    REQUIRE(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, (size_t)1 << 50) == 0);
+    REQUIRE(pthread_setattr_default_np(&attributes) == 0);
+    errno = EXDEV;
+    arca_object *object = arca_new(&plain_type);
+    CHECK_EQ(errno, EXDEV);
+    CHECK_EQ(load_rlx(&keeper_state), KEEPER_NONE);
+    arca_release(object);
+    pthread_attr_destroy(&attributes);
 }
 
 static _Atomic int niceness;

@@ -275,7 +275,7 @@ MUTANTS = [
     row("gc/cycles/teardown.c", "a finalized member is not marked", "collect/what_is_saved_and_dropped",
         "                or_rlx(word_of(object), WORD_FINALIZED);\n", ""),
     row("gc/objects/keeper.c", "two collect at once", "collect/two_collections_free_it_once",
-        "    lock_acquire(&work_lock);\n    sub_rlx(&wanted, 1u);\n    working = true;\n    end_fiber();\n    job(context);\n    release_retired();\n    working = false;\n    lock_release(&work_lock);",
+        "    lock_acquire(&work_lock);\n    sub_rlx(&wanted, 1u);\n    int cancellable = work_begin_locked();\n    end_fiber();\n    job(context);\n    release_retired();\n    work_end_locked(cancellable);",
         "    job(context);\n    release_retired();"),
     # ---- the allocator's own
     row("src/base/lock.h", "release does not wake", "lock/one_holder_and_nobody_sleeps_for_ever",
