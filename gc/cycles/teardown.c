@@ -138,6 +138,12 @@ ARCA_INLINE void end_word(void *object)
     store_rlx(word_of(object), load_rlx(word_of(object)) & ~(uint64_t)WORD_LOW);
 }
 
+/* Dead to whoever asks, as one that dies of its last release: a destroy that takes a unit of it, or binds to it, is told. */
+ARCA_INLINE void end_count(void *object)
+{
+    store_rlx(word_of(object), load_rlx(word_of(object)) & ~WORD_COUNT);
+}
+
 /* One that refers to nothing but members needs no look at whom its slots hold: what is freed with them is forgotten. */
 ARCA_INLINE void end_member(struct set *set, const struct ending *ending)
 {
@@ -146,6 +152,7 @@ ARCA_INLINE void end_member(struct set *set, const struct ending *ending)
     if (!refers_to_members_only(set, ending) || type->destroy != NULL || unlikely(was_filled_since(ending, type)))
         type_visit(type, object, clear_member_slot, set);
     if (type->destroy != NULL) {
+        end_count(object);
         type->destroy(object);
         end_word(object); /* at once: a fork may leave the others of its pool as they are */
     }

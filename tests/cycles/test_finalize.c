@@ -178,6 +178,68 @@ TEST(finalize, destroy_may_use_the_library)
     CHECK_EQ(nodes_alive(), 0);
 }
 
+static void *late;
+
+static void retain_self(void *object)
+{
+    late = arca_retain(object);
+}
+
+static void release_self(void *object)
+{
+    arca_release(object);
+}
+
+static void bind_self(void *object)
+{
+    late = arca_weak_bind(object, NULL, NULL);
+}
+
+static void see_self(void *object)
+{
+    CHECK(arca_is_finalized(object));
+    CHECK_EQ(arca_refcount(object), 0);
+    CHECK_STR(arca_type_of(object)->name, "late");
+}
+
+static void nothing_to_finalize(void *object)
+{
+    (void)object;
+}
+
+static void collect_one_that(void (*destroys)(void *object))
+{
+    static arca_type type = { .name = "late", .size = sizeof(struct node), .slots = node_slots, .slot_count = SLOTS,
+                              .finalize = nothing_to_finalize, .flags = NODE_FLAGS };
+    type.destroy = destroys;
+    manual();
+    struct node *node = arca_new(&type);
+    node_link(node, 0, node);
+    arca_release(node);
+    CHECK_EQ(arca_gc_collect(2), 1);
+}
+
+/* As one that dies of its last release. */
+TEST_ABORTS(finalize, a_collected_object_that_destroy_retains_is_named, "arca: arca_retain(): ")
+{
+    collect_one_that(retain_self);
+}
+
+TEST_ABORTS(finalize, a_collected_object_that_destroy_releases_is_named, "arca: arca_release(): ")
+{
+    collect_one_that(release_self);
+}
+
+TEST_ABORTS(finalize, a_collected_object_that_destroy_binds_to_is_named, "arca: arca_weak_bind(): ")
+{
+    collect_one_that(bind_self);
+}
+
+TEST(finalize, a_collected_object_tells_its_destroy_what_it_was)
+{
+    collect_one_that(see_self);
+}
+
 /* ---- weak references ---------------------------------------------------------------------------------------------- */
 
 static unsigned calls;
