@@ -62,7 +62,8 @@ static bool map_begin(arca_map *map, const struct map_key *key, bool adds, struc
         size_t length = load_rlx(&map->length), need = length + adds;
         bool absent = entry == NULL || arca_slot_borrow(&entry->value) == NULL;
         bool usable = entry != NULL ? !table_is_pinned(table) : table != NULL && table->used < table_room(table);
-        bool wanted = !usable || (!adds && table->used - length > length + DEAD_MOST);
+        size_t dead = table != NULL ? table->used - length : 0;
+        bool wanted = !usable || (!adds && dead + 1 > length - 1 + DEAD_MOST); /* without the key */
         *change = (struct map_change){ table, fresh, entry, length };
         if (absent && !adds)
             break;

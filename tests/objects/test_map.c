@@ -174,6 +174,25 @@ TEST(map, few_removed_keys_are_kept_and_the_table_shrinks)
     arca_release(map);
 }
 
+TEST(map, after_each_removal_no_more_keys_are_kept_than_are_in_use_and_32)
+{
+    enum { COUNT = 300 };
+    arca_int *keys[COUNT];
+    arca_map *map = arca_map_new();
+    for (unsigned i = 0; i < COUNT; i++)
+        set_number(map, arca_retain(keys[i] = integer(1000 + i)), i);
+    for (unsigned removed = 1; removed <= COUNT; removed++) {
+        size_t kept = 0;
+        CHECK_EQ(remove_number(map, arca_retain(keys[removed - 1])), removed - 1);
+        for (unsigned i = 0; i < removed; i++)
+            kept += arca_refcount(keys[i]) - 1;
+        CHECK(kept <= COUNT - removed + 32);
+    }
+    arca_release(map);
+    for (unsigned i = 0; i < COUNT; i++)
+        arca_release(keys[i]);
+}
+
 TEST(map, null_is_no_key_no_value_and_an_empty_map)
 {
     arca_map *map = arca_map_new();

@@ -349,7 +349,7 @@ static void thin_map(void)
         arca_auto arca_int *key = integer(i);
         set(world.map, key, world.text);
     }
-    for (int i = 0; i < 48; i++) {
+    for (int i = 0; i < 47; i++) {
         arca_auto arca_int *key = integer(i);
         arca_release(arca_map_remove(world.map, key));
     }
