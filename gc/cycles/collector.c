@@ -197,6 +197,12 @@ static int64_t share_of(int64_t bytes, int64_t share, uint64_t objects, int64_t 
     return bytes / share > few ? bytes / share : few;
 }
 
+/* More than there can ever be is as good as any more: sums with it do not overflow. */
+static int64_t backlog(void)
+{
+    return options.backlog < WATCH_BYTES_NEVER ? (int64_t)options.backlog : WATCH_BYTES_NEVER;
+}
+
 void collector_set_limits(void)
 {
     lock_acquire(&limits_lock);
@@ -211,7 +217,7 @@ void collector_set_limits(void)
     } else {
         int64_t growth = base > SMALL_HEAP ? threshold * (base / SMALL_HEAP) : threshold;
         store_rlx(&watch_limit, base + growth);
-        store_rlx(&watch_full, base + growth + (int64_t)options.backlog + load_rlx(&collector.unwatched));
+        store_rlx(&watch_full, base + growth + backlog() + load_rlx(&collector.unwatched));
         bytes += share_of(bytes, YOUNG_SHARE, (uint64_t)threshold, YOUNG_BYTES);
         store_rlx(&watch_limit_bytes, bytes);
         store_rlx(&watch_full_bytes, bytes + lead + load_rlx(&collector.unwatched_bytes));
@@ -485,7 +491,7 @@ static uint32_t wait_every(void)
     int64_t ahead = load_rlx(&watch_blocks) - load_rlx(&watch_full);
     if (load_rlx(&watch_asked) && os_now_ms() - load_rlx(&watch_asked_ms) < ASKED_MAX_MS)
         return 1;
-    int64_t times = 1 + (ahead > 0 ? ahead / ((int64_t)options.backlog + 1) : 0), every = WAIT_EVERY / (times * times);
+    int64_t times = 1 + (ahead > 0 ? ahead / (backlog() + 1) : 0), every = WAIT_EVERY / (times * times);
     return every > 0 ? (uint32_t)every : 1;
 }
 
