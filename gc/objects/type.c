@@ -7,7 +7,8 @@
 
 static struct lock types_lock;
 static arca_type *types[TYPES_MAX];
-static struct heap *heaps[TYPES_MAX]; /* of types with their own blocks: a descriptor may have left with its library */
+static struct heap *heaps[TYPES_MAX]; /* of types with their own blocks, which point there: a descriptor may have left with its
+                                       * library */
 static _Atomic uint32_t types_used = 1;
 
 #define FLAGS_KNOWN (ARCA_TYPE_ACYCLIC | ARCA_TYPE_IMMORTAL | ARCA_TYPE_OWN_BLOCKS | ARCA_TYPE_ITEM_SLOTS | ARCA_TYPE_HOT)
@@ -65,7 +66,8 @@ static bool register_locked(arca_type *type)
     struct heap *heap = type->flags & ARCA_TYPE_OWN_BLOCKS ? object_heap_create() : NULL;
     if ((type->flags & ARCA_TYPE_OWN_BLOCKS) && heap == NULL)
         return false;
-    type->arca_private.heap = heaps[index] = heap;
+    heaps[index] = heap;
+    type->arca_private.heap = heap != NULL ? &heaps[index] : NULL;
     type->arca_private.index = index;
     types[index] = type;
     store_rel(&types_used, index + 1); /* P:types release: the entry, to type_at */
@@ -86,9 +88,8 @@ void type_fork_child(void)
 {
     lock_reset(&types_lock);
     for (uint32_t i = 1; i < type_count(); i++) {
-        struct heap *heap = heaps[i] != NULL ? object_heap_after_fork(heaps[i]) : NULL;
-        if (heap != heaps[i])
-            types[i]->arca_private.heap = heaps[i] = heap;
+        if (heaps[i] != NULL)
+            heaps[i] = object_heap_after_fork(heaps[i]);
     }
 }
 

@@ -40,7 +40,8 @@ void type_fork_child(void);
 /* NULL for a type that shares its blocks. */
 ARCA_INLINE struct heap *type_heap(const arca_type *type)
 {
-    return type->arca_private.heap;
+    struct heap *const *heap = type->arca_private.heap;
+    return unlikely(heap != NULL) ? *heap : NULL;
 }
 
 /* Bytes of an object with so many items; SIZE_MAX when that overflows. */

@@ -217,15 +217,17 @@ TEST(objects_fork, a_type_s_own_blocks_survive_a_fork_that_catches_their_heap)
     use_private_type();
 }
 
-/* As in a library that is unloaded. */
-static void use_a_type_that_leaves(const arca_type *like)
+/* As in a library that is unloaded.  Returns its heap. */
+static struct heap *use_a_type_that_leaves(const arca_type *like)
 {
     arca_type *type = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(type != MAP_FAILED);
     *type = *like;
     memset(&type->arca_private, 0, sizeof type->arca_private);
     arca_release(node_of(type));
+    struct heap *heap = type_heap(type);
     CHECK_EQ(munmap(type, 4096), 0);
+    return heap;
 }
 
 TEST(objects_fork, a_type_may_have_left_with_its_library)
@@ -234,4 +236,14 @@ TEST(objects_fork, a_type_may_have_left_with_its_library)
     use_a_type_that_leaves(&node_type);
     use_a_type_that_leaves(&private_type);
     in_a_child(use_everything);
+}
+
+/* A thread that sweeps may be in it. */
+TEST(objects_fork, the_heap_of_a_type_that_has_left_may_be_caught)
+{
+    start_no_threads_in_sanitized_children();
+    struct heap *heap = use_a_type_that_leaves(&private_type);
+    lock_acquire(&heap->lock);
+    in_a_child(use_everything);
+    lock_release(&heap->lock);
 }
