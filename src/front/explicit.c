@@ -26,11 +26,26 @@ static void *heap_alloc_locked(struct heap *heap, size_t size, size_t align, boo
     return (void *)span->start;
 }
 
+/* Another one, for the child of a fork that caught it half way; NULL without memory. */
+ARCA_COLD static struct heap *stand_in(struct heap *heap)
+{
+    struct heap *present = load_acq(&heap->stand_in); /* P:stand-in acquire: with the exchange below, the heap's fields */
+    if (present != NULL)
+        return present;
+    struct heap *fresh = heap_create_shared(true, false);
+    if (fresh == NULL || cas_acqrel(&heap->stand_in, &present, fresh)) /* P:stand-in release: the heap's fields */
+        return fresh;
+    heap_destroy_shared(fresh);
+    return present;
+}
+
 static void *heap_alloc(arca_heap *public_heap, size_t size, size_t align, bool *zeroed, const void *frame)
 {
     struct heap *heap = (struct heap *)public_heap;
     void *block = NULL;
     process_after_fork();
+    for (struct heap *other; unlikely(load_rlx(&heap->state) == HEAP_DEAD) && (other = stand_in(heap)) != NULL;)
+        heap = other;
     bool sampled = options.profile != 0 && size <= PTRDIFF_MAX && profile_is_due(size);
     for (int attempt = 0; attempt < 2 && block == NULL && size <= PTRDIFF_MAX; attempt++) {
         if (attempt != 0)
@@ -65,8 +80,10 @@ arca_heap *arca_heap_create(void)
 void arca_heap_destroy(arca_heap *heap)
 {
     process_after_fork();
-    if (heap != NULL)
-        heap_destroy_shared((struct heap *)heap);
+    for (struct heap *each = (struct heap *)heap, *next; each != NULL; each = next) {
+        next = exchange_acq(&each->stand_in, NULL); /* P:stand-in acquire: as above */
+        heap_destroy_shared(each);
+    }
     background_poke();
 }
 

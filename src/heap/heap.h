@@ -100,6 +100,7 @@ struct heap {
     struct heap *orphan_next;
     struct heap_entry entry;      /* a shared heap's is its group's */
     struct heap_group *group;     /* of shared heaps (heap_shared.c) */
+    _Atomic(struct heap *) stand_in; /* of an explicit heap that is HEAP_DEAD: where its blocks come from by now; or NULL */
 
     struct remote_list remote ARCA_ALIGNED(ARCA_CACHE_LINE);
 };

@@ -95,6 +95,61 @@ TEST(fork, the_child_of_a_fork_survives_frees_into_a_heap_that_was_caught_half_w
     arca_heap_destroy(caught_heap);
 }
 
+static size_t allocated_now(void)
+{
+    struct arca_stats stats = { .size = sizeof stats };
+    CHECK_EQ(arca_stats_get(&stats), 0);
+    return stats.allocated;
+}
+
+static unsigned char *kept_block;
+
+static void use_a_caught_heap(void)
+{
+    size_t before = allocated_now();
+    unsigned char *block = checked(arca_heap_malloc(caught_heap, 100));
+    checked(memset(arca_realloc(block, 5 * MIB), 1, 5 * MIB));
+    for (unsigned i = 0; i < 1000; i++)
+        checked(memset(arca_heap_malloc(caught_heap, 1000), 1, 1000));
+    kept_block = checked(arca_realloc(kept_block, 1000)); /* of before: it stays in its heap */
+    CHECK(holds(kept_block, 7, 100));
+    CHECK(allocated_now() >= before + 5 * MIB);
+    arca_free(checked(arca_heap_calloc(caught_heap, 10, 10)));
+    arca_heap_check();
+}
+
+static void use_it_and_destroy_it(void)
+{
+    size_t before = allocated_now();
+    use_a_caught_heap();
+    arca_heap_destroy(caught_heap);
+    CHECK(allocated_now() <= before);
+    arca_heap_check();
+}
+
+static void use_it_and_fork_again(void)
+{
+    use_a_caught_heap();
+    struct heap *other = load_acq(&((struct heap *)caught_heap)->stand_in);
+    REQUIRE(other != NULL);
+    lock_acquire(&other->lock);
+    CHECK_EQ(in_a_child(use_it_and_destroy_it), 0);
+    lock_release(&other->lock);
+    use_it_and_destroy_it();
+}
+
+/* A thread of the program's may be in it, or the one that sweeps. */
+TEST(fork, an_explicit_heap_that_was_caught_half_way_goes_on_in_the_child)
+{
+    caught_heap = checked(arca_heap_create());
+    kept_block = memset(checked(arca_heap_malloc(caught_heap, 100)), 7, 100);
+    lock_acquire(&((struct heap *)caught_heap)->lock);
+    CHECK_EQ(in_a_child(use_it_and_destroy_it), 0);
+    CHECK_EQ(in_a_child(use_it_and_fork_again), 0);
+    lock_release(&((struct heap *)caught_heap)->lock);
+    arca_heap_destroy(caught_heap);
+}
+
 /* ---- the background thread of a child ------------------------------------------------------------ */
 
 #define LARGE_BLOCKS 64
