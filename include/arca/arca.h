@@ -6,7 +6,11 @@
  *
  * Every function is thread-safe unless it says otherwise.  Sizes are bytes.  Every block is aligned to 16.
  * Functions that return a block return NULL with errno = ENOMEM when there is none; the heap stays usable.
- * A pointer that is not a block of this heap, or was freed before, costs one line on fd 2 and abort().
+ * A pointer that is not a block of this heap, or that was freed and has not been handed out again, costs one line on fd 2
+ * and abort().
+ *
+ * As malloc, they are not for signal handlers.  None is a cancellation point by itself, and no thread may be cancelled
+ * asynchronously inside one.  After a fork the child may call all of them, whatever other threads were doing then.
  */
 #ifndef ARCA_ARCA_H
 #define ARCA_ARCA_H
@@ -37,7 +41,8 @@ extern "C" {
 ARCA_API void *arca_malloc(size_t size) ARCA_RETURNS_BLOCK;
 /* ENOMEM also when count * size overflows. */
 ARCA_API void *arca_calloc(size_t count, size_t size) ARCA_RETURNS_BLOCK;
-/* NULL as block: malloc.  size 0: frees the block and returns NULL.  On failure the block is unchanged. */
+/* NULL as block: malloc.  size 0: frees the block and returns NULL, which is no failure: errno stays as it was.  On failure
+ * the block is unchanged. */
 ARCA_API void *arca_realloc(void *block, size_t size) __attribute__((warn_unused_result));
 ARCA_API void *arca_reallocarray(void *block, size_t count, size_t size) __attribute__((warn_unused_result));
 /* NULL is allowed; errno is preserved. */
@@ -47,7 +52,8 @@ ARCA_API void arca_free(void *block);
 ARCA_API void *arca_aligned_alloc(size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
 /* Returns 0, EINVAL (alignment is no power of two multiple of sizeof(void *)) or ENOMEM; errno is unchanged. */
 ARCA_API int arca_posix_memalign(void **block, size_t alignment, size_t size);
-/* As aligned_alloc, but an alignment that is no power of two is rounded up to one, as glibc does. */
+/* As aligned_alloc, but an alignment that is no power of two is rounded up to one, as glibc does (EINVAL: there is none so
+ * large). */
 ARCA_API void *arca_memalign(size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
 /* Page-aligned; pvalloc also rounds the size up to pages. */
 ARCA_API void *arca_valloc(size_t size) ARCA_RETURNS_BLOCK;
@@ -72,7 +78,9 @@ ARCA_API int arca_trim(size_t keep);
 /* ---- explicit heaps ------------------------------------------------------------------------------- */
 
 /* A heap whose blocks can be destroyed together.  A lock inside: for lifetimes, not for speed.  Its blocks
- * may also be passed one by one to arca_free and arca_realloc (which keeps them in their heap). */
+ * may also be passed one by one to arca_free and arca_realloc (which keeps them in their heap).  The child of a fork may go
+ * on with it; where another thread was in it at that moment, the library's own perhaps, what it had then is not given back
+ * there. */
 typedef struct arca_heap arca_heap;
 
 ARCA_API arca_heap *arca_heap_create(void) __attribute__((warn_unused_result));
@@ -88,7 +96,8 @@ ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t
  * Arca by preload must export it, as by -rdynamic).  /etc/arca.conf is weaker, the environment stronger. */
 extern ARCA_API const char *arca_conf;
 
-/* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1; UINT64_MAX is `never`).
+/* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1, or the place of a word among those that `arca
+ * options` lists, from 0; UINT64_MAX is `never`).
  * False for an unknown name, and for an option whose value is a text. */
 ARCA_API bool arca_option_get(const char *name, uint64_t *value);
 /* The same as text, as it would be written.  False for an unknown name, and where capacity is too small. */

@@ -12,8 +12,9 @@
  *
  * Errors: no memory is NULL or -1 with ENOMEM; an argument that is NULL where an object is needed, and an index out of
  * range, is NULL, false or -1, with EINVAL and ERANGE where something was to be changed.  In all of them nothing has
- * changed, contents and counts; where nothing failed errno is as it was.  NULL as a container to be read is an empty
- * one, and one that has nothing to be cleared; an iterator is never NULL, a zeroed one has ended.
+ * changed, contents and counts; where nothing failed errno is as it was, but for what destroys of the program's do to it.
+ * NULL as a container to be read is an empty one, and one that has nothing to be cleared; an iterator is never NULL, a
+ * zeroed one has ended.
  */
 #ifndef ARCA_CONTAINERS_H
 #define ARCA_CONTAINERS_H

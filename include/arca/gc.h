@@ -16,7 +16,8 @@
  * liburcu's flavour bp; they wait for a collection that is under way.
  * finalize, destroy and callbacks of collected objects run in the thread that collects: with collector=inline in any that
  * makes objects, on a stack of one megabyte; a birth may then wait for sections of that flavour as well, and the start and
- * the end of a collection may be told in different threads.
+ * the end of a collection may be told in different threads.  What rule U8 says of finalize holds for all that is called
+ * back here.
  */
 #ifndef ARCA_GC_H
 #define ARCA_GC_H
@@ -35,15 +36,17 @@ ARCA_API void arca_gc_enable(void);
 ARCA_API void arca_gc_disable(void);
 ARCA_API bool arca_gc_is_enabled(void);
 
-/* Collects the generation and all younger ones, in the calling thread, and returns how many objects it freed.  All
- * garbage of these generations that was garbage before the call is.  0 at once when called from a finalize, destroy or
- * callback of a collection, or from a visit; -1 with EINVAL for a generation there is not, with ENOMEM when memory was
- * short: then some may be left. */
+/* Collects the generation and all younger ones, in the calling thread, and returns how many tracked objects it freed, without
+ * those that died of it by their counts.  All that was garbage before the call is freed, but for what older or frozen garbage
+ * refers to, and what finalize resurrects.  0 at once when called from a finalize, destroy or callback of a collection, or
+ * from a visit of arca_gc_objects or arca_gc_referrers; -1 with EINVAL for a generation there is not, with ENOMEM when
+ * memory was short: then some may be left. */
 ARCA_API long arca_gc_collect(int generation);
 
-/* Generation 0 is collected when the objects made since the last time, less those freed, are more than thresholds[0],
- * or more than the same share of 70,000 in a larger heap; 1 after thresholds[1] collections of 0; 2 after thresholds[2]
- * of 1, if a quarter of what it had has joined it.  thresholds[0] = 0: never.  Default 700, 10, 10. */
+/* Generation 0 is collected when the objects made since the last time, less those freed, come to thresholds[0], or in a
+ * larger heap to as many for each 70,000 in it; 1 after more than thresholds[1] collections of 0; 2 after more than
+ * thresholds[2] of 1, if a quarter of what it had has joined it.  Large objects count by their bytes as well, and
+ * garbage that no births follow is looked for half a second later.  thresholds[0] = 0: none of that.  Default 700, 10, 10. */
 ARCA_API void arca_gc_set_threshold(const unsigned thresholds[ARCA_GC_GENERATIONS]);
 ARCA_API void arca_gc_get_threshold(unsigned thresholds[ARCA_GC_GENERATIONS]);
 /* What is compared with them. */
@@ -69,8 +72,9 @@ ARCA_API int arca_gc_get_stats(struct arca_gc_stats *stats);
  * zero.  No collection begins meanwhile.  visit returns false to stop. */
 typedef bool arca_gc_visit(void *object, void *context);
 ARCA_API void arca_gc_objects(int generation, arca_gc_visit *visit, void *context);
-/* The same for tracked objects (not frozen ones) that have the object in a slot, and for what an object has in its slots. */
+/* The same for tracked objects (not frozen ones) that have the object in a slot. */
 ARCA_API void arca_gc_referrers(const void *object, arca_gc_visit *visit, void *context);
+/* And for what an object has in its slots, tracked or not; collections may begin and run meanwhile. */
 ARCA_API void arca_gc_referents(void *object, arca_gc_visit *visit, void *context);
 
 ARCA_API bool arca_gc_is_tracked(const void *object);
@@ -93,7 +97,8 @@ struct arca_gc_event {
 typedef void arca_gc_callback(const struct arca_gc_event *event, void *data);
 /* At most 16; -1 with ENOMEM beyond, with EINVAL for NULL. */
 ARCA_API int arca_gc_add_callback(arca_gc_callback *callback, void *data);
-/* The same pair again; -1 with ENOENT where it was not added.  It may be running. */
+/* The same pair again; -1 with ENOENT where it was not added.  It may be running, until a function that waits for
+ * collections (arca_gc_freeze_count) has returned, called from outside of all that is called back. */
 ARCA_API int arca_gc_remove_callback(arca_gc_callback *callback, void *data);
 
 enum arca_gc_debug {

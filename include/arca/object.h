@@ -8,9 +8,11 @@
  *
  * Every function may be called from any thread at any time, but not inside a signal handler, and takes no lock that
  * another thread could hold for long.  Threads need no registration.  Functions that make something return NULL with
- * errno = ENOMEM when there is no memory; counts are then untouched.  NULL is no object: it may be retained, released,
- * stored, bound, edited and asked about, and nothing happens; a slot or a type is never NULL.  An error that would
- * corrupt memory costs one line on fd 2 and abort(); the option debug=refs sees most of the others.
+ * errno = ENOMEM when there is no memory; counts are then untouched.  Where nothing fails errno stays as it was, but for
+ * what finalize, destroy and callbacks do to it.  NULL is no object: it may be retained, released, stored, bound, edited
+ * and asked about, and nothing happens; a slot or a type is never NULL.  Who retains, releases or binds to a dead object
+ * is noticed as long as its memory serves nothing else: that costs one line on fd 2 and abort().  The option debug=refs
+ * sees more.
  *
  * Rules for the caller, without which a cycle collector can not be exact:
  *   U1  Every reference that an object owns is in a declared slot, each slot declared once.  References kept elsewhere
@@ -28,8 +30,11 @@
  *       exception), or wait for another thread that waits for the library.  Like weak callbacks they run in whatever gives
  *       a last unit back: in load and upgrade, too, which may have one for a moment, and in births where these collect;
  *       not in retain, borrow, take, put, exchange and swap.  So a lock that they take is held across the latter only.
+ *       They may call every function of the library (arca_gc_collect may do nothing then), traverse none.
  *   U9  The weak references of a finalised object are dead, even if it was resurrected.
- *   U10 A thread is not cancelled asynchronously inside these functions.
+ *   U10 A thread is not cancelled asynchronously inside these functions.  None is a cancellation point by itself, but
+ *       finalize, destroy and callbacks may come to one, which must not end the thread (U8): one that may be cancelled
+ *       disables that before it gives back what may be their last unit.  While it collects the library has done so.
  */
 #ifndef ARCA_OBJECT_H
 #define ARCA_OBJECT_H
@@ -76,7 +81,9 @@ enum arca_type_flags {
 };
 
 /* A static descriptor, which never changes.  Checked when its first object is made: what is wrong with it costs a line
- * and abort().  A library that has it may be unloaded once none of its objects is left.  A process has at most 65,535. */
+ * and abort().  A library that has it may be unloaded once none of its objects is left and arca_gc_collect has been called
+ * since: a collection may still be looking at those that were.  A process has at most 65,535; one whose library is loaded
+ * again is another. */
 typedef struct arca_type {
     const char *name;
     size_t size;           /* bytes of an object, header included, without the variable part; less than 4 GiB */
@@ -104,7 +111,7 @@ typedef struct arca_type {
 
 /* ---- objects ------------------------------------------------------------------------------------------ */
 
-/* An object with count 1 and all its bytes behind the header zero.  Owned. */
+/* An object with count 1 and all its bytes behind the header zero, aligned to 16.  Owned. */
 ARCA_API void *arca_new(arca_type *type) __attribute__((warn_unused_result));
 /* The same with a variable part of count items. */
 ARCA_API void *arca_new_var(arca_type *type, size_t count) __attribute__((warn_unused_result));
@@ -120,7 +127,7 @@ ARCA_API size_t arca_refcount(const void *object);
  * must have ARCA_TYPE_IMMORTAL.  An object whose count overflows becomes immortal, too, which is said once on fd 2. */
 ARCA_API void arca_make_immortal(void *object);
 
-/* True once finalize has run. */
+/* True from when finalize is called, and of a resurrected object, too. */
 ARCA_API bool arca_is_finalized(const void *object);
 
 /* An immortal object in static storage, which retain and release do not even touch:
@@ -128,8 +135,8 @@ ARCA_API bool arca_is_finalized(const void *object);
  *     static ARCA_STATIC(struct point) origin = { .object = { .base = ARCA_IMMORTAL(&point_type) } };
  *     arca_retain(&origin.object);
  *
- * It is known by its address, an odd multiple of 8, which no object on the heap has.  Its type has no slots: with
- * debug=refs they would be taken for slots outside an object. */
+ * It is known by its address, an odd multiple of 8, which no object on the heap has: no member may want more than an
+ * alignment of 8.  Its type has no slots: with debug=refs they would be taken for slots outside an object. */
 #define ARCA_STATIC(struct_type)                                                                                       \
     struct {                                                                                                           \
         uint64_t arca_padding;                                                                                         \
@@ -298,7 +305,9 @@ ARCA_API void arca_edit_end(void *object);
 typedef struct arca_weak arca_weak;
 
 /* Called once, after the object was lost: in the thread that found it so, after its finalize and before its slots are
- * cleared; the newest reference first.  The weak reference is borrowed. */
+ * cleared; the newest reference first.  The weak reference is borrowed.  data is needed until it has returned.  Who wants
+ * it back before that upgrades the reference and, while it holds the object, severs it: then it is not called back.  Where
+ * the upgrade gives NULL it has been called back or will be, if it is neither severed nor dies. */
 typedef void arca_weak_callback(arca_weak *weak, void *data);
 
 /* A new weak reference to a borrowed object; callback may be NULL.  Owned; NULL for NULL (errno is then untouched).  A
