@@ -252,8 +252,8 @@ static inline void *arca_retain(void *object)
     return object;
 }
 
-/* Gives a unit back.  With the last one the object dies, now or, inside a finalize or destroy, when that returns;
- * objects that it kept alive die in a loop, not by recursion. */
+/* Gives a unit back.  With the last one the object dies, now or, inside a finalize, destroy or weak callback, perhaps not
+ * before that has returned; objects that it kept alive die in a loop, not by recursion. */
 static inline void arca_release(void *object)
 {
     if (arca_private_is_counted(object) && !arca_private_reserve_put(object)) {
