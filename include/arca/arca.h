@@ -92,8 +92,8 @@ ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t
 
 /* ---- settings and figures -------------------------------------------------------------------------- */
 
-/* Options of the program's own, "key=value,key=value": a program that needs some defines this variable (one that gets
- * Arca by preload must export it, as by -rdynamic).  /etc/arca.conf is weaker, the environment stronger. */
+/* Options of the program's own, "key=value,key=value": a program that needs some defines this variable where this header
+ * is included (one that gets Arca by preload must export it, as by -rdynamic).  /etc/arca.conf is weaker, the environment stronger. */
 extern ARCA_API const char *arca_conf;
 
 /* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1, or the place of a word among those that `arca

@@ -26,11 +26,12 @@
  *       a new object and store it.  With debug=refs a collection that meets a copied slot says so and aborts.
  *   U7  Storage that grows is an object of its own (a type with variable size), replaced by arca_slot_store.
  *   U8  finalize may use, store and resurrect its object; destroy must not look at references.  Either may run in any
- *       thread, holding no lock of the library; neither may end its thread, leave other than by returning (longjmp, an
- *       exception), or wait for another thread that waits for the library.  Like weak callbacks they run in whatever gives
- *       a last unit back: in load and upgrade, too, which may have one for a moment, and in births where these collect;
- *       not in retain, borrow, take, put, exchange and swap.  So a lock that they take is held across the latter only.
- *       They may call every function of the library (arca_gc_collect may do nothing then), traverse none.
+ *       thread, holding no lock of the library but, in a collection, that of who collects; neither may end its thread, leave
+ *       other than by returning (longjmp, an exception), or wait for another thread that waits for the library.  Like weak
+ *       callbacks they run in whatever gives a last unit back: in load and upgrade, too, which may have one for a moment,
+ *       and in births where these collect; not in retain, borrow, take, put, exchange and swap.  So a lock that they take
+ *       is held across the latter only.  They may call every function of the library (arca_gc_collect may do nothing
+ *       then), traverse none.
  *   U9  The weak references of a finalised object are dead, even if it was resurrected.
  *   U10 A thread is not cancelled asynchronously inside these functions.  None is a cancellation point by itself, but
  *       finalize, destroy and callbacks may come to one, which must not end the thread (U8): one that may be cancelled
