@@ -90,20 +90,28 @@ TEST(gc_wait, a_birth_is_no_cancellation_point)
     arca_release(kept);
 }
 
-/* The largest one that can be set, which is to be for nobody. */
-TEST(gc_wait, a_backlog_of_any_size_holds_nobody_up_before_it)
+/* One that is to be for nobody. */
+static void give_birth_under(uint64_t backlog)
 {
     static arca_object *kept[30000];
-    for (uint64_t backlog = UINT64_MAX; backlog > (uint64_t)1 << 60; backlog /= 2) {
-        arca_free(arca_malloc(1)); /* the options are read */
-        options.backlog = backlog;
-        collector_set_limits();
-        for (unsigned i = 0; i < 30000; i++)
-            kept[i] = arca_new(&plain_type);
-        CHECK_EQ(load_rlx(&watch_figures.waits), 0);
-        for (unsigned i = 0; i < 30000; i++)
-            arca_release(kept[i]);
-    }
+    arca_free(arca_malloc(1)); /* the options are read */
+    options.backlog = backlog; /* before the collector has a thread */
+    collector_set_limits();
+    for (unsigned i = 0; i < 30000; i++)
+        kept[i] = arca_new(&plain_type);
+    CHECK_EQ(load_rlx(&watch_figures.waits), 0);
+    for (unsigned i = 0; i < 30000; i++)
+        arca_release(kept[i]);
+}
+
+TEST(gc_wait, the_largest_backlog_holds_nobody_up)
+{
+    give_birth_under(UINT64_MAX);
+}
+
+TEST(gc_wait, nor_does_one_that_is_beyond_what_is_counted)
+{
+    give_birth_under((uint64_t)INT64_MAX);
 }
 
 /* ---- the work of others, by a thread that is to be cancelled --------------------------------------------- */
