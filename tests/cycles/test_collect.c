@@ -1,6 +1,8 @@
 /* What is collected, and what is not. */
 #include "graph.h"
 
+#include <sys/mman.h>
+
 TEST(collect, a_cycle_of_any_length_goes_and_is_counted)
 {
     manual();
@@ -381,4 +383,43 @@ TEST(collect, garbage_of_a_thread_that_has_ended_is_found)
         pthread_join(start_thread(litter_in_a_thread, &rings), NULL);
         CHECK_EQ(arca_gc_collect(0), 2 * rings);
     }
+}
+
+/* ---- a library that is unloaded ---------------------------------------------------------------------------------- */
+
+#define LEAVING 20000
+
+static _Atomic bool unloaded;
+
+static void *collect_until_then(void *unused)
+{
+    while (!atomic_load(&unloaded))
+        arca_gc_collect(2);
+    return unused;
+}
+
+static void use_a_type_that_leaves(void)
+{
+    static struct node *nodes[LEAVING];
+    arca_type *type = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(type != MAP_FAILED);
+    *type = (arca_type)NODE_TYPE("leaving", .flags = NODE_FLAGS);
+    for (unsigned i = 0; i < LEAVING; i++) {
+        nodes[i] = node_of(type);
+        node_link(nodes[i], 0, i != 0 ? nodes[i - 1] : NULL);
+    }
+    for (unsigned i = LEAVING; i > 0; i--)
+        arca_release(nodes[i - 1]);
+    CHECK_EQ(arca_gc_collect(0), 0); /* one that was under way may still look at them, and so at their type */
+    CHECK_EQ(munmap(type, 4096), 0);
+}
+
+TEST(collect, a_type_may_leave_after_a_collection)
+{
+    manual();
+    pthread_t thread = start_thread(collect_until_then, NULL);
+    for (unsigned i = 0; i < STEPS(40); i++)
+        use_a_type_that_leaves();
+    atomic_store(&unloaded, true);
+    pthread_join(thread, NULL);
 }
