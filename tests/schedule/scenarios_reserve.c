@@ -125,7 +125,7 @@ static void check_counted(void)
     EXPECT(lives[1].destroyed == 0 && thing_count(thing) == held + units_left());
     store_rlx(&reserves_due, true);
     reserve_recall();
-    EXPECT(units_left() == 0 && lives[1].destroyed == 0 && thing_count(thing) == held);
+    EXPECT(units_left() == 0 && lives[1].destroyed == 0 && thing_count(thing) == held && !load_rlx(&reserves_due));
     arca_release(thing);
     EXPECT(lives[1].destroyed == 1);
     end();
@@ -175,6 +175,35 @@ static void check_due(void)
 
 SCENARIO(reserve, what_comes_in_beside_a_recall_is_left_to_another, .setup = with_an_empty_reserve,
          .body = { retain_and_release, recall }, .check = check_due, .preemptions = 2, .store_buffers = true);
+
+/* A thread that comes on the list while another, which has ended, leaves it. */
+static void with_one_that_ended(void)
+{
+    model_begin();
+    store_rlx(&reserves, NULL);
+    thing = thing_new_hot(1);
+    owner = NULL;
+    reserve_of[0] = reserve_of[1] = NULL;
+    store_rlx(&make_reserve(0)->ended, true);
+    store_rlx(&reserves_due, true);
+    held = 1;
+}
+
+static void open_one(void)
+{
+    arca_retain(thing);
+    reserve_of[schedule_self()] = (struct reserve *)arca_private_reserve;
+    EXPECT(arca_private_reserve != NULL);
+}
+
+static void check_opened(void)
+{
+    arca_release(thing);
+    check_due();
+}
+
+SCENARIO(reserve, who_comes_on_the_list_beside_a_recall_is_recalled, .setup = with_one_that_ended,
+         .body = { open_one, recall }, .check = check_opened, .preemptions = 3, .store_buffers = true);
 
 /* ---- slots ---------------------------------------------------------------------------------------------- */
 
