@@ -4,6 +4,7 @@
 
 #include "arca/gc.h"
 #include "base/options.h"
+#include "base/os.h"
 #include "gc/objects/header.h"
 #include "gc/objects/keeper.h"
 #include "gc/objects/recall.h"
@@ -520,6 +521,25 @@ TEST_ALONE(what_could_not_be_recalled_stays_due)
     CHECK_EQ(nodes_dead, 1);
     pthread_barrier_wait(&turn);
     pthread_join(thread, NULL);
+}
+
+/* As the library's thread does at each of its rounds. */
+TEST_ALONE(what_comes_in_is_recalled_once_and_not_before_its_time)
+{
+    struct node *node = hot_in_reserve();
+    recall_when_due(true);
+    CHECK_EQ(reserve_units(node), 0);
+    CHECK_EQ(recall_pause_ms(), OS_FOREVER);
+    use(node);
+    recall_when_due(false);
+    uint32_t pause_ms = recall_pause_ms();
+    CHECK(pause_ms > 0 && pause_ms <= 100);
+    CHECK(reserve_units(node) != 0);
+    wait_ms(pause_ms + 1);
+    recall_when_due(false);
+    CHECK_EQ(reserve_units(node), 0);
+    CHECK_EQ(recall_pause_ms(), OS_FOREVER);
+    arca_release(node);
 }
 
 /* As if a recall had closed it, which then did not get its barrier. */
