@@ -310,6 +310,7 @@ static void use_twice(void)
     for (unsigned i = 0; i < 2; i++) {
         struct heap *entered = thread_enter(&door);
         if (entered == NULL) {
+            EXPECT(load_rlx(&door.busy) == 0);
             refusals++;
             continue;
         }
@@ -393,3 +394,59 @@ static void check_adopted(void)
 
 SCENARIO(door, an_orphan_has_one_heir_or_is_swept, .setup = begin_two_doors, .body = { use_and_end, begin_and_use, round_once },
          .check = check_adopted, .preemptions = 2, .store_buffers = true);
+
+/* Two begin at once, and there is one orphan. */
+static struct heap_door heirs[2];
+
+static void begin_two_heirs(void)
+{
+    begin_door();
+    heap_detach(&door);
+    for (unsigned i = 0; i < 2; i++)
+        heirs[i] = (struct heap_door){ .heap = &heap_sentinel };
+}
+
+static void begin_as_heir(void)
+{
+    struct heap_door *mine = &heirs[schedule_self()];
+    if (!heap_attach(mine, false))
+        return;
+    EXPECT(mine->own == heap && thread_enter_after_sweep(mine) == heap);
+    take_a_turn();
+    door_leave(mine);
+}
+
+static void check_one_heir(void)
+{
+    EXPECT(turns == 1 && (heirs[0].own != NULL) + (heirs[1].own != NULL) == 1);
+    heap_detach(heirs[0].own != NULL ? &heirs[0] : &heirs[1]);
+    heap_attach(&door, false);
+    EXPECT(door.own == heap);
+}
+
+SCENARIO(door, of_two_who_begin_one_is_the_heir, .setup = begin_two_heirs, .body = { begin_as_heir, begin_as_heir },
+         .check = check_one_heir, .preemptions = 3);
+
+/* ---- the list of heaps ----------------------------------------------------------------------------------------------- */
+
+static struct heap_entry entries[2];
+
+static void begin_list(void)
+{
+    model_begin();
+    store_rlx(&heaps_all, NULL);
+}
+
+static void enter_a_heap(void)
+{
+    heap_enter(&entries[schedule_self()], NULL);
+}
+
+static void check_listed(void)
+{
+    struct heap_entry *front = heap_first();
+    EXPECT(front != NULL && front->next != NULL && front->next != front && front->next->next == NULL);
+}
+
+SCENARIO(heap, two_that_come_at_once_are_both_listed, .setup = begin_list, .body = { enter_a_heap, enter_a_heap },
+         .check = check_listed, .preemptions = 2);
