@@ -428,7 +428,7 @@ TEST(reserve, a_child_does_not_wait_for_threads_that_it_does_not_have)
     check_in_a_child(recalls_all, stay_at_it);
 }
 
-TEST(reserve, the_reserve_of_who_forked_is_open)
+TEST(reserve, the_reserve_of_who_forked_is_open_and_stays)
 {
     struct node *node = hot_in_reserve();
     int status;
@@ -436,7 +436,9 @@ TEST(reserve, the_reserve_of_who_forked_is_open)
     pid_t child = fork();
     if (child == 0) {
         arca_release(arca_retain(node));
-        _exit(reserve_units(node) != 0 ? 0 : 1);
+        bool has_units = reserve_units(node) != 0;
+        arca_gc_collect(2);
+        _exit(has_units && load_rlx(&reserves) == (struct reserve *)arca_private_reserve ? 0 : 1);
     }
     store_rlx(reserve_closed((struct reserve *)arca_private_reserve), 0u);
     REQUIRE(waitpid(child, &status, 0) == child);
