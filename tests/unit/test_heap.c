@@ -138,14 +138,17 @@ TEST(heap, one_that_is_lost_is_not_opened_again)
     CHECK_EQ(load_rlx(&heap->state), HEAP_DEAD);
 }
 
-TEST(heap, the_last_orphan_is_adopted_first)
+TEST(heap, the_last_orphan_is_adopted_first_and_each_once)
 {
-    struct heap_door doors[2], next;
-    attach(&doors[0]);
-    struct heap *last = attach(&doors[1]);
+    struct heap_door doors[2], next[3];
+    struct heap *first = attach(&doors[0]), *last = attach(&doors[1]);
+    CHECK(first->index != last->index);
     heap_detach(&doors[0]);
     heap_detach(&doors[1]);
-    CHECK_EQ(attach(&next), last);
+    CHECK_EQ(attach(&next[0]), last);
+    CHECK_EQ(attach(&next[1]), first);
+    struct heap *fresh = attach(&next[2]);
+    CHECK(fresh != first && fresh != last);
 }
 
 TEST(heap, without_memory_there_is_no_heap_and_later_there_is)
