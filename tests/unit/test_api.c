@@ -474,6 +474,30 @@ TEST(api, threads_that_allocate_little_attach_no_heap)
     arca_heap_check();
 }
 
+/* Whose end nobody hears of gets no heap: nobody would take it back. */
+TEST(api, where_all_keys_are_taken_threads_have_no_heap_of_their_own)
+{
+    static unsigned char *blocks[HANDED];
+    struct arca_stats stats = { .size = sizeof stats };
+    pthread_key_t key;
+    pthread_t thread;
+    keep_still();
+    while (pthread_key_create(&key, NULL) == 0)
+        ;
+    allocate_many(blocks);
+    for (unsigned i = 0; i < HANDED; i++)
+        arca_free(blocks[i]);
+    REQUIRE(pthread_create(&thread, NULL, allocate_many, blocks) == 0);
+    pthread_join(thread, NULL);
+    for (unsigned i = 0; i < HANDED; i++) {
+        CHECK(holds(blocks[i], (unsigned char)i, 1 + i % 700));
+        arca_free(blocks[i]);
+    }
+    arca_stats_get(&stats);
+    CHECK_EQ(stats.threads_attached, 0);
+    arca_heap_check();
+}
+
 static pthread_key_t late_key;
 
 static void allocate_late(void *block)
