@@ -20,6 +20,9 @@ struct os_range {
 
 /* Zeroed private memory, aligned to align (a power of two); NULL when there is none. */
 void *os_map(size_t bytes, size_t align) ARCA_SHARED(os_map);
+/* What is removed by one call: done in some 0.15 ms, while smaller pieces would interrupt the other processors too often. */
+#define OS_REMOVED_AT_ONCE ((size_t)4 << 20)
+
 /* Where the kernel refuses, the addresses are lost, and the pages go back. */
 void os_unmap(void *address, size_t bytes) ARCA_SHARED(os_unmap);
 
@@ -31,7 +34,8 @@ bool os_resize(void *address, size_t old_bytes, size_t new_bytes, bool *movable)
 bool os_move(void *address, size_t old_bytes, void *place, size_t new_bytes);
 
 /* Gives the pages back and keeps the addresses, which then read as zeros (lazily when the option
- * `lazy` asks for MADV_FREE).  False: the kernel refused, and pages from some one on have stayed. */
+ * `lazy` asks for MADV_FREE).  False: the kernel refused, and pages from some one on have stayed; all of them, when there
+ * were no more than are removed at once. */
 bool os_purge(void *address, size_t bytes);
 /* The same, at once and whatever the option says. */
 bool os_discard(void *address, size_t bytes);

@@ -47,15 +47,10 @@ static void let_by(void)
         store_rlx(&mapping, false);
 }
 
-/* What is removed by one call: done in some 0.15 ms, while smaller pieces would interrupt the other processors too
- * often. */
-#define REMOVED_AT_ONCE (4 << 20)
-
-/* Of what begins at `address`: up to where huge pages are left whole. */
+/* Of what begins at `address`, where it takes several calls: up to where huge pages are left whole. */
 static size_t removed_at_once(const void *address, size_t bytes)
 {
-    size_t most = REMOVED_AT_ONCE - (uintptr_t)address % REMOVED_AT_ONCE;
-    return bytes < most ? bytes : most;
+    return bytes <= OS_REMOVED_AT_ONCE ? bytes : OS_REMOVED_AT_ONCE - (uintptr_t)address % OS_REMOVED_AT_ONCE;
 }
 
 static char *map_aligned(size_t bytes, size_t align)
@@ -192,7 +187,7 @@ bool os_purge_ranges(const struct os_range *ranges, unsigned count)
     bool done = true;
     for (unsigned from = 0, to; from < count; from = to) {
         size_t total = ranges[from].bytes;
-        for (to = from + 1; to < count && total + ranges[to].bytes <= REMOVED_AT_ONCE; to++)
+        for (to = from + 1; to < count && total + ranges[to].bytes <= OS_REMOVED_AT_ONCE; to++)
             total += ranges[to].bytes;
         if (to - from > 1 && purge_in_one_call(ranges + from, to - from, total))
             continue;

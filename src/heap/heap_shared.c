@@ -157,6 +157,9 @@ static struct heap *shared_take(struct heap_entry **entry)
     return heap;
 }
 
+_Static_assert(GROUP_HEAPS * sizeof(struct heap) + OS_PAGE_SIZE <= OS_REMOVED_AT_ONCE,
+               "a discard that is refused must have left each lock as it was");
+
 /* Who has come upon a heap in a walk may be waiting for its lock: it is there still, and says that there is nothing. */
 static void group_give_back(struct heap_group *group)
 {

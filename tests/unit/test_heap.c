@@ -1177,6 +1177,31 @@ TEST(heap, who_sleeps_for_one_that_is_given_back_is_woken)
     pthread_join(waiter, NULL);
 }
 
+/* What is removed by one call: a range that crosses a boundary of so many bytes takes two, of which one may be refused. */
+#define REMOVED_AT_ONCE ((uintptr_t)4 << 20)
+
+TEST(heap, records_that_lie_across_what_is_removed_at_once_are_given_back_whole_or_not_at_all)
+{
+    enum { GROUP = 8 };
+    static struct heap *heaps[MANY_HEAPS];
+    struct heap **group = NULL;
+    for (unsigned i = 0; i < MANY_HEAPS && group == NULL; i += GROUP) {
+        REQUIRE(os_map(5 * OS_PAGE_SIZE, OS_PAGE_SIZE) != NULL); /* so that the boundaries come upon different places */
+        for (unsigned k = 0; k < GROUP; k++)
+            heaps[i + k] = heap_create_shared(true, false);
+        uintptr_t first = (uintptr_t)heaps[i], last = (uintptr_t)(heaps[i + GROUP - 1] + 1) - 1;
+        group = first / REMOVED_AT_ONCE != last / REMOVED_AT_ONCE ? &heaps[i] : NULL;
+    }
+    REQUIRE(group != NULL);
+    for (unsigned i = 0; i < GROUP; i++)
+        heap_destroy_shared(group[i]);
+    os_fault_after(2, false);
+    heap_shared_trim(os_now_ms(), 0);
+    os_fault_after(0, false);
+    for (unsigned i = 0; i < GROUP; i++)
+        CHECK(!lock_is_held(&group[i]->lock));
+}
+
 static bool is_used(const struct heap *heap, struct heap *const heaps[], unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {

@@ -118,9 +118,22 @@ TEST(os, what_is_removed_by_several_calls_cuts_no_huge_page_in_two)
     REQUIRE(bytes != NULL);
     from[0] = from[OS_PAGE_SIZE] = 1;
     os_fault_after(2, false);
-    CHECK(!os_purge(from, piece));
+    CHECK(!os_purge(from, piece + OS_PAGE_SIZE));
     CHECK_EQ(from[0], 0);
     CHECK_EQ(from[OS_PAGE_SIZE], 1);
+}
+
+/* A refusal is one of all of it, then. */
+TEST(os, what_can_be_removed_by_one_call_is_wherever_it_lies)
+{
+    size_t piece = (size_t)4 << 20;
+    unsigned char *bytes = os_map(2 * piece, piece), *from = bytes + OS_PAGE_SIZE;
+    REQUIRE(bytes != NULL);
+    from[0] = from[piece - 1] = 1;
+    os_fault_after(2, false);
+    CHECK(os_purge(from, piece));
+    CHECK_EQ(from[0] + from[piece - 1], 0);
+    CHECK(os_fault());
 }
 
 static void check_purge_of_every_second_page(unsigned char *bytes)
