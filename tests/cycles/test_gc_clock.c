@@ -6,25 +6,29 @@
 #include "gc/cycles/collector.h"
 #include "heap/watch.h"
 
-#include <time.h>
+#define DAY_MS ((uint64_t)24 * 3600 * 1000)
 
-#define DAY_S ((time_t)24 * 3600)
+static _Atomic uint64_t forward_ms;
+static _Atomic uint64_t stopped_us; /* not 0: there it stands */
 
-static _Atomic time_t forward_s;
-static struct timespec stopped_at; /* not 0: there it stands */
-
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+uint64_t __real_arca_private_os_now_us(void);
+uint64_t __wrap_arca_private_os_now_us(void);
+uint64_t __wrap_arca_private_os_now_us(void)
 {
-    int status = __real_clock_gettime(clock, now);
-    if (clock != CLOCK_MONOTONIC && clock != CLOCK_MONOTONIC_COARSE)
-        return status;
-    if (stopped_at.tv_sec != 0)
-        *now = stopped_at;
-    else
-        now->tv_sec += load_rlx(&forward_s);
-    return status;
+    uint64_t stopped = load_rlx(&stopped_us);
+    return stopped != 0 ? stopped : __real_arca_private_os_now_us() + load_rlx(&forward_ms) * 1000;
+}
+
+uint64_t __wrap_arca_private_os_clock_ms(void);
+uint64_t __wrap_arca_private_os_clock_ms(void)
+{
+    return __wrap_arca_private_os_now_us() / 1000;
+}
+
+uint32_t __wrap_arca_private_os_now_ms(void);
+uint32_t __wrap_arca_private_os_now_ms(void)
+{
+    return (uint32_t)__wrap_arca_private_os_clock_ms();
 }
 
 struct node {
@@ -56,7 +60,7 @@ static void await_collected(uint64_t objects)
 TEST(gc_clock, collections_are_planned_after_a_month_of_idleness)
 {
     await_collected(2);
-    store_rlx(&forward_s, 35 * DAY_S);
+    store_rlx(&forward_ms, 35 * DAY_MS);
     uint64_t before = load_rlx(&watch_figures.generations[2].collected);
     await_collected(before + 2);
 }
@@ -72,7 +76,7 @@ TEST(gc_clock, no_birth_slips_through_when_the_attention_ends)
 {
     static const unsigned thresholds[] = { 700, 1000000, 1000000 };
     uint64_t random = harness_seed();
-    clock_gettime(CLOCK_MONOTONIC, &stopped_at);
+    store_rlx(&stopped_us, os_now_us());
     arca_gc_set_threshold(thresholds);
     for (unsigned round = 0; round < 150; round++) {
         uint64_t before = young_collections();

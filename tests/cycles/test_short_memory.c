@@ -18,14 +18,24 @@
  * collection is planned, and a birth that waits does so until the collector has had as much of a processor. */
 #define WAIT_US 200
 #define WAITS_MAX 150000 /* half a minute, and more */
-int __real_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
+#define STANDS_AT_MS 1000000u
+
+uint32_t __wrap_arca_private_os_now_ms(void);
+uint32_t __wrap_arca_private_os_now_ms(void)
 {
-    int status = __real_clock_gettime(clock, now);
-    if (clock == CLOCK_MONOTONIC || clock == CLOCK_MONOTONIC_COARSE)
-        *now = (struct timespec){ .tv_sec = 1000 };
-    return status;
+    return STANDS_AT_MS;
+}
+
+uint64_t __wrap_arca_private_os_clock_ms(void);
+uint64_t __wrap_arca_private_os_clock_ms(void)
+{
+    return STANDS_AT_MS;
+}
+
+uint64_t __wrap_arca_private_os_now_us(void);
+uint64_t __wrap_arca_private_os_now_us(void)
+{
+    return STANDS_AT_MS * (uint64_t)1000;
 }
 
 #define MIB ((size_t)1 << 20)
