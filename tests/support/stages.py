@@ -107,7 +107,7 @@ STAGES = [
     Stage("retained", "memory after a burst, a tenth of the size", "release",
           ["bench/retained/run", "--allocators", "arca", "--assert", "--scale", "0.1", "--margin", "1"], count_bars, 8),
     Stage("model", "the collector's protocol, searched by Spin", "dev", ["tests/model/run"], count_plain, 30, True),
-    Stage("faults", "each system call fails at each of its uses", "dev", ["build/dev/tests/faults/faults", "1"], count_plain, 20, True),
+    Stage("faults", "each system call fails at each of its uses", "dev", ["build/dev/tests/faults/faults", "1"], count_plain, 30, True),
     Stage("fuzz", "operations, settings, words of others: ten minutes", "fuzz", ["tests/fuzz/run", "600"], count_plain, 30, True),
     Stage("soak", "a mixed load with faults, ten minutes", "dev", ["tests/soak/run", "600"], count_plain, 30, True),
     Stage("mutants", "the collector without one step of its protocol", "dev", ["tests/cycles/mutants.py"], count_plain, 40, True),
