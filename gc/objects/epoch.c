@@ -22,7 +22,7 @@ static void register_thread(void)
 
 bool epoch_attach(void)
 {
-    if (URCU_TLS(urcu_bp_reader) == NULL) {
+    if (!epoch_is_attached()) {
         void *there = os_map(REGISTER_BYTES, OS_PAGE_SIZE);
         if (there == NULL)
             return false;

@@ -47,6 +47,12 @@ extern char epoch_tag;
 #define epoch_read_unlock _urcu_bp_read_unlock
 #endif
 
+/* The calling thread is registered with liburcu: a section costs no more than two stores. */
+static inline bool epoch_is_attached(void)
+{
+    return URCU_TLS(urcu_bp_reader) != NULL;
+}
+
 static inline void epoch_enter(void)
 {
     epoch_read_lock();

@@ -111,6 +111,29 @@ ARCA_INLINE bool word_try_retain(void *object)
     return true;
 }
 
+/* The same of an object whose count has nothing unusual about it, while nobody else changes that; else false, and a
+ * closer look tells.  It calls nobody: a function that does no more saves no registers. */
+ARCA_INLINE bool word_try_retain_plain(void *object)
+{
+    if (unlikely(!object_is_counted(object)))
+        return false;
+    uint64_t word = load_rlx(word_of(object));
+    /* P:birth acquire: as word_try_retain */
+    return likely((uint32_t)word - 1 < ARCA_PRIVATE_COUNT_LIMIT - 1) &&
+           likely(cas_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE));
+}
+
+/* In a section: what is at a place that others write to, NULL or an object.  *alive: and a unit of it for the caller; for
+ * certain where he looks closely.  *there: it still was there then.  Without that the unit is of anything, since blocks
+ * are reused at once. */
+ARCA_INLINE void *object_look(_Atomic(void *) *place, bool closely, bool *alive, bool *there)
+{
+    void *object = load_acq(place); /* P:slot acquire: with every store into it. P:weak target acquire: with cell_sever */
+    *alive = object != NULL && (closely ? word_try_retain(object) : word_try_retain_plain(object));
+    *there = load_acq(place) == object; /* the same two */
+    return object;
+}
+
 /* Gives back a unit that comes out of a slot: never into a reserve, so that it shows in the word (I2). */
 ARCA_INLINE void unit_release(void *object)
 {

@@ -13,30 +13,41 @@ ARCA_COLD _Noreturn static void slot_is_dead(const arca_slot *slot, const void *
     log_abort("arca_slot_load(): %p: the slot holds the dead object %p (released too often)", (const void *)slot, object);
 }
 
-void *arca_slot_load(arca_slot *slot)
+/* in_vain: a unit that a look has got of what was in the slot no longer, or NULL. */
+ARCA_NOINLINE static void *load_closely(arca_slot *slot, void *in_vain)
 {
     debug_check_slot("arca_slot_load", slot);
-    void *kept = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
-    if (reserve_take(kept))
-        return kept;
+    arca_release(in_vain);
     for (unsigned looks = 0;;) {
+        bool alive, there;
         epoch_enter();
-        void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
-        if (object == NULL) {
-            epoch_leave();
-            return NULL;
-        }
-        bool alive = word_try_retain(object);
-        /* Blocks are reused at once: the unit counts only if the object was in the slot while we had it. */
-        bool there = load_acq(slot_word(slot)) == object;
+        void *object = object_look(slot_word(slot), true, &alive, &there);
         epoch_leave();
-        if (likely(alive && there))
+        if (likely(alive && there) || object == NULL)
             return object;
         if (alive)
             arca_release(object);
         else if (there && ++looks == DEAD_LOOKS)
             slot_is_dead(slot, object);
     }
+}
+
+void *arca_slot_load(arca_slot *slot)
+{
+    bool alive, there;
+    if (unlikely(debug_is_on()))
+        return load_closely(slot, NULL);
+    void *object = load_acq(slot_word(slot)); /* P:slot acquire: with every store into it */
+    if (reserve_take(object))
+        return object;
+    if (unlikely(!epoch_is_attached()))
+        return load_closely(slot, NULL);
+    epoch_enter();
+    object = object_look(slot_word(slot), false, &alive, &there);
+    epoch_leave();
+    if (likely(alive && there) || object == NULL)
+        return object;
+    return load_closely(slot, alive ? object : NULL);
 }
 
 ARCA_INLINE void store_as(const char *function, arca_slot *slot, void *object)

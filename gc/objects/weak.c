@@ -64,32 +64,46 @@ arca_weak *arca_weak_bind(void *object, arca_weak_callback *callback, void *data
     return weak;
 }
 
-void *arca_weak_upgrade(arca_weak *weak)
+/* in_vain: a unit that a look has got of an object that was lost meanwhile, or NULL. */
+ARCA_NOINLINE static void *upgrade_closely(arca_weak *weak, void *in_vain)
 {
+    bool alive, there;
     debug_check_object("arca_weak_upgrade", weak, &weak_type);
+    arca_release(in_vain);
     if (weak == NULL || load_rlx(&weak->severed))
         return NULL;
-    struct cell *cell = weak->cell;
-    void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
-    bool there = false;
-    if (reserve_take(object))
-        return object;
     epoch_enter();
-    bool slow = load_acq(&weak_certifying); /* P:certifying acquire: with the certifier */
-    if (unlikely(slow))
+    bool certifying = load_acq(&weak_certifying); /* P:certifying acquire: with the certifier */
+    if (certifying)
         lock_acquire(&weak_lock);
-    object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
-    bool alive = object != NULL && word_try_retain(object);
-    if (alive)
-        there = load_acq(&cell->target) == object;
-    if (unlikely(slow))
+    void *object = object_look(&weak->cell->target, true, &alive, &there);
+    if (certifying)
         lock_release(&weak_lock);
     epoch_leave();
-    if (likely(there))
+    if (alive && there)
         return object;
     if (alive)
         arca_release(object);
     return NULL;
+}
+
+void *arca_weak_upgrade(arca_weak *weak)
+{
+    bool alive = false, there = false;
+    if (unlikely(debug_is_on()) || unlikely(weak == NULL) || unlikely(load_rlx(&weak->severed)))
+        return upgrade_closely(weak, NULL);
+    void *object = load_acq(&weak->cell->target); /* P:weak target acquire: with cell_sever */
+    if (object == NULL || reserve_take(object))
+        return object;
+    if (unlikely(!epoch_is_attached()))
+        return upgrade_closely(weak, NULL);
+    epoch_enter();
+    if (likely(!load_acq(&weak_certifying))) /* P:certifying acquire: with the certifier */
+        object = object_look(&weak->cell->target, false, &alive, &there);
+    epoch_leave();
+    if (likely(alive && there))
+        return object;
+    return upgrade_closely(weak, alive ? object : NULL);
 }
 
 void arca_weak_sever(arca_weak *weak)

@@ -20,6 +20,9 @@ struct thing {
 
 #define THINGS 16
 
+/* The variants of a scenario whose loads and upgrades are to begin both ways: as they do, and by the closer look. */
+#define LOOKS 2
+
 /* What was done with the thing of an id since model_begin(). */
 struct thing_life {
     unsigned finalized, destroyed;

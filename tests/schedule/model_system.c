@@ -49,6 +49,12 @@ bool epoch_inside(void)
     return self >= 0 && nesting[self] != 0;
 }
 
+/* Where it is not, loads and upgrades look closely at once. */
+bool epoch_is_attached(void)
+{
+    return schedule_variant() == 0;
+}
+
 bool epoch_attach(void)
 {
     return true;

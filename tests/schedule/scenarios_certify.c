@@ -132,7 +132,7 @@ static void load_and_restore_count(void)
 }
 
 SCENARIO(certify, a_count_that_is_as_before_a_load_proves_nothing, .setup = make_ring,
-         .body = { certify, load_and_restore_count }, .check = check_held, .preemptions = 3);
+         .body = { certify, load_and_restore_count }, .check = check_held, .preemptions = 3, .variants = LOOKS);
 
 static void edit_b(void)
 {
@@ -190,7 +190,7 @@ static void check_one_has_it(void)
 }
 
 SCENARIO(certify, a_load_under_way_gets_nothing_that_is_certified, .setup = make_ring_in_slot,
-         .body = { load, clear_and_certify }, .check = check_one_has_it, .preemptions = 3);
+         .body = { load, clear_and_certify }, .check = check_one_has_it, .preemptions = 3, .variants = LOOKS);
 
 /* A block in which an object is lost for ever referred to b, a moment before it is born again. */
 static void make_stale(void)
@@ -316,7 +316,7 @@ static void upgrade(void)
 }
 
 SCENARIO(certify, an_upgrade_or_the_verdict, .setup = make_lost_ring, .body = { upgrade, certify }, .check = check_one_has_it,
-         .preemptions = 3, .store_buffers = true);
+         .preemptions = 3, .store_buffers = true, .variants = LOOKS);
 
 static void make_lost_ring_and_read(void)
 {

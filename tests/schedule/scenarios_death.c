@@ -129,10 +129,12 @@ static void check_finalized_once(void)
 }
 
 SCENARIO(death, a_late_load_and_a_finalizer_make_one_death, .setup = begin_finalized_in_slot,
-         .body = { load_and_release, clear_slot_and_reuse }, .check = check_finalized_once, .preemptions = 4);
+         .body = { load_and_release, clear_slot_and_reuse }, .check = check_finalized_once, .preemptions = 4,
+         .variants = LOOKS);
 
 SCENARIO(death, two_late_loads_and_a_finalizer_make_one_death, .setup = begin_finalized_in_slot,
-         .body = { load_and_release, clear_slot_and_reuse, load_and_release }, .check = check_finalized_once, .preemptions = 3);
+         .body = { load_and_release, clear_slot_and_reuse, load_and_release }, .check = check_finalized_once, .preemptions = 3,
+         .variants = LOOKS);
 
 /* A chain dies while one of its members is loaded from the middle. */
 static void begin_chain(void)
@@ -301,7 +303,7 @@ static void check_retirement(void)
 }
 
 SCENARIO(epoch, a_load_under_way_keeps_the_memory, .setup = begin_retirement, .body = { load_and_release, empty_pool },
-         .check = check_retirement, .preemptions = 4);
+         .check = check_retirement, .preemptions = 4, .variants = LOOKS);
 
 SCENARIO(epoch, an_upgrade_under_way_keeps_the_memory, .setup = begin_retirement, .body = { upgrade_and_release, empty_pool },
-         .check = check_retirement, .preemptions = 4);
+         .check = check_retirement, .preemptions = 4, .variants = LOOKS);

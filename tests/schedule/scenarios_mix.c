@@ -81,4 +81,4 @@ static void check(void)
 }
 
 SCENARIO(mix, moves_births_deaths_loads_and_upgrades, .setup = begin, .body = { move, replace, load_and_upgrade },
-         .check = check, .walks = 30000);
+         .check = check, .walks = 30000, .variants = LOOKS);

@@ -73,7 +73,7 @@ static void check_reuse(void)
 }
 
 SCENARIO(slot, load_never_returns_what_lives_in_the_block_of_what_it_read, .setup = one_in_the_slot_one_in_hand,
-         .body = { load, store_second_and_reuse }, .check = check_reuse, .preemptions = 4);
+         .body = { load, store_second_and_reuse }, .check = check_reuse, .preemptions = 4, .variants = LOOKS);
 
 SCENARIO(slot, two_loads_and_a_reuse, .setup = one_in_the_slot_one_in_hand,
          .body = { load, store_second_and_reuse, load }, .check = drop_all, .preemptions = 3);
@@ -87,7 +87,7 @@ static void store_away_and_back(void)
 }
 
 SCENARIO(slot, load_of_a_block_that_came_back_counts_what_is_there, .setup = one_in_the_slot,
-         .body = { load, store_away_and_back }, .check = drop_all, .preemptions = 4);
+         .body = { load, store_away_and_back }, .check = drop_all, .preemptions = 4, .variants = LOOKS);
 
 /* ---- load, take ---------------------------------------------------------------------------------------------- */
 
@@ -98,7 +98,7 @@ static void check_two_loads(void)
 }
 
 SCENARIO(slot, two_loads_get_a_unit_each, .setup = one_in_the_slot, .body = { load, load }, .check = check_two_loads,
-         .preemptions = 4);
+         .preemptions = 4, .variants = LOOKS);
 
 static void take_and_drop(void)
 {
@@ -115,7 +115,7 @@ static void check_taken(void)
 }
 
 SCENARIO(slot, load_revives_nothing_that_take_let_die, .setup = one_in_the_slot, .body = { load, take_and_drop },
-         .check = check_taken, .preemptions = 4);
+         .check = check_taken, .preemptions = 4, .variants = LOOKS);
 
 SCENARIO(slot, two_takes_share_no_unit, .setup = one_in_the_slot, .body = { take_and_drop, take_and_drop },
          .check = check_taken, .preemptions = 4);
@@ -207,7 +207,7 @@ static void check_moved(void)
 }
 
 SCENARIO(slot, a_move_is_read_at_either_place_or_none, .setup = two_owners, .body = { move, load, load_other },
-         .check = check_moved, .preemptions = 3);
+         .check = check_moved, .preemptions = 3, .variants = LOOKS);
 
 /* What a certification does with one object: its word, the slots that hold it, its word again. */
 static void count_between_two_readings(void)
@@ -281,7 +281,7 @@ static void check_swapped(void)
 }
 
 SCENARIO(slot, a_swap_loses_nothing_that_is_read_meanwhile, .setup = two_full_owners, .body = { swap, load_two },
-         .check = check_swapped, .preemptions = 4);
+         .check = check_swapped, .preemptions = 4, .variants = LOOKS);
 
 static void two_full_owners_one_known(void)
 {

@@ -96,10 +96,10 @@ static void check_upgraded(void)
 }
 
 SCENARIO(weak, upgrade_never_returns_who_was_bound_in_the_same_block, .setup = begin_bound,
-         .body = { upgrade, release_and_rebind }, .check = check_upgraded, .preemptions = 4);
+         .body = { upgrade, release_and_rebind }, .check = check_upgraded, .preemptions = 4, .variants = LOOKS);
 
 SCENARIO(weak, upgrade_or_death_and_not_both, .setup = begin_bound, .body = { upgrade_and_drop, release, upgrade_and_drop },
-         .check = end, .preemptions = 3);
+         .check = end, .preemptions = 3, .variants = LOOKS);
 
 /* The weak reference itself dies of another's release, and its cell of the object's. */
 static void release_weak(void)
@@ -269,4 +269,4 @@ static void check_verdict(void)
 }
 
 SCENARIO(weak, what_is_found_lost_is_not_upgraded, .setup = begin_with_a_ring, .body = { upgrade, certify },
-         .check = check_verdict, .preemptions = 4, .store_buffers = true);
+         .check = check_verdict, .preemptions = 4, .store_buffers = true, .variants = LOOKS);

@@ -44,6 +44,7 @@ struct scenario {
     unsigned preemptions; /* of every schedule with at most so many … */
     unsigned walks;       /* … or so many random ones, if not 0 */
     bool store_buffers;
+    unsigned variants; /* of it, one run after the other; 0: there is one */
     struct scenario *next;
 };
 
@@ -66,6 +67,9 @@ _Noreturn void schedule_fail(const char *format, ...) __attribute__((format(prin
 
 /* Who is running: 0, 1, …, or -1 in setup and check. */
 int schedule_self(void);
+
+/* Of a scenario that has some, the one that is run: 0, 1, … */
+unsigned schedule_variant(void);
 
 /* A point at something that is no atomic access. */
 #define SCHEDULE_POINT(what) schedule_point(what, __FILE__, __LINE__)

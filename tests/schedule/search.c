@@ -32,6 +32,7 @@ static unsigned choice_count, given; /* made in this run; of which so many were 
 
 static const struct scenario *running;
 static bool walking, replaying;
+static unsigned variant;
 static unsigned deeper;
 static uint64_t seed;
 
@@ -39,6 +40,11 @@ void schedule_register(struct scenario *scenario)
 {
     *last = scenario;
     last = &scenario->next;
+}
+
+unsigned schedule_variant(void)
+{
+    return variant;
 }
 
 unsigned search_budget(void)
@@ -100,6 +106,7 @@ static void explore(void)
         choice_count = 0;
         if (walking)
             seed = 0x9e3779b97f4a7c15u * (runs + 1);
+        variant = running->variants == 0 ? 0 : search_choose(running->variants, false);
         unsigned steps = machine_run(running);
         if (steps > steps_max)
             steps_max = steps;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+bool epoch_is_attached(void);
 void epoch_enter(void);
 void epoch_leave(void);
 bool epoch_inside(void);
