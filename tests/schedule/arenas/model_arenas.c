@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #define ARENA_BYTES ((size_t)ARENA_SLICES << SLICE_SHIFT)
+#define LEAF_BYTES (PAGE_MAP_LEAF_SLICES << SLICE_SHIFT)
 #define SLICES (MODEL_ARENAS * ARENA_SLICES)
 #define NOBODY -1
 
@@ -34,10 +35,12 @@ static size_t slice_at(const void *address)
 void model_arenas_begin(void)
 {
     if (area == NULL) {
-        char *wide = mmap(NULL, (MODEL_ARENAS + 1) * ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        size_t bytes = MODEL_ARENAS * ARENA_BYTES;
+        char *wide = mmap(NULL, 2 * bytes + ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (wide == MAP_FAILED)
             abort();
-        area = (char *)(((uintptr_t)wide + ARENA_BYTES - 1) & ~(ARENA_BYTES - 1));
+        uintptr_t start = ((uintptr_t)wide + ARENA_BYTES - 1) & ~(ARENA_BYTES - 1), next_leaf = (start | (LEAF_BYTES - 1)) + 1;
+        area = (char *)(next_leaf - start < bytes ? next_leaf : start); /* in one leaf of the page map: there is no other */
     }
     for (unsigned i = 0; i < MODEL_ARENAS; i++) {
         if (record_used[i])
