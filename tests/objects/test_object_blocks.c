@@ -349,6 +349,7 @@ TEST(object_blocks, the_body_of_a_dead_object_is_poisoned_and_its_header_is_not)
 {
     const size_t sizes[] = { 16, 100, 20000, 100000 };
     arca_release(arca_new_var(&bytes_type, 0));
+    urcu_bp_read_lock(); /* so that no memory leaves for other uses meanwhile */
     for (unsigned i = 0; i < 4; i++) {
         arca_var_object *object = arca_new_var(&bytes_type, sizes[i]);
         char *last = (char *)(object + 1) + sizes[i] - 1;
@@ -357,6 +358,7 @@ TEST(object_blocks, the_body_of_a_dead_object_is_poisoned_and_its_header_is_not)
         CHECK(__asan_address_is_poisoned(&object->count) && __asan_address_is_poisoned(last));
         CHECK(!__asan_address_is_poisoned(&object->object.arca_word) && !__asan_address_is_poisoned(&object->object.arca_kind));
     }
+    urcu_bp_read_unlock();
 }
 
 TEST(object_blocks, what_leaves_for_other_uses_is_not_poisoned)
