@@ -6,7 +6,7 @@
 #include "gc/objects/reserve.h"
 
 /* A slot that still holds a dead object after so many looks: no other thread is about to overwrite it. */
-#define DEAD_LOOKS 100000000u
+#define DEAD_LOOKS 10000000u
 
 ARCA_COLD _Noreturn static void slot_is_dead(const arca_slot *slot, const void *object)
 {

@@ -210,6 +210,9 @@ TEST(inline, what_was_read_before_a_purge_is_read_again)
     CHECK_EQ(nodes_alive(), 0);
 }
 
+/* Enough for some hundred parts, of which each 23rd is followed by a fork. */
+#define FORKED (MANY / 8)
+
 static void end_it_in_a_child(unsigned births)
 {
     size_t alive = nodes_alive();
@@ -224,7 +227,7 @@ static void end_it_in_a_child(unsigned births)
             give_birth();
         give_births_until_it_ends();
         CHECK(arca_gc_collect(2) >= 0);
-        CHECK(nodes_alive() == MANY && nodes_alive() <= alive);
+        CHECK(nodes_alive() == FORKED && nodes_alive() <= alive);
         _exit(harness_end() == failed ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     int status;
@@ -232,23 +235,23 @@ static void end_it_in_a_child(unsigned births)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
 }
 
-/* At every 251st rest: it goes on in the child, whole, and in the parent. */
+/* At every 23rd rest: it goes on in the child, whole, and in the parent. */
 TEST(inline, a_fork_between_two_parts)
 {
     if (SANITIZED)
         SKIP("the sanitizers' own locks do not survive the fork");
     work_inline_when_asked();
-    struct node *kept = ring_new(MANY);
-    litter(MANY / 10, 10);
+    struct node *kept = ring_new(FORKED);
+    litter(FORKED / 10, 10);
     begin_collection();
     for (unsigned i = 0; fiber_is_resting(); i++) {
-        if (i % 251 == 0)
+        if (i % 23 == 0)
             end_it_in_a_child(i % 3);
         give_birth();
     }
-    CHECK_EQ(nodes_alive(), MANY);
+    CHECK_EQ(nodes_alive(), FORKED);
     arca_release(kept);
-    CHECK_EQ(arca_gc_collect(2), MANY);
+    CHECK_EQ(arca_gc_collect(2), FORKED);
 }
 
 static void *go_on_with_it(void *unused)

@@ -204,7 +204,7 @@ TEST(shapes, a_ring_against_the_addresses)
 /* The finder counts in bytes. */
 TEST(shapes, any_number_of_units)
 {
-    static const size_t numbers[] = { 1, 2, 126, 127, 128, 129, 254, 255, 256, 257, 384, 65536 };
+    static const size_t numbers[] = { 1, 2, 126, 127, 128, 129, 254, 255, 256, 257, 384, STEPS(65536) };
     manual();
     for (unsigned i = 0; i < ARCA_ARRAY_LENGTH(numbers); i++) {
         for (unsigned j = 0; j < ARCA_ARRAY_LENGTH(numbers); j++)

@@ -167,7 +167,7 @@ TEST(copy, a_map_keeps_its_order)
 
 /* The sanitizers' frames and shadow want more. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define DEPTH 100000
+#define DEPTH 30000
 #define STACK_BYTES (256 << 10)
 #else
 #define DEPTH 1000000

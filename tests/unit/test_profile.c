@@ -1,5 +1,5 @@
 /* The heap profile: what is sampled, and that a sample is a block like any other. */
-#include "harness.h"
+#include "threads.h"
 
 #include "arca/arca.h"
 #include "arenas/sample.h"
@@ -253,7 +253,7 @@ TEST(profile, samples_that_are_thinned_out_stand_for_all_bytes)
 {
     enum { RATE = 512 << 10, THINNED = 256 };
     static const struct { size_t before, bytes; unsigned times; } loops[] = {
-        { 0, 10000, 2000000 }, { 0, 1 << 20, 100000 }, { 0, 16 << 20, 20000 }, { 300000, 4 << 20, 20000 } };
+        { 0, 10000, STEPS(2000000) }, { 0, 1 << 20, STEPS(100000) }, { 0, 16 << 20, STEPS(20000) }, { 300000, 4 << 20, STEPS(20000) } };
     profile_on(RATE);
     for (unsigned i = 0; i < sizeof loops / sizeof loops[0]; i++) {
         uint32_t before = sites_copy(&samples, copied, SITES_MAX, &all);
