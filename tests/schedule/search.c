@@ -8,6 +8,8 @@
  */
 #include "machine.h"
 
+#include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -199,6 +201,7 @@ int main(int count, char **arguments)
     const char *part = "";
     bool listing = false;
     unsigned passed = 0, failed = 0;
+    mallopt(M_TRIM_THRESHOLD, INT_MAX); /* each run has the memory of the one before */
     for (int i = 1; i < count; i++) {
         if (strcmp(arguments[i], "--list") == 0)
             listing = true;
