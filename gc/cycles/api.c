@@ -1,5 +1,8 @@
 /* The face of include/arca/gc.h. */
+#include "gc/cycles/collection.h"
 #include "gc/cycles/collector.h"
+#include "gc/cycles/events.h"
+#include "gc/cycles/scope.h"
 #include "gc/objects/debug.h"
 #include "gc/objects/epoch.h"
 #include "gc/objects/keeper.h"
@@ -96,12 +99,12 @@ int arca_gc_get_stats(struct arca_gc_stats *out)
 
 void arca_gc_set_debug(unsigned flags)
 {
-    store_rlx(&collector.debug, flags);
+    store_rlx(&events_debug, flags);
 }
 
 unsigned arca_gc_get_debug(void)
 {
-    return load_rlx(&collector.debug);
+    return load_rlx(&events_debug);
 }
 
 /* ---- looking at objects -------------------------------------------------------------------------------- */
@@ -153,7 +156,7 @@ static bool refers_to(void *object, const void *wanted)
 /* With a unit of it, so that it stays alive for the visitor. */
 static void walk_block(struct walk *walk, void *block)
 {
-    if (collector_has_lost(block) || !word_try_retain(block))
+    if (collection_has_lost(block) || !word_try_retain(block))
         return;
     uint8_t age = age_of(block);
     if (age >= walk->youngest && age <= walk->oldest && (walk->referent == NULL || refers_to(block, walk->referent)))

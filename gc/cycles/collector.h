@@ -1,5 +1,5 @@
 /*
- * When to collect, and the steps of a collection.
+ * When to collect.
  *
  * Law: at most one collection at a time (keeper_exclusively).  Birth and death never wait for one, but for births
  * that outrun it: they sleep a little, the more the further they are ahead, and never long.
@@ -9,12 +9,10 @@
 
 #include "arca/gc.h"
 #include "base/atomic.h"
-#include "gc/cycles/certifier.h"
 
 struct collector {
     _Atomic bool enabled;
     _Atomic uint32_t thresholds[ARCA_GC_GENERATIONS];
-    _Atomic uint32_t debug;
 
     /* Of who collects; others read them as figures. */
     _Atomic int64_t base, base_bytes;              /* watch_blocks, watch_bytes of what the last collection left, or less since */
@@ -34,9 +32,6 @@ void collector_enable(bool enabled);
 
 /* After a change of the settings: when the next one is due. */
 void collector_set_limits(void);
-
-/* To user code that the caller's collection calls: the object is lost, whatever its count says. */
-bool collector_has_lost(const void *object);
 
 /* -1: memory was short. */
 long collector_collect(unsigned generation);

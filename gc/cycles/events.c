@@ -20,6 +20,8 @@ static struct {
     unsigned count;
 } events;
 
+_Atomic uint32_t events_debug;
+
 /* The items are owned by the list and by no slot: so what they reach is not garbage.
  * Law: `count` items stand in a block for `capacity` or more at each moment: a fork may catch its change half way. */
 static struct {

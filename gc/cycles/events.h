@@ -5,6 +5,9 @@
 #include "arca/gc.h"
 #include "gc/cycles/certifier.h"
 
+/* Of enum arca_gc_debug. */
+extern _Atomic uint32_t events_debug;
+
 void events_call(const struct arca_gc_event *event);
 
 /* Keeps the members in the garbage list instead of their death, with the collector's unit of each or a new one; false

@@ -279,6 +279,12 @@ ARCA_INLINE void heap_take_back(struct heap *heap, uintptr_t class, struct block
     else
         heap_take_back_slow(heap, block);
 }
+/* Others have freed blocks of its that it has not looked at. */
+bool heap_has_remote(struct heap *heap);
+/* Looks at them, while nobody wants the heap. */
+void heap_take_remote(struct heap *heap);
+/* Bins, parcels, spare spans and what is held behind a large block, but not what others returned. */
+void heap_flush_bins(struct heap *heap);
 /* All that can be given up: bins, parcels, what others returned.  False: its thread came back first. */
 bool heap_flush_all(struct heap *heap);
 /* A large block of a shared heap, so that it can be destroyed with it. */

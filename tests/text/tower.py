@@ -21,14 +21,14 @@ FLOORS = {
     "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth usage",
     "src/front": "door profile pressure background process thread supply objects explicit hardened pointer malloc realloc guard trace domains dump ledger census figures page report control interpose operators",
     "gc/objects": "header type reserve count epoch fiber limbo cell debug keeper death recall ref slot weak",
-    "gc/cycles": "carry scope audit finder certifier teardown events collector api",
+    "gc/cycles": "carry scope audit finder certifier teardown events collection collector api",
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {
     "os_linux": "os", "os_memory_linux": "os", "os_clock_linux": "os", "os_confine_linux": "os", "os_thread_linux": "os", "os_socket_linux": "os",
     "option_value": "options", "option_sources": "options",
     "arena_huge": "arena", "arena_law": "arena", "arena_mapping": "arena",
-    "heap_life": "heap", "heap_shared": "heap",
+    "heap_life": "heap", "heap_shared": "heap", "heap_sweep": "heap",
     "profile_file": "profile",
     "report_exit": "report",
     "interpose_dlopen": "interpose", "interpose_mallctl": "interpose", "interpose_mallocx": "interpose",
