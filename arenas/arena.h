@@ -132,6 +132,8 @@ struct arena *arena_take_record(void);
 void arena_spare_locked(struct arena *arena);
 /* New memory, with room for at least this many slices (smaller arenas where address space is short); in no list. */
 struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge);
+/* So much more is about to be mapped, and counts as such; false, and it does not, where the option `arenas` forbids it. */
+bool arena_count_mapped(uint32_t slices);
 /* Fresh memory is about to be used: so much of what pieces are left goes to the system first. */
 void arena_make_way(uint32_t slices);
 /* The same for an arena as its slices are taken: first what is owed, then how much is due after a claim. */

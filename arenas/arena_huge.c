@@ -259,16 +259,18 @@ bool arena_resize_huge(struct span *span, uint32_t slices)
         return true;
     size_t old_bytes = (size_t)arena->slices << SLICE_SHIFT, new_bytes = (size_t)slices << SLICE_SHIFT;
     arena_make_way(slices - arena->slices);
+    if (!arena_count_mapped(slices - arena->slices))
+        return false;
     /* The old address may be mapped by somebody else as soon as the kernel has moved it. */
     page_map_set(arena->base, 1, NULL);
     void *moved = remap(arena, old_bytes, new_bytes);
     if (moved == NULL) {
+        sub_rlx(&arenas.mapped_slices, slices - arena->slices);
         page_map_set(arena->base, 1, span);
         return false;
     }
     lock_acquire(&arenas.lock);
     arena_count_used(slices - arena->slices);
-    add_rlx(&arenas.mapped_slices, slices - arena->slices);
     if (arena->base != (uintptr_t)moved)
         arena->base = arena->mapping = (uintptr_t)moved;
     arena->slices = slices;

@@ -2,6 +2,7 @@
 #include "arenas/arena.h"
 
 #include "base/log.h"
+#include "base/options.h"
 
 #include <string.h>
 
@@ -96,11 +97,23 @@ static void rebuild_arena(struct arena *arena, uint32_t now_ms)
     arena->dirty_slices = arena->free_slices;
 }
 
+/* What another thread had counted and not mapped yet never will be. */
+static void recount_mapped(void)
+{
+    size_t mapped = 0;
+    for (struct arena *a = load_acq(&arenas.all); a != NULL; a = a->all_next)
+        mapped += a->slices;
+    store_rlx(&arenas.mapped_slices, mapped);
+}
+
 void arena_fork_child(void)
 {
     arena_reserve_little(false); /* locks are not inherited */
-    if (!lock_is_held(&arenas.lock) && arenas.purging == 0)
+    if (!lock_is_held(&arenas.lock) && arenas.purging == 0) {
+        if (options.arenas != 0)
+            recount_mapped();
         return;
+    }
     uint32_t now_ms = os_now_ms();
     size_t mapped = 0, used = 0, dirty = 0;
     memset(arenas.lists, 0, sizeof arenas.lists);

@@ -121,6 +121,24 @@ void arena_drop_unused(void)
     lock_release(&arenas.lock);
 }
 
+/* A few at once may all be refused where one of them would have fitted. */
+bool arena_count_mapped(uint32_t slices)
+{
+    size_t mapped = add_rlx(&arenas.mapped_slices, slices) + slices, most = options.arenas * (options.arena >> SLICE_SHIFT);
+    if (likely(options.arenas == 0) || mapped <= most)
+        return true;
+    sub_rlx(&arenas.mapped_slices, slices);
+    return false;
+}
+
+static void *map_within_bound(const struct arca_arena_source *source, uint32_t slices, uint32_t align_slices)
+{
+    void *base = NULL;
+    if (arena_count_mapped(slices) && (base = source_map(source, (size_t)slices << SLICE_SHIFT, (size_t)align_slices << SLICE_SHIFT)) == NULL)
+        sub_rlx(&arenas.mapped_slices, slices);
+    return base;
+}
+
 struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
 {
     struct arena *arena = arena_take_record();
@@ -135,12 +153,13 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     void *base = NULL;
     for (;; size = size / 4 > slices ? size / 4 : slices) {
         uint32_t align = size >= HUGE_PAGE_SLICES && align_slices < HUGE_PAGE_SLICES ? HUGE_PAGE_SLICES : align_slices;
-        base = source_map(source, (size_t)size << SLICE_SHIFT, (size_t)align << SLICE_SHIFT);
+        base = map_within_bound(source, size, align);
         if (base != NULL || size == slices)
             break;
     }
     if (base != NULL && !page_map_reserve((uintptr_t)base, (size_t)size << SLICE_SHIFT)) {
         source_unmap(source, base, (size_t)size << SLICE_SHIFT);
+        sub_rlx(&arenas.mapped_slices, size);
         base = NULL;
     }
     if (base == NULL) {
@@ -171,7 +190,6 @@ struct arena *arena_map(uint32_t slices, uint32_t align_slices, bool huge)
     if (drops != drops_before && may_drop(arena))
         drop_unused_locked(arena);
     lock_release(&arenas.lock);
-    add_rlx(&arenas.mapped_slices, size);
     stats_add(arenas_mapped, 1);
     PROBE2(arena_map, base, (size_t)size << SLICE_SHIFT);
     return arena;

@@ -2,6 +2,7 @@
 #include "arenas/purge.h"
 
 #include "arenas/arena.h"
+#include "base/options.h"
 #include "base/probe.h"
 #include "base/stats.h"
 
@@ -95,7 +96,7 @@ static struct arena *find_releasable_locked(uint32_t now_ms, uint32_t hold_ms)
             return a;
     }
     unsigned top = bits_width(ARENA_SLICES);
-    bool have_reserve = false;
+    bool have_reserve = options.arenas != 0 && hold_ms == 0; /* none is kept from what else may want to be mapped within the bound */
     for (unsigned dirty = 2; dirty-- > 0;) {
         for (unsigned bucket = top + 1; bucket-- > 0;) {
             for (struct arena *a = arenas.lists[dirty][bucket]; a != NULL; a = a->next) {

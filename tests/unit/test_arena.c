@@ -639,6 +639,71 @@ TEST(arena, its_size_is_an_option)
     arena_check();
 }
 
+TEST(arena, so_many_are_mapped_and_no_more)
+{
+    bool zeroed;
+    options.arenas = 1;
+    struct span *half = claim(HALF), *other = claim(HALF);
+    CHECK(arena_claim(1, 1, SPAN_LARGE, &zeroed) == NULL);
+    CHECK(arena_claim_huge(HALF + 1, 1, &zeroed) == NULL);
+    CHECK_EQ(mapped(), ARENA_SLICES);
+    arena_return(half, 0);
+    CHECK(claim(1)->arena == other->arena);
+    arena_check();
+}
+
+TEST(arena, what_is_left_of_the_bound_is_mapped_by_smaller_ones)
+{
+    bool zeroed;
+    options.arenas = 2;
+    claim(2 * ARENA_SLICES - 300); /* a large block counts as the several that it takes */
+    CHECK_EQ(claim(5)->arena->slices, ARENA_SLICES / 4);
+    CHECK_EQ(claim(ARENA_SLICES / 4 - 5)->slices, ARENA_SLICES / 4 - 5);
+    CHECK_EQ(claim(44)->arena->slices, 44);
+    CHECK(arena_claim(1, 1, SPAN_LARGE, &zeroed) == NULL);
+    CHECK_EQ(mapped(), 2 * ARENA_SLICES);
+    arena_check();
+}
+
+TEST(arena, within_the_bound_a_large_block_grows)
+{
+    options.arenas = 1;
+    struct span *span = claim(HALF + 100);
+    CHECK(!arena_resize_huge(span, ARENA_SLICES + 1));
+    CHECK_EQ(span->slices, HALF + 100);
+    CHECK_EQ(mapped(), HALF + 100);
+    CHECK(page_map_find(span->start) == span);
+    CHECK(arena_resize_huge(span, ARENA_SLICES));
+    CHECK_EQ(mapped(), ARENA_SLICES);
+    arena_return(span, 0);
+    purge_free_slices(1, 0);
+    CHECK_EQ(mapped(), 0);
+}
+
+TEST(arena, what_the_system_refuses_is_not_counted)
+{
+    bool zeroed;
+    options.arenas = 4;
+    claim(1);
+    arena_return(claim(HALF + 1), 0);
+    purge_free_slices(1, 0); /* its record is there for the next */
+    os_fault_after(1, true);
+    CHECK(arena_claim_huge(HALF + 1, 1, &zeroed) == NULL);
+    os_fault_after(0, false);
+    CHECK_EQ(mapped(), ARENA_SLICES);
+}
+
+TEST(arena, in_the_child_of_a_fork_what_another_thread_was_about_to_map_does_not_count)
+{
+    options.arenas = 1;
+    REQUIRE(arena_count_mapped(ARENA_SLICES)); /* and the fork comes */
+    arena_fork_child();
+    CHECK_EQ(mapped(), 0);
+    claim(1);
+    arena_fork_child();
+    CHECK_EQ(mapped(), ARENA_SLICES);
+}
+
 TEST(arena, an_arena_is_found_from_any_of_its_addresses)
 {
     struct span *span = claim(3), *huge = claim(700);
