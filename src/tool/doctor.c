@@ -323,19 +323,57 @@ static void examine(struct patient *patient)
     examine_pinned(&patient->snapshot.figures);
 }
 
+/* ---- where it is not ------------------------------------------------------------------------------------------------ */
+
+/* What the process was started with; false without. */
+static bool read_preload(const struct process *process, char *preload, size_t capacity)
+{
+    static const char name[] = "LD_PRELOAD=";
+    char path[64], *variable = NULL;
+    size_t room = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%d/environ", process->pid);
+    FILE *file = fopen(path, "re");
+    while (file != NULL && !found && getdelim(&variable, &room, '\0', file) > 0)
+        found = strncmp(variable, name, sizeof name - 1) == 0;
+    if (found)
+        snprintf(preload, capacity, "%s", variable + sizeof name - 1);
+    if (file != NULL)
+        fclose(file);
+    free(variable);
+    return found;
+}
+
+static int explain_absence(struct process *process)
+{
+    char program[64], preload[512];
+    size_t mappings = 0;
+    if (!process_mappings(process, count_mapping, &mappings) || mappings == 0) /* it has ended meanwhile, or is the kernel's */
+        return complain("%s", process->why);
+    snprintf(program, sizeof program, "/proc/%d/exe", process->pid);
+    const char *why = preload_obstacle(program);
+    if (why != NULL)
+        return complain("%s: %s", process->why, why);
+    if (!read_preload(process, preload, sizeof preload) || strstr(preload, "libarca") == NULL)
+        return complain("%s: it was started without (arca run starts it with)", process->why);
+    return complain("%s: the loader has left out LD_PRELOAD=%s, and said why on stderr, unless the program changes its user", process->why, preload);
+}
+
 int run_doctor(const struct command *command, int argc, char **argv)
 {
     int pid;
     if (!parse_one_pid(command, argc, argv, &pid))
         return STATUS_USAGE;
     struct patient *patient = calloc(1, sizeof *patient);
-    struct stats_page page;
+    struct stats_page page = { .size = 0 };
     if (patient == NULL)
         return complain("doctor: out of memory");
-    bool done = process_open_named(&patient->process, pid) && snapshot_find_page(&patient->process, &page, NULL) &&
-                snapshot_take(&patient->process, &page, &patient->snapshot);
+    bool opened = process_open_named(&patient->process, pid);
+    bool done = opened && snapshot_find_page(&patient->process, &page, NULL) && snapshot_take(&patient->process, &page, &patient->snapshot);
     if (done)
         examine(patient);
+    else if (opened && page.size == 0)
+        explain_absence(&patient->process);
     else
         complain("%s", patient->process.why);
     snapshot_free(&patient->snapshot);

@@ -155,7 +155,7 @@ static bool script_program(char *line, char *path, size_t capacity)
     return find_program(by_name ? argument : program, path, capacity);
 }
 
-static const char *obstacle(const char *program)
+const char *preload_obstacle(const char *program)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s", program);
@@ -230,7 +230,7 @@ int run_run(const struct command *command, int argc, char **argv)
         return complain("run: " LIBRARY " is neither beside this tool nor in " ARCA_LIBRARY_FROM_TOOL " from there");
     if (strpbrk(library, " :") != NULL)
         return complain("run: the loader can not preload a library with a blank or a colon in its path: %s", library);
-    const char *why = obstacle(program);
+    const char *why = preload_obstacle(program);
     if (why != NULL)
         return complain("run: %s can not run on Arca: %s", program, why);
     if (!add_preload(library))

@@ -36,6 +36,9 @@ bool parse_pid(const char *text, int *pid);
 /* Of a command that wants one and nothing else; false once it has complained. */
 bool parse_one_pid(const struct command *command, int argc, char **argv, int *pid);
 
+/* Why the library can not be preloaded into a program; NULL where it can, as far as the file tells. */
+const char *preload_obstacle(const char *program);
+
 /* A figures_line for a FILE *. */
 void print_line(void *file, const char *text);
 

@@ -127,14 +127,27 @@ static void draw_one(const struct sample *sample, const struct arca_stats *befor
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------------- */
 
+/* Of those that were seen longest ago. */
+static uint64_t age_ms(const struct samples *samples)
+{
+    uint64_t oldest_ms = 0;
+    for (size_t i = 0; i < samples->count; i++) {
+        if (samples->items[i].figures.stats.age_ms > oldest_ms)
+            oldest_ms = samples->items[i].figures.stats.age_ms;
+    }
+    return oldest_ms;
+}
+
 static void draw(const struct samples *samples, size_t wanted, const struct arca_stats *before)
 {
-    char clock[16];
+    char clock[16], age[32] = "";
     time_t now = time(NULL);
     struct tm local;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &local));
+    if (age_ms(samples) != 0)
+        snprintf(age, sizeof age, ", seen up to %.1f s ago", (double)age_ms(samples) / 1000);
     erase();
-    put(0, "arca top - %s - %zu process%s on Arca (q quits)", clock, samples->count, samples->count == 1 ? "" : "es");
+    put(0, "arca top - %s - %zu process%s on Arca%s (q quits)", clock, samples->count, samples->count == 1 ? "" : "es", age);
     if (samples->left_out_count + samples->unreached != 0)
         put(1, "%zu left out%s%s", samples->left_out_count + samples->unreached, samples->left_out_count != 0 ? ": " : "",
                  samples->left_out_count != 0 ? samples->left_out[0].why : "");

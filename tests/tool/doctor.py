@@ -72,6 +72,26 @@ def other_mallocs():
             has(text, r"^ ok +\S*libjemalloc\S* has a malloc too, which comes after Arca's$", "a library that redis is linked with")
 
 
+def not_at_work():
+    """Why a process is not on Arca."""
+    def started(command, **variables):
+        return subprocess.Popen(command, env={**os.environ, **variables}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def says(process, pattern, what):
+        with process:
+            check(process.stdout.readline() == "ready\n", f"{what}: it does not start")
+            said = complaint("doctor", process.pid)
+            process.kill()
+        check(re.fullmatch(rf"arca: process {process.pid} \(\S+\) does not use Arca: {pattern}", said), f"{what}: {said}")
+
+    waits = ["/bin/sh", "-c", "echo ready; read line"]
+    says(started(waits), r"it was started without \(arca run starts it with\)", "without")
+    says(started(waits, LD_PRELOAD="libother.so"), r"it was started without \(arca run starts it with\)", "with another")
+    says(started(waits, LD_PRELOAD="/nowhere/libarca.so.0"), r"the loader has left out LD_PRELOAD=/nowhere/libarca\.so\.0, .*", "with a path that there is not")
+    static = compiled("waits.c", "waits", "-static")
+    says(started([static], LD_PRELOAD=os.environ["PRELOAD_LIB"]), r"it is statically linked: link it with libarca\.a", "a static program")
+
+
 V1 = {"memory/web/one/memory.limit_in_bytes": 9223372036854771712, "memory/web/memory.limit_in_bytes": 100 << 20,
       "memory/web/memory.usage_in_bytes": 95 << 20, "memory/web/one/memory.usage_in_bytes": 1 << 20}
 V2 = {"web/memory.max": "max", "memory.max": 200 << 20, "memory.current": 20 << 20}
@@ -123,5 +143,6 @@ little_is_not_worth_a_look()
 settings_that_keep()
 other_mallocs()
 words_of_others()
+not_at_work()
 check("no process" in complaint("doctor", status=2), "doctor without a process")
 limits()

@@ -1,6 +1,7 @@
 """Shared by the tests of the tool: where it is, running it, programs on Arca, and a verdict."""
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -102,11 +103,15 @@ def dripping(peer, text=b"x"):
 
 def kernel_resident(pid):
     """What the kernel counts in Arca's mappings: it takes them out of the system's policy of huge pages, and nobody else here
-    does; and its share of the memory behind the library's file."""
-    total = rss = 0
+    does; and the memory behind the library's file, which is the page map but for some pages."""
+    total = rss = end_of_library = 0
+    behind = False
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        if line.startswith("Rss:"):
+        if head := re.match(r"([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \S+ *(.*)", line):
+            behind = int(head[1], 16) == end_of_library and head[3] == ""
+            end_of_library = int(head[2], 16) if "libarca.so" in head[3] else 0
+        elif line.startswith("Rss:"):
             rss = int(line.split()[1]) * 1024
-        elif line.startswith("VmFlags:") and " nh" in line:
+        elif line.startswith("VmFlags:") and (behind or " nh" in line):
             total += rss
     return total

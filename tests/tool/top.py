@@ -42,7 +42,7 @@ class Screen:
 
 def one(process):
     with Screen("top", process.pid) as screen:
-        text = screen.shows(rf"^{process.pid} python3: resident +4\d\.\d MiB, of +64\.0 MiB mapped", "one process")
+        text = screen.shows(rf"on Arca \(q quits\)\n\n{process.pid} python3: resident +4\d\.\d MiB, of +64\.0 MiB mapped", "one process")
         check(re.search(r"^\[#{20,}[#=+.-]*\]", text, re.M), f"no bar: {text}")
         check(re.search(r"# live +\d+\.\d MiB +9\d\.\d %", text), f"live: {text}")
         check(re.search(r"^ +1152 +\d+ +40\d{3} ", text, re.M), f"no row of the size class: {text}")
@@ -50,6 +50,14 @@ def one(process):
         eventually(lambda: clock not in screen.text(), "the clock stands still")
         process.kill()
         screen.shows(rf"^arca: process {process.pid} has ended\nstatus 1$", "after its end")
+
+
+def tells_how_old_it_is():
+    """Of a large process each look goes through a part."""
+    with python("kept = [bytes(1000) for _ in range(700_000)]", PYTHONMALLOC="malloc") as process:
+        with Screen("top", process.pid) as screen:
+            text = screen.shows(r"^arca top - [\d:]{8} - 1 process on Arca, seen up to \d+\.\d s ago \(q quits\)$", "a large process")
+            check(re.search(rf"^{process.pid} python3: resident", text, re.M), f"a large process: {text}")
 
 
 def several(first, second):
@@ -78,6 +86,7 @@ def main():
     with python(BODY) as process:
         time.sleep(0.1)
         one(process)
+    tells_how_old_it_is()
     with python(BODY) as first, python(BODY.replace("40_000", "80_000")) as second:
         small_terminals(first, second)
         several(first, second)
