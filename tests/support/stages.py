@@ -104,6 +104,7 @@ STAGES = [
     Stage("clang", "the release build by clang", "release-clang", ["true"], count_exit, 3),
     Stage("preload", "real programs and libc's promises", "release", ["tests/preload/run"], count_plain, 10),
     Stage("tool", "the tool `arca`, on servers and on lies", "release", ["tests/tool/run"], count_plain, 5),
+    Stage("packages", "the Debian packages in a clean root, and the recipe of a container", "release", ["tests/package/run"], count_plain, 10),
     Stage("retained", "memory after a burst, a tenth of the size", "release",
           ["bench/retained/run", "--allocators", "arca", "--assert", "--scale", "0.1", "--margin", "1"], count_bars, 8),
     Stage("model", "the collector's protocol, searched by Spin", "dev", ["tests/model/run"], count_plain, 30, True),

@@ -13,76 +13,8 @@ from pathlib import Path
 from report import check, finish, have
 from tree import build_dir
 
-PROGRAM = r"""
-#include <arca/arca.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-int options, stats; /* names that Arca uses inside: they are the program's own */
-
-/* Succeeds if libc's names lead to Arca, too. */
-int main(void)
-{
-    void *block = arca_malloc(100), *other = malloc(100);
-    if (!block || !other || arca_malloc_usable_size(other) < 100)
-        return 1;
-    arca_free(other);
-    free(block);
-    puts("used");
-    return 0;
-}
-"""
-
-GC_PROGRAM = r"""
-#include <arca/object.h>
-#include <stdio.h>
-
-struct pair { arca_object object; arca_slot left, right; };
-
-static const uint32_t slots[] = { sizeof(arca_object), sizeof(arca_object) + sizeof(arca_slot) };
-static arca_type pair_type = { "pair", sizeof(struct pair), slots, 2, 0, NULL, NULL, NULL, 0, { 0, 0, NULL } };
-
-int main(void)
-{
-    struct pair *pair = (struct pair *)arca_new(&pair_type);
-    arca_weak *weak = arca_weak_bind(pair, NULL, NULL);
-    arca_slot_put(&pair->left, arca_new(&pair_type));
-    arca_release(arca_slot_load(&pair->left));
-    if (arca_refcount(pair) != 1)
-        return 1;
-    arca_release(pair);
-    void *gone = arca_weak_upgrade(weak);
-    arca_release(weak);
-    if (gone != NULL)
-        return 1;
-    puts("used");
-    return 0;
-}
-"""
-
-PROJECT = """
-cmake_minimum_required(VERSION 3.25)
-project(consumer LANGUAGES C CXX)
-find_package(Arca 0.1 REQUIRED)
-foreach(library arca arca_static gc gc_static)
-  if(TARGET Arca::${library})
-    set(program program)
-    if(library MATCHES "^gc")
-      set(program gc_program)
-    endif()
-    file(COPY_FILE ${program}.c ${program}.cpp)
-    foreach(language c cpp)
-      add_executable(${library}_${language} ${program}.${language})
-      target_link_libraries(${library}_${language} PRIVATE Arca::${library})
-    endforeach()
-  endif()
-endforeach()
-foreach(library arca arca_static)
-  add_executable(${library}_replaced new_replaced.cc)
-  set_target_properties(${library}_replaced PROPERTIES CXX_STANDARD 17)
-  target_link_libraries(${library}_replaced PRIVATE Arca::${library})
-endforeach()
-"""
+# Programs that use what is installed.
+CONSUMER = Path(__file__).resolve().parent.parent / "package" / "consumer"
 
 # A program with operators new and delete of its own links and works.
 REPLACED = Path(__file__).resolve().parent.parent / "preload" / "libc" / "new_replaced.cc"
@@ -108,12 +40,9 @@ def check_prefix(prefix, scratch):
                    "LD_LIBRARY_PATH": str(libraries)}
 
     project = scratch / "project"
-    project.mkdir(parents=True)
-    (project / "program.c").write_text(PROGRAM)
-    (project / "gc_program.c").write_text(GC_PROGRAM)
+    shutil.copytree(CONSUMER, project)
     for source in (REPLACED, REPLACED.parent.parent / "check.h"):
         shutil.copy(source, project)
-    (project / "CMakeLists.txt").write_text(PROJECT)
     if run("cmake", "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}")[0] and \
             run("cmake", "--build", project / "build", "-j2")[0]:
         for library in ("arca", "arca_static") + (("gc", "gc_static") if has_gc else ()):
