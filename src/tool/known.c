@@ -50,13 +50,12 @@ bool known_find_page(struct known *known, struct process *process, struct stats_
 {
     if (known->address != 0 && process_read(process, (void *)known->address, page, sizeof *page) &&
         memcmp(page, &known->page, sizeof *page) == 0)
-        return true;
+        return snapshot_knows_page(process, page);
     forget(known);
     *page = (struct stats_page){ .size = 0 };
-    if (!snapshot_find_page(process, page, &known->address))
-        return false;
+    bool found = snapshot_find_page(process, page, &known->address);
     known->page = *page;
-    return true;
+    return found;
 }
 
 static uint64_t events_of(const struct snapshot *snapshot)

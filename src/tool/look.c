@@ -50,7 +50,7 @@ static _Noreturn void look_when_asked(int channel)
         struct process process;
         memset(&answer, 0, sizeof answer);
         answer.outcome = look(&process, known, &answer);
-        if (answer.outcome != LOOK_DONE)
+        if (answer.outcome == LOOK_ABSENT)
             known_leave(known);
         memcpy(answer.name, process.name, sizeof answer.name);
         memcpy(answer.why, process.why, sizeof answer.why);

@@ -54,6 +54,11 @@ static bool see_page(struct process *process, uintptr_t address, void *context)
     return !found->in_use;
 }
 
+bool snapshot_knows_page(struct process *process, const struct stats_page *page)
+{
+    return is_known(page) || refuse(process, "uses another version of Arca than this tool: take the tool that came with its library");
+}
+
 bool snapshot_find_page(struct process *process, struct stats_page *page, uintptr_t *address)
 {
     struct found found = { .any = false };
@@ -64,9 +69,7 @@ bool snapshot_find_page(struct process *process, struct stats_page *page, uintpt
     *page = found.page;
     if (address != NULL)
         *address = found.address;
-    if (!is_known(page))
-        return refuse(process, "uses another version of Arca than this tool: take the tool that came with its library");
-    return true;
+    return snapshot_knows_page(process, page);
 }
 
 /* ---- the walk ---------------------------------------------------------------------------------------------- */

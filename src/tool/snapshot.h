@@ -25,6 +25,8 @@ struct snapshot {
 /* Finds the statistics page of a process; false, with the reason in process->why, where there is none or its layout is
  * another one.  *address, unless that is NULL: where it lies. */
 bool snapshot_find_page(struct process *process, struct stats_page *page, uintptr_t *address);
+/* The same of one that was found. */
+bool snapshot_knows_page(struct process *process, const struct stats_page *page);
 
 /* Fills in all of it; false with the reason in process->why.  snapshot_free() afterwards in either case. */
 bool snapshot_take(struct process *process, const struct stats_page *page, struct snapshot *snapshot);

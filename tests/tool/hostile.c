@@ -82,6 +82,7 @@ static void lie(const char *kind)
     struct arena *arena = make_arena();
     if (strcmp(kind, "layout") == 0) {
         page_of_lies.layout++;
+        make_mappings(30000);
     } else if (strcmp(kind, "nowhere") == 0) {
         fake_arenas.all = (struct arena *)0x123456789000;
     } else if (strcmp(kind, "arena-ring") == 0) {
