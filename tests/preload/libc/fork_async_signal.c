@@ -8,8 +8,9 @@ static int stop;
 static void *fire(void *target)
 {
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        sig_atomic_t before = *handled;
         pthread_kill(*(pthread_t *)target, SIGUSR1);
-        usleep(5000);
+        pause_fire(before, 5000);
     }
     return NULL;
 }

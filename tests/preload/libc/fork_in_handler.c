@@ -10,8 +10,8 @@ int main(void)
     pid_t target = getpid(), sender = fork();
     CHECK(sender >= 0);
     if (sender == 0)
-        while (kill(target, SIGUSR1) == 0)
-            usleep(2000);
+        for (sig_atomic_t before = *handled; kill(target, SIGUSR1) == 0; before = *handled)
+            pause_fire(before, 2000);
     allocate_under_fire();
     CHECK(kill(sender, SIGKILL) == 0);
     CHECK(waitpid(sender, NULL, 0) == sender);

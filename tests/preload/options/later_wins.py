@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from preload import check, environment, need, need_library, scratch
 
-# Prints the share of a burst which is still resident after freeing it and sleeping.
+# Prints the share of a burst which is still resident after freeing it and so many tenths of a second, unless it has shrunk before.
 BURST = r"""
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static long resident(void)
     fclose(statm);
     return pages;
 }
-int main(void)
+int main(int argc, char **argv)
 {
     static char *blocks[100000];
     long base = resident();
@@ -32,7 +32,7 @@ int main(void)
     long peak = resident();
     for (size_t i = 0; i < 100000; i++)
         free(blocks[i]);
-    for (int i = 0; i < 40 && resident() - base > (peak - base) / 2; i++)
+    for (int i = atoi(argv[argc - 1]); i > 0 && resident() - base > (peak - base) / 2; i--)
         usleep(100000);
     printf("%ld\n", (resident() - base) * 100 / (peak - base));
 }
@@ -49,7 +49,7 @@ def main():
         (directory / "burst.c").write_text(BURST)
         subprocess.run([compiler, "-O1", "-fno-builtin", "-o", directory / "burst", directory / "burst.c"], check=True)
         started = [(settings, settings in KEEPS,
-                    subprocess.Popen([directory / "burst"], env=environment(**settings), stdout=subprocess.PIPE, text=True))
+                    subprocess.Popen([directory / "burst", "40" if settings in KEEPS else "300"], env=environment(**settings), stdout=subprocess.PIPE, text=True))
                    for settings in KEEPS + SHRINKS]
         for settings, keeps, process in started:
             share = int(process.communicate(timeout=60)[0])

@@ -11,7 +11,7 @@ from preload import LIB, check, free_port, need, resident_mib, run, scratch, ser
 
 KEYS = 400_000
 VALUE = "v" * 100
-SETTLE_S = 3
+SETTLE_S = 20
 SHARE_LEFT = 0.10
 
 
@@ -64,8 +64,13 @@ def commands_work(client, cli, port):
 
 
 def memory_info(client):
-    """What INFO says, a little later than at once: it repeats figures for a tenth of a second."""
-    time.sleep(0.3)
+    """What INFO says once its clock has ticked: it repeats figures until the server has come to its regular work."""
+    def clock():
+        return re.search(r"^lru_clock:\d+", client.ask("INFO", "server"), re.M)[0]
+
+    before = clock()
+    while clock() == before:
+        time.sleep(0.05)
     return {key: int(value) for key, value in re.findall(r"^(\w+):(\d+)\r?$", client.ask("INFO", "memory"), re.M)}
 
 
@@ -74,7 +79,8 @@ def figures_are_true(client, process):
     used, allocated, active, resident = (info[key] for key in ("used_memory", "allocator_allocated", "allocator_active",
                                                                "allocator_resident"))
     check(used <= allocated * 1.02 and allocated <= used * 1.1, f"allocator_allocated {allocated}, redis itself counts {used}")
-    check(allocated <= active <= resident, f"allocated {allocated}, active {active}, resident {resident}")
+    # Not all that is active must have been used, and nothing beside it need be resident by then.
+    check(allocated <= active <= resident * 1.01, f"allocated {allocated}, active {active}, resident {resident}")
     kernel = resident_mib(process.pid) * 2**20
     check(0.8 * kernel < resident < kernel, f"allocator_resident {resident}, the kernel says {kernel:.0f}")
     stats = client.ask("MEMORY", "MALLOC-STATS")

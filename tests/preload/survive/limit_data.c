@@ -7,9 +7,17 @@
 enum { BLOCKS = 40000, BLOCK = 1000 };
 static const size_t limit_bytes = 160 * MIB, own_bytes = 104 * MIB;
 
-static void map_own(const char *when)
+static void *try_to_map_own(void)
 {
-    void *own = mmap(NULL, own_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return mmap(NULL, own_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Once what is free is gone: so many seconds later at the most. */
+static void map_own(const char *when, int patience_s)
+{
+    void *own = try_to_map_own();
+    for (double end = seconds_now() + patience_s; own == MAP_FAILED && seconds_now() < end; own = try_to_map_own())
+        sleep_ms(50);
     CHECK(own != MAP_FAILED, "(%s)", when);
     exercise_heap();
     CHECK(munmap(own, own_bytes) == 0);
@@ -19,11 +27,11 @@ static void program(void)
 {
     static char *blocks[BLOCKS];
     exercise_heap();
-    map_own("at first");
+    map_own("at first", 0);
     take_blocks(blocks, BLOCKS, BLOCK);
     free_blocks(blocks, BLOCKS);
-    sleep_ms(2500); /* what is free is gone */
-    map_own("after a burst");
+    sleep_ms(2500); /* what is free is gone, unless the thread that is to see to it was held up */
+    map_own("after a burst", 20);
     exit(0);
 }
 

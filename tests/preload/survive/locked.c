@@ -24,7 +24,7 @@ static void burst(void)
 static void is_given_back(void)
 {
     size_t resident = 0;
-    for (int tries = 0; tries < 60; tries++) {
+    for (int tries = 0; tries < 200; tries++) {
         sleep_ms(100);
         free(hide(malloc(1000)));
         resident = resident_bytes();

@@ -1,5 +1,6 @@
 /* A process locks its memory while its threads are asking the kernel for more: what these have reserved by then, and nobody has used,
-   is not kept either. */
+   is not kept either.
+   run: timeout=180 */
 #include "check.h"
 #include <errno.h>
 #include <pthread.h>

@@ -86,7 +86,7 @@ static size_t resident_of(int statm)
 static void is_given_back(int statm)
 {
     size_t resident = 0;
-    for (int tries = 0; tries < 80; tries++) {
+    for (int tries = 0; tries < 200; tries++) {
         sleep_ms(100);
         char *block = malloc(100 * KIB);
         CHECK(block != NULL);
