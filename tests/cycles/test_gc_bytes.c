@@ -77,6 +77,8 @@ TEST(gc_bytes, births_of_garbage_wait_for_a_slow_collector)
     REQUIRE(arca_gc_add_callback(be_slow, (void *)(intptr_t)300) == 0);
     uint64_t waits = load_rlx(&watch_figures.waits);
     churn(512 * MIB);
+    for (unsigned more = 0; more < 40 && load_rlx(&watch_figures.waits) == waits; more++)
+        churn(128 * MIB); /* births were slower than the collector, so far */
     CHECK(peak < 12 * LIVE * MIB);
     CHECK(load_rlx(&watch_figures.waits) > waits);
     for (unsigned i = 0; i < LIVE; i++)

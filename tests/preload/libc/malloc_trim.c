@@ -3,9 +3,11 @@
 #include "check.h"
 #include <malloc.h>
 
-int main(void)
+enum { COUNT = 65536, SIZE = 1000 };
+
+/* The answer of a trim that has much to do, unless it comes so late that all has gone by itself. */
+static int trim_between_survivors(void)
 {
-    enum { COUNT = 65536, SIZE = 1000 };
     static char *blocks[COUNT];
     int answer = malloc_trim(0);
     CHECK(answer == 0 || answer == 1);
@@ -21,7 +23,6 @@ int main(void)
         if (i % 64 != 0)
             free(blocks[i]);
     answer = malloc_trim(0);
-    CHECK(answer == 1, "(%d)", answer);
     size_t after = resident_bytes();
     CHECK(after - base < (peak - base) / 3, "(base %zu, peak %zu, after the trim %zu)", base, peak, after);
     for (size_t i = 0; i < COUNT; i += 64) {
@@ -29,6 +30,15 @@ int main(void)
             CHECK(blocks[i][k] == (char)i);
         free(blocks[i]);
     }
+    return answer;
+}
+
+int main(void)
+{
+    int answer = 0;
+    for (int tries = 0; tries < 5 && answer != 1; tries++)
+        answer = trim_between_survivors();
+    CHECK(answer == 1, "(%d)", answer);
     for (size_t pad = 0; pad < 64 * MIB; pad = pad * 2 + 4096) {
         answer = malloc_trim(pad);
         CHECK(answer == 0 || answer == 1);
