@@ -10,7 +10,6 @@
 
 /* Of what a message repeats. */
 #define GIVEN_MAX 96
-#define SOURCE_MAX 32
 
 #define OPTION_INIT_DURATION(standard) (standard)
 #define OPTION_INIT_SIZE(standard) (standard)
@@ -33,7 +32,6 @@ const struct option_row option_rows[OPTION_COUNT] = {
 #undef OPTION
 };
 
-static char sources[OPTION_COUNT][SOURCE_MAX];
 static bool strict; /* nothing goes on with what is wrong */
 
 static void *field_of(unsigned key)
@@ -137,7 +135,7 @@ static bool set(const char *source, unsigned key, struct word text)
     bool is_text = option_rows[key].type == OPTION_TEXT;
     if (!(is_text ? set_text(source, key, text) : set_number(source, key, text)))
         return false;
-    word_copy((struct word){ source, strlen(source) }, sources[key], SOURCE_MAX);
+    word_copy((struct word){ source, strlen(source) }, options.source[key], OPTION_SOURCE_MAX);
     return true;
 }
 
@@ -268,18 +266,31 @@ size_t options_format(unsigned key, char *buf, size_t capacity)
 
 const char *options_source(unsigned key)
 {
-    return sources[key][0] != '\0' ? sources[key] : "default";
+    return options.source[key][0] != '\0' ? options.source[key] : "default";
 }
 
 void options_write(void (*line)(void *context, const char *text), void *context)
 {
     char value[OPTION_TEXT_MAX], text[OPTION_TEXT_MAX + GIVEN_MAX];
     for (unsigned key = 0; key < OPTION_COUNT; key++) {
-        if (sources[key][0] == '\0')
+        if (options.source[key][0] == '\0')
             continue;
         options_format(key, value, sizeof value);
-        log_format(text, sizeof text, "option %s=%s (%s)", option_rows[key].name, value, sources[key]);
+        log_format(text, sizeof text, "option %s=%s (%s)", option_rows[key].name, value, options.source[key]);
         line(context, text);
+    }
+}
+
+void options_make_safe(struct options *copy)
+{
+    for (unsigned key = 0; key < OPTION_COUNT; key++) {
+        const struct option_row *row = &option_rows[key];
+        void *field = (char *)copy + row->offset;
+        copy->source[key][OPTION_SOURCE_MAX - 1] = '\0';
+        if (row->type == OPTION_TEXT)
+            ((char *)field)[OPTION_TEXT_MAX - 1] = '\0';
+        else if (!fits(row, *(uint64_t *)field))
+            *(uint64_t *)field = row->standard;
     }
 }
 

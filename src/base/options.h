@@ -22,6 +22,7 @@ enum option_verbose { VERBOSE_QUIET, VERBOSE_NORMAL };
 
 /* A TEXT value with its end. */
 #define OPTION_TEXT_MAX 256
+#define OPTION_SOURCE_MAX 32
 
 #define OPTIONS_FILE "/etc/arca.conf"
 #define OPTIONS_PREFIX "ARCA_"
@@ -45,6 +46,7 @@ struct options {
 #define OPTION(name, type, standard, min, max, sentence) OPTION_FIELD_##type(name);
 #include "base/options.def"
 #undef OPTION
+    char source[OPTION_COUNT][OPTION_SOURCE_MAX]; /* who set it; "": nobody */
 };
 
 extern struct options options ARCA_SHARED(options);
@@ -90,6 +92,9 @@ const char *options_source(unsigned key);
 
 /* A line for each option that was set: "option purge=2s (ARCA_PURGE)". */
 void options_write(void (*line)(void *context, const char *text), void *context);
+
+/* In a copy of another process' options: values that there are not, and texts without an end, would harm who formats them. */
+void options_make_safe(struct options *copy);
 
 /* A TEXT with the process' number for %p and % for %%; false when it does not fit. */
 bool options_expand(const char *text, char *buf, size_t capacity);

@@ -152,6 +152,25 @@ static void examine_malloc(struct patient *patient)
     examine_order(patient);
 }
 
+/* ---- what was set ------------------------------------------------------------------------------------------------- */
+
+static void say_setting(void *count, const char *text)
+{
+    ++*(unsigned *)count;
+    fine("%s", text);
+}
+
+/* By the tool's own table: nothing of it is set here. */
+static void examine_settings(const struct patient *patient)
+{
+    unsigned count = 0;
+    options = patient->snapshot.options;
+    options_make_safe(&options);
+    options_write(say_setting, &count);
+    if (count == 0)
+        fine("no option is set");
+}
+
 /* ---- the kernel's side ------------------------------------------------------------------------------------------ */
 
 static void examine_pages(struct patient *patient)
@@ -316,6 +335,7 @@ static void examine(struct patient *patient)
     printf("process %d (%s): %s of the %s that are resident are Arca's, %u %% of these live\n\n", patient->process.pid,
            patient->process.name, format_bytes(a, sums->resident), format_bytes(b, all), percent(sums->live, sums->resident));
     examine_malloc(patient);
+    examine_settings(patient);
     examine_pages(patient);
     examine_mappings(patient);
     examine_cgroup(patient);

@@ -25,6 +25,7 @@ def healthy():
         has(text, rf"^process {process.pid} \(python3[^)]*\): [\d.]+ MiB of the [\d.]+ MiB that are resident are Arca's", "its head")
         has(text, r"^ ok +Arca is at work: \S*libarca\.so\S*$", "whose malloc")
         has(text, r"^ ok +no other malloc is loaded$", "one malloc")
+        has(text, r"^ ok +no option is set$", "options")
         has(text, r"^ ok +.* come in huge pages \(option huge_pages is on\)$", "huge pages")
         has(text, r"^ ok +no memory is freed lazily$", "lazily freed")
         has(text, r"^ ok +\d+ of \d+ mappings are used", "mappings")
@@ -54,7 +55,10 @@ def settings_that_keep():
         text, _ = tool("doctor", process.pid)
         has(text, r"^ look +[\d.]+ MiB \(\d+ %\) are free and not given back yet$", "kept")
         has(text, r"^ +-> purge=never keeps it$", "why")
-    with python(body, ARCA_CONF="lazy=on,purge=0ms") as process:
+    with python(body, ARCA_CONF="lazy=on,purge=0ms,stats_file=/tmp/%p", ARCA_PURGE="1ms") as process:
+        text, _ = tool("doctor", process.pid)
+        for setting in (r"purge=1ms \(ARCA_PURGE\)", r"lazy=on \(ARCA_CONF\)", r"stats_file=/tmp/%p \(ARCA_CONF\)"):
+            has(text, rf"^ ok +option {setting}$", "what was set, and by whom")
         said = r"^ look +[\d.]+ MiB are free and still counted as resident until memory is short$"
         eventually(lambda: re.search(said, tool("doctor", process.pid)[0], re.M), "what is freed lazily is not told")
 

@@ -130,6 +130,8 @@ def lies():
             done = subprocess.run([BUILD / "arca", "stat", str(process.pid)], capture_output=True, text=True, timeout=30)
             check(done.returncode in (0, 1), f"{kind}: status {done.returncode}")
             check(done.returncode == 0 or (done.stdout == "" and len(done.stderr.splitlines()) == 1), f"{kind}: {done.stderr[:200]}")
+            doctor = subprocess.run([BUILD / "arca", "doctor", str(process.pid)], capture_output=True, text=True, timeout=30)
+            check(doctor.returncode in (0, 1), f"doctor of {kind}: status {doctor.returncode}")
             check(kind != "layout" or "uses another version of Arca" in done.stderr, f"{kind}: {done.stderr}")
             check(not kind.endswith("ring") or "have no end" in done.stderr, f"{kind}: {done.stderr}{done.stdout[:100]}")
 
