@@ -114,10 +114,10 @@ static uint32_t left[TYPES_MAX]; /* by type; written by one thread, at exit */
 /* The cell of an immortal object stays with it, also when no weak reference is left. */
 static bool cell_stays(struct cell *cell)
 {
-    epoch_enter(); /* the object may be dying in another thread */
+    epoch_enter_anyhow(); /* the object may be dying in another thread */
     void *object = load_acq(&cell->target); /* P:weak target acquire: with cell_sever */
     bool immortal = object != NULL && (load_rlx(word_of(object)) & WORD_IMMORTAL);
-    epoch_leave();
+    epoch_leave_anyhow();
     return immortal;
 }
 

@@ -2,8 +2,10 @@
 #include "gc/objects/epoch.h"
 
 #include "base/compiler.h"
+#include "base/lock.h"
 #include "base/os.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 
@@ -32,11 +34,38 @@ bool epoch_attach(void)
     return true;
 }
 
+/* ---- sections without memory ------------------------------------------------------------------------- */
+
+static struct lock alone; /* in a section: who could not be registered */
+static ARCA_TLS unsigned alone_depth;
+
+void epoch_enter_anyhow(void)
+{
+    int saved = errno;
+    if (alone_depth == 0 && (epoch_is_attached() || epoch_attach()))
+        epoch_enter();
+    else if (alone_depth++ == 0)
+        lock_acquire(&alone);
+    errno = saved;
+}
+
+void epoch_leave_anyhow(void)
+{
+    if (alone_depth == 0)
+        epoch_leave();
+    else if (--alone_depth == 0)
+        lock_release(&alone);
+}
+
 void epoch_wait(void)
 {
     urcu_bp_synchronize_rcu();
     epoch_annotate_acquire(); /* P:epoch acquire: with epoch_leave */
+    lock_acquire(&alone);
+    lock_release(&alone);
 }
+
+/* ---- fork ---------------------------------------------------------------------------------------------- */
 
 /*
  * liburcu's own handlers must bracket a fork, once.  A program that uses this flavour itself may have registered
@@ -60,7 +89,9 @@ static bool all_signals_blocked(void)
 
 static void before_fork(void)
 {
-    register_thread(); /* a handler that runs later may want a section, which must not wait for a lock of ours */
+    int saved = errno;
+    epoch_attach(); /* a handler that runs later may want a section, which must not wait for a lock of ours */
+    errno = saved;
     if (all_signals_blocked())
         return;
     urcu_bp_before_fork();
@@ -77,6 +108,7 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+    lock_reset(&alone);
     if (forking) {
         forking = false;
         urcu_bp_after_fork_child();

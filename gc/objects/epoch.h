@@ -7,6 +7,9 @@
  *   section        grace period
  *   no order       P:epoch: all that a section did that began before is over and visible after it
  *
+ * liburcu registers each thread before its first section, and ends the process where it finds no memory for that.  A
+ * thread that it would find none for has its sections under a lock, which a grace period waits for.
+ *
  * ThreadSanitizer does not see into liburcu's barriers: it is told.
  */
 #ifndef ARCA_GC_EPOCH_H
@@ -73,6 +76,10 @@ static inline bool epoch_inside(void)
 /* Registers the calling thread, which the first section would do: but where there is no memory for that liburcu ends the
  * process, and this is false. */
 bool epoch_attach(void);
+
+/* A section of a thread that may not be attached, with or without memory to attach it. */
+void epoch_enter_anyhow(void);
+void epoch_leave_anyhow(void);
 
 /* Waits for a grace period.  Not inside a section, and only in the library's own thread: it may last. */
 void epoch_wait(void);

@@ -20,9 +20,9 @@ ARCA_NOINLINE static void *load_closely(arca_slot *slot, void *in_vain)
     arca_release(in_vain);
     for (unsigned looks = 0;;) {
         bool alive, there;
-        epoch_enter();
+        epoch_enter_anyhow();
         void *object = object_look(slot_word(slot), true, &alive, &there);
-        epoch_leave();
+        epoch_leave_anyhow();
         if (likely(alive && there) || object == NULL)
             return object;
         if (alive)
@@ -112,7 +112,7 @@ void arca_slot_swap(arca_slot *a, arca_slot *b)
 void arca_edit_begin(void *object)
 {
     debug_check_object("arca_edit_begin", object, NULL);
-    epoch_enter();
+    epoch_enter_anyhow();
 }
 
 void arca_edit_end(void *object)
@@ -120,5 +120,5 @@ void arca_edit_end(void *object)
     debug_check_object("arca_edit_end", object, NULL);
     if (object != NULL)
         word_touch(object);
-    epoch_leave();
+    epoch_leave_anyhow();
 }

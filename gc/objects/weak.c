@@ -72,14 +72,14 @@ ARCA_NOINLINE static void *upgrade_closely(arca_weak *weak, void *in_vain)
     arca_release(in_vain);
     if (weak == NULL || load_rlx(&weak->severed))
         return NULL;
-    epoch_enter();
+    epoch_enter_anyhow();
     bool certifying = load_acq(&weak_certifying); /* P:certifying acquire: with the certifier */
     if (certifying)
         lock_acquire(&weak_lock);
     void *object = object_look(&weak->cell->target, true, &alive, &there);
     if (certifying)
         lock_release(&weak_lock);
-    epoch_leave();
+    epoch_leave_anyhow();
     if (alive && there)
         return object;
     if (alive)

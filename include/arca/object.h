@@ -274,7 +274,8 @@ static inline void arca_private_release_variable(void *variable)
 
 /* ---- slots -------------------------------------------------------------------------------------------- */
 
-/* Owned, or NULL; while others overwrite the slot, too. */
+/* Owned, or NULL; while others overwrite the slot, too.  No memory is no failure, not even of a thread's first load
+ * (arca_thread_attach). */
 ARCA_API void *arca_slot_load(arca_slot *slot) __attribute__((warn_unused_result));
 /* The new object is borrowed: the slot takes a unit of its own.  The old one is released. */
 ARCA_API void arca_slot_store(arca_slot *slot, void *object);
@@ -321,9 +322,9 @@ ARCA_API void arca_weak_sever(arca_weak *weak);
 
 /* ---- threads --------------------------------------------------------------------------------------------- */
 
-/* Does what the first use in a thread would do, so that it costs nothing later.  0, or -1 with ENOMEM; without it the
- * first load, upgrade or edit registers the thread with liburcu, which ends the process when there is no memory for
- * that.  A thread's end detaches it. */
+/* Does what the first use in a thread would do, so that it costs nothing later.  0, or -1 with ENOMEM: then the thread's
+ * loads, upgrades and edits work all the same, but they ask for memory each time, and while there is none they wait for
+ * those of others that have none.  A thread's end detaches it. */
 ARCA_API int arca_thread_attach(void);
 
 #ifdef __cplusplus
