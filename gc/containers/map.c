@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "gc/containers/map.h"
 #include "gc/containers/table.h"
+#include "gc/objects/count.h"
 #include "gc/objects/debug.h"
 
 #include <errno.h>
@@ -109,12 +110,15 @@ int arca_map_set(arca_map *map, void *key, void *value)
         return -1;
     }
     const struct map_key searched = table_key(key);
-    if (!map_begin(map, &searched, true, &change))
+    arca_retain(value); /* before the lock: a hot one may want memory */
+    if (!map_begin(map, &searched, true, &change)) {
+        arca_release(value);
         return -1;
+    }
     if (change.entry != NULL)
-        old = arca_slot_exchange(&change.entry->value, arca_retain(value));
+        old = arca_slot_exchange(&change.entry->value, value);
     else
-        table_add(change.table, &searched, arca_retain(key), arca_retain(value));
+        table_add(change.table, &searched, unit_retain(key), value);
     map_end(map, &change, change.length + (old == NULL));
     arca_release(old);
     return 0;
@@ -137,11 +141,11 @@ void *arca_map_set_default(arca_map *map, void *key, void *value)
     if (!map_begin(map, &searched, true, &change))
         return NULL;
     if (change.entry != NULL)
-        present = arca_retain(arca_slot_borrow(&change.entry->value)); /* since then */
+        present = unit_retain(arca_slot_borrow(&change.entry->value)); /* since then */
     if (present == NULL && change.entry != NULL)
-        arca_slot_put(&change.entry->value, arca_retain(value));
+        arca_slot_put(&change.entry->value, unit_retain(value));
     else if (present == NULL)
-        table_add(change.table, &searched, arca_retain(key), arca_retain(value));
+        table_add(change.table, &searched, unit_retain(key), unit_retain(value));
     map_end(map, &change, change.length + (present == NULL));
     return present != NULL ? present : arca_retain(value);
 }

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "gc/containers/hash.h"
+#include "gc/objects/count.h"
 
 #include <errno.h>
 
@@ -134,6 +135,6 @@ void table_copy(struct map_table *table, struct map_table *from, size_t used)
         if (value == NULL)
             continue;
         struct map_key key = { object, entry->hash, key_kind_of(object) };
-        table_add(table, &key, arca_retain(object), arca_retain(value));
+        table_add(table, &key, unit_retain(object), unit_retain(value));
     }
 }

@@ -53,8 +53,7 @@ void count_abort_dead(const char *function, const void *object, const char *what
     log_abort("%s(): %p: %s", function, object, what);
 }
 
-/* word: as it was before the addition. */
-void arca_private_retained(void *object, uint64_t word)
+bool count_raised(void *object, uint64_t word)
 {
     if (word & WORD_IMMORTAL)
         count_recentre(object);
@@ -62,6 +61,13 @@ void arca_private_retained(void *object, uint64_t word)
         count_abort_dead("arca_retain", object, "the object is dead");
     else if (word_count(word) >= ARCA_PRIVATE_COUNT_LIMIT && count_make_immortal(object))
         log_line("arca_retain(): %p: the count of this '%s' has reached its end: it is immortal now", object, type_of(object)->name);
-    else if ((word & (WORD_HOT | WORD_FINALIZED)) == WORD_HOT)
+    else
+        return true;
+    return false;
+}
+
+void arca_private_retained(void *object, uint64_t word)
+{
+    if (count_raised(object, word) && (word & (WORD_HOT | WORD_FINALIZED)) == WORD_HOT)
         reserve_fill(object);
 }

@@ -87,9 +87,11 @@ ARCA_API void *arca_list_get(arca_list *list, size_t index) __attribute__((warn_
 ARCA_API int arca_list_set(arca_list *list, size_t index, void *item);
 /* 0 or -1.  Constant time, on average. */
 ARCA_API int arca_list_append(arca_list *list, void *item);
-/* Before the item at index; index = length appends.  0 or -1.  Moves what is behind. */
+/* Before the item at index; index = length appends.  0 or -1.  Moves what is behind, a pointer each, in time that grows
+ * with it, and other changes wait: a millisecond or two in front of a million. */
 ARCA_API int arca_list_insert(arca_list *list, size_t index, void *item);
-/* The item, owned, or NULL with ERANGE.  Moves what is behind.  While an iterator looks at the list, ENOMEM is possible. */
+/* The item, owned, or NULL with ERANGE.  Moves what is behind, as insert does: a list is no queue, but for a short one.  While
+ * an iterator looks at the list, ENOMEM is possible. */
 ARCA_API void *arca_list_remove(arca_list *list, size_t index) __attribute__((warn_unused_result));
 /* The same with the last item; NULL with ERANGE when the list is empty. */
 ARCA_API void *arca_list_pop(arca_list *list) __attribute__((warn_unused_result));

@@ -2,7 +2,9 @@
 #include "../objects/nodes.h"
 #include "../unit/faults.h"
 
+#include "arca/containers.h"
 #include "arca/gc.h"
+#include "base/lock.h"
 #include "base/options.h"
 #include "base/os.h"
 #include "gc/objects/header.h"
@@ -133,6 +135,73 @@ TEST(reserve, where_each_reference_is_to_be_seen_there_is_none)
     CHECK_EQ(arca_refcount(node), 1);
     arca_release(node);
     CHECK_EQ(nodes_dead, 1);
+}
+
+/* ---- containers: a thread's first reserve wants memory, and a lock is not held while memory is asked for ---------------- */
+
+static unsigned reserves_count(void)
+{
+    unsigned count = 0;
+    for (struct reserve *reserve = load_acq(&reserves); reserve != NULL; reserve = reserve->next)
+        count++;
+    return count;
+}
+
+struct change {
+    arca_list *list;
+    arca_map *map;
+    struct node *node;
+};
+
+static void *append_there(void *argument)
+{
+    struct change *change = argument;
+    CHECK_EQ(arca_list_append(change->list, change->node), 0);
+    return NULL;
+}
+
+static void *set_there(void *argument)
+{
+    struct change *change = argument;
+    CHECK_EQ(arca_map_set(change->map, change->node, change->node), 0);
+    return NULL;
+}
+
+/* Who puts a hot object in has its reserve before it has the lock. */
+static void have_changed_under_lock(void *container, void *(*body)(void *), struct change *change)
+{
+    struct lock *lock = (struct lock *)((arca_object *)container + 1); /* a list's, and a map's */
+    unsigned before = reserves_count();
+    lock_acquire(lock);
+    pthread_t thread = start_thread(body, change);
+    WAIT_UNTIL(reserves_count() == before + 1);
+    lock_release(lock);
+    pthread_join(thread, NULL);
+}
+
+/* Who only moves those of others to another storage gets none. */
+static void *append_cold_there(void *argument)
+{
+    struct change *change = argument;
+    for (unsigned i = 0; i < 40; i++) {
+        arca_auto arca_int *number = arca_int_new(1000 + i);
+        CHECK(arca_list_append(change->list, number) == 0 && arca_map_set(change->map, number, number) == 0);
+    }
+    CHECK(arca_private_reserve == NULL);
+    return NULL;
+}
+
+TEST_ALONE(a_container_holds_no_lock_while_one_comes_about)
+{
+    struct change change = { arca_list_new(), arca_map_new(), hot_new() };
+    have_changed_under_lock(change.list, append_there, &change);
+    have_changed_under_lock(change.map, set_there, &change);
+    run_in_a_thread(append_cold_there, &change);
+    CHECK_EQ(arca_list_length(change.list), 41);
+    CHECK_EQ(arca_map_length(change.map), 41);
+    arca_release(change.list);
+    arca_release(change.map);
+    arca_release(change.node);
 }
 
 TEST_ALONE(other_types_have_none)
