@@ -88,9 +88,9 @@ bool reserve_give(void *object, bool *dead)
 
 bool reserve_was_last(void *object, uint64_t word)
 {
-    struct reserve *reserve = reserve_own();
     size_t place = arca_private_reserve_place(object);
-    if (reserve == NULL || !arca_private_reserve_has(&reserve->face, place, object) || !reserve_enter(reserve))
+    struct reserve *reserve = (struct reserve *)arca_private_reserve_enter_for(object, place);
+    if (reserve == NULL)
         return false;
     bool last = load_rlx(reserve_object(reserve, place)) == object && reserve->face.arca_units[place] == word_count(word) - 1 &&
                 reserve_clear(reserve, place);

@@ -204,39 +204,42 @@ static inline void arca_private_reserve_leave(struct arca_private_reserve *reser
     __atomic_store_n(&reserve->arca_busy, 0, __ATOMIC_RELEASE);
 }
 
+/* The reserve, entered; NULL where it has none of the object, or is closed. */
+static inline struct arca_private_reserve *arca_private_reserve_enter_for(const void *object, size_t place)
+{
+    struct arca_private_reserve *reserve = arca_private_reserve;
+    if (reserve == NULL || !arca_private_reserve_has(reserve, place, object) || !arca_private_reserve_enter(reserve))
+        return NULL;
+    return reserve;
+}
+
 /* A unit moves from the reserve to the caller; false where there is none. */
 static inline bool arca_private_reserve_take(void *object)
 {
-    struct arca_private_reserve *reserve = arca_private_reserve;
     size_t place = arca_private_reserve_place(object);
-    bool taken = false;
-    if (reserve == NULL || !arca_private_reserve_has(reserve, place, object))
+    struct arca_private_reserve *reserve = arca_private_reserve_enter_for(object, place);
+    if (reserve == NULL)
         return false;
-    if (arca_private_reserve_enter(reserve)) {
-        taken = reserve->arca_units[place] != 0; /* none, where they were recalled meanwhile */
-        reserve->arca_units[place] -= taken;
-        arca_private_reserve_leave(reserve);
-    }
+    bool taken = reserve->arca_units[place] != 0; /* none, where they were recalled meanwhile */
+    reserve->arca_units[place] -= taken;
+    arca_private_reserve_leave(reserve);
     return taken;
 }
 
 /* And back; false where the reserve has no others of the object, or is closed. */
 static inline bool arca_private_reserve_put(void *object)
 {
-    struct arca_private_reserve *reserve = arca_private_reserve;
     size_t place = arca_private_reserve_place(object);
-    bool given = false;
-    if (reserve == NULL || !arca_private_reserve_has(reserve, place, object))
+    struct arca_private_reserve *reserve = arca_private_reserve_enter_for(object, place);
+    if (reserve == NULL)
         return false;
-    if (arca_private_reserve_enter(reserve)) {
-        uint32_t units = reserve->arca_units[place] + 1;
-        uint32_t low = (uint32_t)__atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_RELAXED);
-        /* Hot still, neither immortal nor finalised, and these are not all of its units: one compare. */
-        given = arca_private_reserve_has(reserve, place, object) && units < 2 * ARCA_PRIVATE_RESERVE_UNITS &&
-                low - ARCA_PRIVATE_HOT - units - 1 < ARCA_PRIVATE_COUNT_LIMIT;
-        reserve->arca_units[place] += given;
-        arca_private_reserve_leave(reserve);
-    }
+    uint32_t units = reserve->arca_units[place] + 1;
+    uint32_t low = (uint32_t)__atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_RELAXED);
+    /* Hot still, neither immortal nor finalised, and these are not all of its units: one compare. */
+    bool given = arca_private_reserve_has(reserve, place, object) && units < 2 * ARCA_PRIVATE_RESERVE_UNITS &&
+                 low - ARCA_PRIVATE_HOT - units - 1 < ARCA_PRIVATE_COUNT_LIMIT;
+    reserve->arca_units[place] += given;
+    arca_private_reserve_leave(reserve);
     return given || arca_private_reserve_give(object);
 }
 
