@@ -31,13 +31,16 @@ def row(file, what, scenarios, *lines):
 MUTANTS = [
     # ---- slots
     row("gc/objects/header.h", "who loads or upgrades does not look again",
-        "slot/load_never_returns_what_lives_in_the_block slot/two_loads_and_a_reuse weak/upgrade_never_returns_who_was_bound",
+        "slot/load_never_returns_what_lives_in_the_block_of_what_it_read slot/load_never_returns_what_lives_in_the_block_of_what_was "
+        "slot/two_loads_and_a_reuse weak/upgrade_never_returns_who_was_bound",
         "*there = load_acq(place) == object;", "*there = true;"),
     row("gc/objects/slot.c", "a unit that load took in vain is kept",
-        "slot/load_never_returns_what_lives_in_the_block slot/a_move_is_read_at_either slot/a_swap_loses_nothing",
+        "slot/load_never_returns_what_lives_in_the_block_of_what_it_read slot/a_move_is_read_at_either slot/a_swap_loses_nothing "
+        "slot/an_edit_loses_nothing",
         "load_closely(slot, alive ? object : NULL)", "load_closely(slot, NULL)"),
     row("gc/objects/slot.c", "a unit that load took in vain at a closer look is kept",
-        "slot/load_never_returns_what_lives_in_the_block slot/a_move_is_read_at_either slot/a_swap_loses_nothing",
+        "slot/load_never_returns_what_lives_in_the_block_of_what_it_read slot/a_move_is_read_at_either slot/a_swap_loses_nothing "
+        "slot/an_edit_loses_nothing",
         "if (alive)\n            arca_release(object);\n        else if (there", "if (!alive && there"),
     row("gc/objects/slot.c", "load has no section", "epoch/a_load_under_way_keeps_the_memory",
         "    epoch_enter();\n    object", "    object", "there);\n    epoch_leave();", "there);"),
@@ -53,7 +56,8 @@ MUTANTS = [
         "unit_release(exchange_acqrel(slot_word(slot), object));",
         "arca_release(load_acq(slot_word(slot))); exchange_acqrel(slot_word(slot), object);"),
     row("gc/objects/slot.c", "take in two steps",
-        "slot/two_takes_share_no_unit slot/stores_exchanges_and_loads_of_three_threads",
+        "slot/two_takes_share_no_unit slot/two_exchanges_share_no_unit slot/an_exchange_and_a_take "
+        "slot/an_exchange_and_a_store slot/stores_exchanges_and_loads_of_three_threads",
         "void *old = exchange_acqrel(slot_word(slot), owned);",
         "void *old = load_acq(slot_word(slot)); store_rel(slot_word(slot), owned);"),
     row("gc/objects/slot.c", "take does not touch", "slot/a_unit_that_is_found_at_two_places",
@@ -66,14 +70,14 @@ MUTANTS = [
         "*second = exchange_as(\"arca_slot_swap\", b, NULL);\n    put_as(\"arca_slot_swap\", a, second);",
         "*second = arca_slot_borrow(b);\n    put_as(\"arca_slot_swap\", a, second);"),
     # ---- counts
-    row("gc/objects/header.h", "the dead are retained", "slot/load_revives_nothing",
+    row("gc/objects/header.h", "the dead are retained", "slot/load_revives_nothing slot/what_dies_is_stored_elsewhere",
         "if (unlikely(word_count(word) == 0))\n            return false;", ""),
     row("gc/objects/header.h", "a unit is taken in two steps",
         "slot/two_loads_get_a_unit_each slot/load_of_a_block_that_came_back",
         "while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));",
         "while (store_rel(word_of(object), word + WORD_VERSION + WORD_ONE), false);"),
     row("include/arca/object.h", "release looks at the count afterwards",
-        "count/two_last_releases_make_one_death count/three_last_releases_make_one_death",
+        "count/two_last_releases_make_one_death count/three_last_releases_make_one_death death/what_is_stored_into_the_dying",
         "uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);",
         "__atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);\n"
         "uint64_t word = __atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_SEQ_CST) + ARCA_PRIVATE_ONE;"),
@@ -201,7 +205,8 @@ MUTANTS = [
     row("gc/objects/keeper.c", "spans return without a grace period", "epoch/a_load_under_way_keeps_the_memory",
         "    epoch_wait();\n", ""),
     # ---- the collector
-    row("include/arca/object.h", "retain leaves the version", "certify/a_count_that_is_as_before_a_retain",
+    row("include/arca/object.h", "retain leaves the version",
+        "certify/a_count_that_is_as_before_a_retain certify/a_count_that_is_as_before_a_store",
         "->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE,", "->arca_word, ARCA_PRIVATE_ONE,"),
     row("gc/objects/header.h", "a load leaves the version", "certify/a_count_that_is_as_before_a_load",
         "likely(cas_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE));", "likely(cas_acqrel(word_of(object), &word, word + WORD_ONE));"),
@@ -235,8 +240,11 @@ MUTANTS = [
         "/* P:touch acquire: with word_touch */\n                drop(set, group.index + bits_lowest(bits));",
         "/* P:touch acquire: with word_touch */\n                *(uint64_t *)(uintptr_t)read_word = load_acq(word_of(group_object(&group, bits)));"),
     row("gc/objects/slot.c", "take does not touch, in a ring",
-        "certify/a_unit_that_moves_is_not_counted_twice",
+        "certify/a_unit_that_moves_is_not_counted_twice certify/a_unit_that_is_swapped certify/a_unit_that_is_exchanged",
         "if (old != NULL)\n        word_touch(old);", ""),
+    row("gc/objects/count.c", "a new immortal is not marked", "certify/who_becomes_immortal_meanwhile_stays",
+        "    bool before = or_rlx(word_of(object), WORD_IMMORTAL) & WORD_IMMORTAL;\n    count_recentre(object);\n",
+        "    bool before = load_rlx(word_of(object)) & WORD_IMMORTAL;\n"),
     row("gc/objects/slot.c", "an edit does not touch, in a ring", "certify/a_unit_that_is_moved_by_an_edit",
         "word_touch(object);\n    epoch_leave_anyhow();", "epoch_leave_anyhow();"),
     row("gc/objects/slot.c", "an edit has no section, in a ring", "certify/a_unit_that_is_moved_by_an_edit",

@@ -134,6 +134,47 @@ static void load_and_restore_count(void)
 SCENARIO(certify, a_count_that_is_as_before_a_load_proves_nothing, .setup = make_ring,
          .body = { certify, load_and_restore_count }, .check = check_held, .preemptions = 3, .variants = LOOKS);
 
+static void store_and_restore_count(void)
+{
+    arca_slot_store(&c->slot, a);
+    arca_slot_clear(&b->slot);
+}
+
+SCENARIO(certify, a_count_that_is_as_before_a_store_proves_nothing, .setup = make_ring,
+         .body = { certify, store_and_restore_count }, .check = check_held, .preemptions = 3);
+
+static void swap_b_and_c(void)
+{
+    arca_slot_swap(&b->slot, &c->slot);
+}
+
+SCENARIO(certify, a_unit_that_is_swapped_is_not_counted_twice, .setup = make_ring, .body = { certify, swap_b_and_c },
+         .check = check_held, .preemptions = 3);
+
+static void exchange_with_c(void)
+{
+    arca_slot_put(&c->slot, arca_slot_exchange(&b->slot, NULL));
+}
+
+SCENARIO(certify, a_unit_that_is_exchanged_is_not_counted_twice, .setup = make_ring, .body = { certify, exchange_with_c },
+         .check = check_held, .preemptions = 3);
+
+/* Nobody has it in hand any more, but it stays, and so does what it holds. */
+static void make_immortal_and_release(void)
+{
+    arca_make_immortal(a);
+    arca_release(a);
+}
+
+static void check_immortal(void)
+{
+    EXPECT(certified == 0 && lives[1].destroyed + lives[2].destroyed + lives[3].destroyed == 0);
+    EXPECT(arca_slot_borrow(&a->slot) == b && arca_slot_borrow(&b->slot) == a && arca_refcount(a) == SIZE_MAX);
+}
+
+SCENARIO(certify, who_becomes_immortal_meanwhile_stays, .setup = make_ring, .body = { certify, make_immortal_and_release },
+         .check = check_immortal, .preemptions = 3);
+
 static void edit_b(void)
 {
     arca_edit_begin(b);

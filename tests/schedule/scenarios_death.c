@@ -165,6 +165,32 @@ static void check_chain(void)
 SCENARIO(death, a_chain_dies_up_to_the_one_in_hand, .setup = begin_chain, .body = { release, load_from_the_middle },
          .check = check_chain, .preemptions = 4);
 
+/* A store into an object while the other of its last two units goes. */
+static void begin_fill(void)
+{
+    begin();
+    object = arca_retain(thing_new(1));
+    owner = thing_new(2);
+}
+
+static void store_and_release(void)
+{
+    arca_slot_store(&object->slot, owner);
+    EXPECT(arca_slot_borrow(&object->slot) == owner && lives[1].destroyed == 0);
+    arca_release(object);
+}
+
+static void check_filled(void)
+{
+    EXPECT(lives[1].destroyed == 1 && thing_count(owner) == 1);
+    arca_release(owner);
+    EXPECT(lives[2].destroyed == 1);
+    model_end();
+}
+
+SCENARIO(death, what_is_stored_into_the_dying_comes_back, .setup = begin_fill, .body = { store_and_release, release },
+         .check = check_filled, .preemptions = 4);
+
 /* ---- limbo ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t life; /* the version of thing 1 */

@@ -120,6 +120,72 @@ SCENARIO(slot, load_revives_nothing_that_take_let_die, .setup = one_in_the_slot,
 SCENARIO(slot, two_takes_share_no_unit, .setup = one_in_the_slot, .body = { take_and_drop, take_and_drop },
          .check = check_taken, .preemptions = 4);
 
+/* ---- exchange ------------------------------------------------------------------------------------------------- */
+
+static void exchange_second(void)
+{
+    got[schedule_self()] = arca_slot_exchange(&owner->slot, arca_retain(second));
+}
+
+static void exchange_third(void)
+{
+    got[schedule_self()] = arca_slot_exchange(&owner->slot, arca_retain(third));
+}
+
+static void check_two_exchanges(void)
+{
+    struct thing *there = arca_slot_borrow(&owner->slot), *out = there == second ? third : second;
+    EXPECT(there == second || there == third);
+    EXPECT((got[0]->id == 1 && got[1] == out) || (got[0] == out && got[1]->id == 1));
+    EXPECT(thing_count(second) == 2 && thing_count(third) == 2 && lives[1].destroyed == 0);
+    drop_all();
+}
+
+SCENARIO(slot, two_exchanges_share_no_unit, .setup = one_in_the_slot_two_in_hand, .body = { exchange_second, exchange_third },
+         .check = check_two_exchanges, .preemptions = 4);
+
+static void take(void)
+{
+    got[schedule_self()] = arca_slot_take(&owner->slot);
+}
+
+static void check_exchange_and_take(void)
+{
+    bool taken_first = arca_slot_borrow(&owner->slot) == second;
+    EXPECT(taken_first ? got[0] == NULL && got[1]->id == 1 : got[0]->id == 1 && got[1] == second);
+    EXPECT(thing_count(second) == 2 && lives[1].destroyed == 0);
+    drop_all();
+}
+
+SCENARIO(slot, an_exchange_and_a_take_share_no_unit, .setup = one_in_the_slot_one_in_hand, .body = { exchange_second, take },
+         .check = check_exchange_and_take, .preemptions = 4);
+
+static void store_third_over(void)
+{
+    arca_slot_store(&owner->slot, third);
+}
+
+static void check_exchange_and_store(void)
+{
+    bool stored_last = arca_slot_borrow(&owner->slot) == third;
+    EXPECT(stored_last ? got[0]->id == 1 && lives[1].destroyed == 0 : got[0] == third && lives[1].destroyed == 1);
+    EXPECT(thing_count(second) == 1u + !stored_last && thing_count(third) == 2);
+    drop_all();
+}
+
+SCENARIO(slot, an_exchange_and_a_store_share_no_unit, .setup = one_in_the_slot_two_in_hand,
+         .body = { exchange_second, store_third_over }, .check = check_exchange_and_store, .preemptions = 4);
+
+/* The block of what comes out is another thing's at once. */
+static void exchange_and_reuse(void)
+{
+    arca_release(arca_slot_exchange(&owner->slot, arca_retain(second)));
+    third = thing_new(3);
+}
+
+SCENARIO(slot, load_never_returns_what_lives_in_the_block_of_what_was_exchanged, .setup = one_in_the_slot_one_in_hand,
+         .body = { load, exchange_and_reuse }, .check = check_reuse, .preemptions = 4, .variants = LOOKS);
+
 /* ---- store --------------------------------------------------------------------------------------------------- */
 
 static void store_second(void)
@@ -179,13 +245,32 @@ static void check_died_once(void)
 SCENARIO(slot, the_last_of_three_lets_it_die, .setup = one_in_the_slot, .body = { load_and_drop, store_null, load_and_drop },
          .check = check_died_once, .preemptions = 3);
 
-/* ---- moves ------------------------------------------------------------------------------------------------------ */
+/* ---- copies and moves ------------------------------------------------------------------------------------------- */
 
 static void two_owners(void)
 {
     one_in_the_slot();
     other_owner = thing_new(4);
 }
+
+/* It dies of the one slot while it is stored into the other. */
+static void copy_to_other(void)
+{
+    struct thing *thing = arca_slot_load(&owner->slot);
+    EXPECT(thing == NULL || thing->id == 1);
+    arca_slot_store(&other_owner->slot, thing);
+    arca_release(thing);
+}
+
+static void check_copied_or_dead(void)
+{
+    struct thing *copied = arca_slot_borrow(&other_owner->slot);
+    EXPECT(copied == NULL ? lives[1].destroyed == 1 : lives[1].destroyed == 0 && thing_count(copied) == 1);
+    drop_all();
+}
+
+SCENARIO(slot, what_dies_is_stored_elsewhere_whole_or_not_at_all, .setup = two_owners, .body = { copy_to_other, store_null },
+         .check = check_copied_or_dead, .preemptions = 4, .variants = LOOKS);
 
 static void move(void)
 {
@@ -251,6 +336,24 @@ static void certify_owner(void)
     if (load_acq(word_of(owner)) == before)
         EXPECT(found == 1);
 }
+
+static void load_both(void)
+{
+    load();
+    drop(&got[schedule_self()]);
+    got[schedule_self()] = arca_slot_load(&owner->other);
+    EXPECT(got[schedule_self()] == NULL || got[schedule_self()]->id == 1);
+}
+
+static void check_edited(void)
+{
+    EXPECT(arca_slot_borrow(&owner->slot) == NULL && arca_slot_borrow(&owner->other) == first);
+    EXPECT(thing_count(first) == 1u + (got[1] != NULL));
+    check_known();
+}
+
+SCENARIO(slot, an_edit_loses_nothing_that_is_read_meanwhile, .setup = two_owners_one_known, .body = { permute, load_both },
+         .check = check_edited, .preemptions = 4, .variants = LOOKS);
 
 SCENARIO(slot, an_edit_shows_in_its_owners_word_after_a_grace_period, .setup = two_owners_one_known,
          .body = { permute, certify_owner }, .check = check_known, .preemptions = 4);
