@@ -164,6 +164,15 @@ static void *read_both(void *unused)
     return unused;
 }
 
+static void turn_round(struct node *node)
+{
+    arca_edit_begin(node);
+    void *left = arca_slot_borrow(&node->left);
+    __atomic_store_n(&node->left.arca_target, arca_slot_borrow(&node->right), __ATOMIC_RELEASE);
+    __atomic_store_n(&node->right.arca_target, left, __ATOMIC_RELEASE);
+    arca_edit_end(node);
+}
+
 TEST(stress_slots, moved_units_are_neither_lost_nor_doubled)
 {
     pthread_t readers[2];
@@ -180,6 +189,8 @@ TEST(stress_slots, moved_units_are_neither_lost_nor_doubled)
             void *unit = arca_slot_take(&from->left);
             unit = arca_slot_exchange(&to->right, unit);
             arca_slot_put(&from->left, unit);
+        } else if (i % 7 == 0) {
+            turn_round(from);
         } else if (from != to || i % 2 != 0) {
             arca_slot_swap(&from->left, i % 2 ? &from->right : &to->left);
         }
