@@ -57,6 +57,12 @@ void epoch_leave_anyhow(void)
         lock_release(&alone);
 }
 
+/* liburcu would register the thread to answer. */
+bool epoch_inside(void)
+{
+    return alone_depth != 0 || (epoch_is_attached() && urcu_bp_read_ongoing());
+}
+
 void epoch_wait(void)
 {
     urcu_bp_synchronize_rcu();

@@ -67,12 +67,6 @@ static inline void epoch_leave(void)
     epoch_read_unlock();
 }
 
-/* In a section, of ours or of the program's: nobody may wait for a grace period here. */
-static inline bool epoch_inside(void)
-{
-    return urcu_bp_read_ongoing();
-}
-
 /* Registers the calling thread, which the first section would do: but where there is no memory for that liburcu ends the
  * process, and this is false. */
 bool epoch_attach(void);
@@ -80,6 +74,9 @@ bool epoch_attach(void);
 /* A section of a thread that may not be attached, with or without memory to attach it. */
 void epoch_enter_anyhow(void);
 void epoch_leave_anyhow(void);
+
+/* In a section, of ours or of the program's: nobody may wait for a grace period here. */
+bool epoch_inside(void);
 
 /* Waits for a grace period.  Not inside a section, and only in the library's own thread: it may last. */
 void epoch_wait(void);

@@ -4,6 +4,7 @@
 #include "arca/gc.h"
 #include "base/options.h"
 #include "gc/objects/epoch.h"
+#include "heap/watch.h"
 #include "tests/unit/faults.h"
 
 #include <errno.h>
@@ -176,6 +177,39 @@ TEST(epoch, a_grace_period_waits_for_a_section_without_memory)
     CHECK(atomic_load(&edited));
     atomic_store(&period_is_over, true);
     pthread_join(thread, NULL);
+    drop_two();
+}
+
+static void ask_for_a_collection(void)
+{
+    store_rlx(&watch_wanted, true);
+    watch_ring();
+}
+
+/* A birth that is to collect looks whether the thread is in a section. */
+static void *give_births_without_memory(void *unused)
+{
+    struct rlimit before = limit_address_space(0);
+    ask_for_a_collection();
+    arca_release(node_new());
+    CHECK(!epoch_is_attached());
+    arca_edit_begin(shared);
+    limit_address_space(before.rlim_cur);
+    ask_for_a_collection();
+    arca_release(node_new());
+    CHECK(load_rlx(&watch_wanted));
+    arca_edit_end(shared);
+    WAIT_UNTIL((arca_release(node_new()), !load_rlx(&watch_wanted)));
+    return unused;
+}
+
+TEST(epoch, births_in_a_section_without_memory_do_not_wait_for_it)
+{
+    arca_free(arca_malloc(1)); /* the options are read */
+    options.collector = COLLECTOR_INLINE;
+    alarm(20);
+    share_two();
+    run_in_a_thread(give_births_without_memory, NULL);
     drop_two();
 }
 
