@@ -108,7 +108,7 @@ static size_t size_below_twice(size_t size)
     return size_classes[class].block_size / 2 < size ? size_classes[class].block_size : size_classes[class - 1].block_size;
 }
 
-/* A larger place for a block.  A profile wants small blocks to be of the size that was asked for. */
+/* A larger place for a block.  A profile counts a small one with its room: to see each step it would have to move each time. */
 static void *grow_elsewhere(const void *block, size_t size, const void *frame)
 {
     static ARCA_TLS struct {
@@ -124,7 +124,7 @@ static void *grow_elsewhere(const void *block, size_t size, const void *frame)
     else if (unlikely(hardening.on))
         fresh = size >= GROWING_MIN && size <= GROWING_MAX ? hardened_alloc_growing(size, size_below_twice(size)) : malloc_for(size, frame);
     else if (size <= GROWTH_BLOCK_MAX / 2)
-        fresh = malloc_for(options.profile == 0 ? size_below_twice(size) : size, frame);
+        fresh = malloc_for(size_below_twice(size), frame);
     else
         fresh = growing_alloc(size, frame);
     last.block = fresh;
