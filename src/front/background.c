@@ -281,7 +281,7 @@ bool background_pause(void)
 
 void background_resume(void)
 {
-    if (sub_rlx(&paused, 1u) == 1u)
+    if (sub_rlx(&paused, 1u) == 1u && !os_is_confined())
         start_if_off();
 }
 

@@ -6,10 +6,14 @@
  * that asks whether there is a filter is safe to make under one.  So the way into one is watched: programs and libraries
  * (libseccomp too) go it by these two.
  *
+ * Arca's thread makes way for a filter of all threads.  It waits by the clock, and a wait of a process that is stopped and goes on is
+ * taken up by a call that no program knows of, restart_syscall.
+ *
  * A filter that was there before the program, of a container or a service manager, is not noticed.
  */
 #include "base/compiler.h"
 #include "base/os.h"
+#include "front/background.h"
 #include "front/process.h"
 
 #include <errno.h>
@@ -33,10 +37,15 @@ __attribute__((used)) static long call_failed(long result)
 static long call_that_confines(long number, long first, long second, long third, long made, bool alone)
 {
     process_after_fork(); /* it would wait for calls of the parent's threads */
+    bool paused = third != 0 && !alone && background_pause();
     bool confined = third != 0 && os_confine(alone);
     long result = call_kernel(number, first, second, third, 0L, 0L);
     if (confined)
         os_confine_end(alone, result >= 0 && result <= made);
+    int error = errno;
+    if (paused)
+        background_resume();
+    errno = error;
     return result;
 }
 

@@ -1,9 +1,11 @@
 /* A process that confines itself, as OpenSSH's and Tor's do: a filter ends it at the first system call that a malloc does not need.
    It lives through bursts, before a burst has started the allocator's thread and after, alone, with threads, busy or not, as a fork, also with
-   a heap profile and with a control socket; it gives the memory back, and ends as any; and a call that only asks for filters, or a
+   a heap profile and with a control socket; it gives the memory back, may be stopped and go on, and ends as any; and a call that only asks for filters, or a
    vfork child's, confines nobody. */
 #include "seccomp.h"
+#include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 enum { BLOCKS = 40000, BLOCK = 1000, THREADS = 3, ROUNDS = 3 };
@@ -180,6 +182,33 @@ static bool thread_appears(void)
     return false;
 }
 
+/* The kernel takes up what waits by the clock, when a process was stopped and goes on, by a call of its own, restart_syscall: this
+   process waits for ever, and the allocator's thread must not wait. */
+static void stopped_and_continued(enum way way)
+{
+    int ends[2], futex = 0;
+    char byte = 0;
+    CHECK(pipe(ends) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(thread_appears());
+        confine(way);
+        CHECK(write(ends[1], &byte, 1) == 1);
+        for (;;)
+            syscall(__NR_futex, &futex, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    }
+    CHECK(read(ends[0], &byte, 1) == 1);
+    for (int i = 0; i < 20; i++) {
+        sleep_ms(10);
+        CHECK(kill(child, SIGSTOP) == 0);
+        sleep_ms(10);
+        CHECK(kill(child, SIGCONT) == 0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, WNOHANG) == 0, "(0x%x)", (unsigned)status);
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+}
+
 static void who_asks_is_not_confined(void)
 {
     CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) == -1 && errno == EFAULT);
@@ -276,6 +305,8 @@ int main(int argc, char **argv)
             confined_after(moment * 100);
         expect_success(child);
     }
+    stopped_and_continued(FOR_ALL_THREADS);
+    stopped_and_continued(BY_PRCTL);
     live_with("ARCA_PROFILE", "16k");
     live_with_control();
     who_asks_is_not_confined();
