@@ -2,7 +2,6 @@
 #include "arenas/arena.h"
 
 #include "base/log.h"
-#include "base/options.h"
 
 #include <string.h>
 
@@ -109,13 +108,11 @@ static void recount_mapped(void)
 void arena_fork_child(void)
 {
     arena_reserve_little(false); /* locks are not inherited */
-    if (!lock_is_held(&arenas.lock) && arenas.purging == 0) {
-        if (options.arenas != 0)
-            recount_mapped();
+    recount_mapped();
+    if (!lock_is_held(&arenas.lock) && arenas.purging == 0)
         return;
-    }
     uint32_t now_ms = os_now_ms();
-    size_t mapped = 0, used = 0, dirty = 0;
+    size_t used = 0, dirty = 0;
     memset(arenas.lists, 0, sizeof arenas.lists);
     arenas.pieces = arenas.youngest_piece = NULL;
     arenas.spares = NULL;
@@ -137,11 +134,9 @@ void arena_fork_child(void)
         } else {
             a->free_slices = a->dirty_slices = 0;
         }
-        mapped += a->slices;
         dirty += a->dirty_slices;
         used += a->slices - a->free_slices;
     }
-    store_rlx(&arenas.mapped_slices, mapped);
     store_rlx(&arenas.used_slices, used);
     store_rlx(&arenas.dirty_slices, dirty);
     lock_reset(&arenas.lock);

@@ -115,6 +115,8 @@ static void after_fork_parent(void)
 static void after_fork_child(void)
 {
     lock_reset(&alone);
+    if (alone_depth != 0) /* its own section goes on */
+        lock_acquire(&alone);
     if (forking) {
         forking = false;
         urcu_bp_after_fork_child();

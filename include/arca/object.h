@@ -7,7 +7,8 @@
  *   weak      a reference that does not keep its object alive
  *
  * Every function may be called from any thread at any time, but not inside a signal handler, and takes no lock that
- * another thread could hold for long.  Threads need no registration.  Functions that make something return NULL with
+ * another thread could hold for long, but where there is no memory for the thread itself (arca_thread_attach).  Threads
+ * need no registration.  Functions that make something return NULL with
  * errno = ENOMEM when there is no memory; counts are then untouched.  Where nothing fails errno stays as it was, but for
  * what finalize, destroy and callbacks do to it.  NULL is no object: it may be retained, released, stored, bound, edited
  * and asked about, and nothing happens; a slot or a type is never NULL.  Who retains, releases or binds to a dead object

@@ -46,9 +46,8 @@ void background_serve(void (*wait)(uint32_t timeout_ms));
 /* The process has come far enough to have threads. */
 void background_allow(void);
 
-/* For a call that the kernel allows to a process of one thread alone, or after which the thread may not be there: it goes, and comes
- * again where it may.  False, and nothing to
- * resume, where there is none. */
+/* For a call that the kernel allows to a process of one thread alone, or after which the thread may not be there: it goes, and
+ * comes again where it may.  False, and nothing to resume, where there is none. */
 bool background_pause(void);
 void background_resume(void);
 

@@ -213,6 +213,33 @@ TEST(epoch, births_in_a_section_without_memory_do_not_wait_for_it)
     drop_two();
 }
 
+static void *fork_in_a_section(void *unused)
+{
+    struct rlimit before = limit_address_space(0);
+    arca_edit_begin(shared);
+    limit_address_space(before.rlim_cur);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        alarm(20);
+        arca_edit_end(shared);
+        epoch_wait();
+        _exit(0);
+    }
+    int status;
+    arca_edit_end(shared);
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    return unused;
+}
+
+TEST(epoch, a_section_without_memory_goes_on_in_a_child)
+{
+    share_two();
+    run_in_a_thread(fork_in_a_section, NULL);
+    drop_two();
+}
+
 TEST(epoch, a_child_does_not_wait_for_a_section_without_memory)
 {
     share_two();

@@ -3,6 +3,7 @@
 #ifndef PRELOAD_CHECK_H
 #define PRELOAD_CHECK_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,6 +148,30 @@ __attribute__((unused)) static void free_blocks(char **blocks, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(blocks[i]);
+}
+
+/* Blocks of one size until there are no more, for want of memory: as a list. */
+__attribute__((unused)) static void **take_all(size_t size, size_t *count)
+{
+    void **list = NULL, **block;
+    *count = 0;
+    errno = 0;
+    while ((block = (void **)malloc(size)) != NULL) {
+        *block = list;
+        list = block;
+        ++*count;
+    }
+    CHECK(errno == ENOMEM, "(errno %d, size %zu)", errno, size);
+    return list;
+}
+
+__attribute__((unused)) static void free_list(void **list)
+{
+    while (list != NULL) {
+        void **next = (void **)*list;
+        free(list);
+        list = next;
+    }
 }
 
 /* A child which must end with status 0; its own CHECK has said why it did not. */

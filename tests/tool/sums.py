@@ -32,16 +32,17 @@ def compare(pid, what, least):
 @contextlib.contextmanager
 def at_work(load):
     """Somebody keeps the process busy meanwhile."""
-    over = threading.Event()
+    over, begun = threading.Event(), threading.Event()
 
     def work():
         while not over.is_set():
             load()
+            begun.set()
 
     worker = threading.Thread(target=work)
     worker.start()
     try:
-        time.sleep(0.3)
+        check(begun.wait(60), "the load does not begin")
         yield
     finally:
         over.set()

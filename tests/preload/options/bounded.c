@@ -8,37 +8,13 @@
 #define BOUND (2 * 64 * MIB)
 #define THREADS 4
 
-/* Blocks of one size until there are no more, as a list. */
-static void **fill_with(size_t size, size_t *count)
-{
-    void **list = NULL, **block;
-    *count = 0;
-    errno = 0;
-    while ((block = malloc(size)) != NULL) {
-        *block = list;
-        list = block;
-        ++*count;
-    }
-    CHECK(errno == ENOMEM, "(errno %d, size %zu)", errno, size);
-    return list;
-}
-
-static void free_all(void **list)
-{
-    while (list != NULL) {
-        void **next = *list;
-        free(list);
-        list = next;
-    }
-}
-
 /* least: of the bound, what must be had in blocks of this size. */
 static void fills(size_t size, size_t least)
 {
     size_t count;
-    void **list = fill_with(size, &count);
+    void **list = take_all(size, &count);
     CHECK(count * size <= BOUND && count * size >= least, "(%zu blocks of %zu bytes)", count, size);
-    free_all(list);
+    free_list(list);
 }
 
 /* A buffer grows as far as there is room, and is whole where it is not. */
@@ -64,11 +40,11 @@ static pthread_barrier_t full;
 static void *fill_with_others(void *unused)
 {
     size_t count, size = 3 * MIB;
-    void **list = fill_with(size, &count);
+    void **list = take_all(size, &count);
     had += count * size;
     pthread_barrier_wait(&full);
     pthread_barrier_wait(&full);
-    free_all(list);
+    free_list(list);
     return unused;
 }
 

@@ -18,30 +18,6 @@ static size_t address_space(void)
     return strtoul(text, NULL, 10) * 4096;
 }
 
-/* Allocates blocks of one size until there are no more; returns them as a list. */
-static void **fill_with(size_t size, size_t *count)
-{
-    void **list = NULL, **block;
-    *count = 0;
-    errno = 0;
-    while ((block = malloc(size)) != NULL) {
-        *block = list;
-        list = block;
-        ++*count;
-    }
-    CHECK(errno == ENOMEM, "(errno %d, size %zu)", errno, size);
-    return list;
-}
-
-static void free_all(void **list)
-{
-    while (list != NULL) {
-        void **next = *list;
-        free(list);
-        list = next;
-    }
-}
-
 static void expect_block(size_t size)
 {
     char *block = malloc(size);
@@ -53,7 +29,7 @@ static void expect_block(size_t size)
 static void *fill_and_free(void *unused)
 {
     size_t count;
-    free_all(fill_with(200, &count));
+    free_list(take_all(200, &count));
     return unused;
 }
 
@@ -63,11 +39,11 @@ static void usable_again(size_t limit)
     limit_to(limit);
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
         size_t count;
-        void **list = fill_with(sizes[i], &count);
+        void **list = take_all(sizes[i], &count);
         CHECK(count * sizes[i] > limit / 4 || sizes[i] > limit / 8, "(%zu of %zu bytes under %zu)", count, sizes[i], limit);
         CHECK(calloc(1, 512 * MIB) == NULL);
         CHECK(realloc(NULL, 512 * MIB) == NULL);
-        free_all(list);
+        free_list(list);
         expect_block(10000);
         expect_block(MIB);
         expect_block(64);
