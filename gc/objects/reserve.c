@@ -89,8 +89,8 @@ bool reserve_give(void *object, bool *dead)
 bool reserve_was_last(void *object, uint64_t word)
 {
     size_t place = arca_private_reserve_place(object);
-    struct reserve *reserve = (struct reserve *)arca_private_reserve_enter_for(object, place);
-    if (reserve == NULL)
+    struct reserve *reserve = (struct reserve *)arca_private_reserve_of(object);
+    if (reserve == NULL || !reserve_enter(reserve))
         return false;
     bool last = load_rlx(reserve_object(reserve, place)) == object && reserve->face.arca_units[place] == word_count(word) - 1 &&
                 reserve_clear(reserve, place);

@@ -63,7 +63,7 @@ ARCA_INLINE _Atomic uint32_t *reserve_closed(struct reserve *reserve)
 /* A unit of the object, which the caller need not have, out of the reserve.  False where there is none; of NULL. */
 ARCA_INLINE bool reserve_take(void *object)
 {
-    return object != NULL && arca_private_reserve_take(object);
+    return object != NULL && arca_private_reserve_take(arca_private_reserve_of(object), object);
 }
 
 /* A unit in the caller's hands goes into the reserve, if that has or had others of its object.  *dead: these were all that there

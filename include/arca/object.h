@@ -205,22 +205,20 @@ static inline void arca_private_reserve_leave(struct arca_private_reserve *reser
     __atomic_store_n(&reserve->arca_busy, 0, __ATOMIC_RELEASE);
 }
 
-/* The reserve, entered; NULL where it has none of the object, or is closed. */
-static inline struct arca_private_reserve *arca_private_reserve_enter_for(const void *object, size_t place)
+/* The calling thread's, where it has the object; else NULL.  Most threads have no reserve: that is looked at first. */
+static inline struct arca_private_reserve *arca_private_reserve_of(const void *object)
 {
     struct arca_private_reserve *reserve = arca_private_reserve;
-    if (reserve == NULL || !arca_private_reserve_has(reserve, place, object) || !arca_private_reserve_enter(reserve))
-        return NULL;
-    return reserve;
+    bool has = __builtin_expect(reserve != NULL, 0) && arca_private_reserve_has(reserve, arca_private_reserve_place(object), object);
+    return has ? reserve : NULL;
 }
 
-/* A unit moves from the reserve to the caller; false where there is none. */
-static inline bool arca_private_reserve_take(void *object)
+/* A unit moves from the reserve, which may be NULL, to the caller; false where there is none. */
+static inline bool arca_private_reserve_take(struct arca_private_reserve *reserve, const void *object)
 {
-    size_t place = arca_private_reserve_place(object);
-    struct arca_private_reserve *reserve = arca_private_reserve_enter_for(object, place);
-    if (reserve == NULL)
+    if (reserve == NULL || !arca_private_reserve_enter(reserve))
         return false;
+    size_t place = arca_private_reserve_place(object);
     bool taken = reserve->arca_units[place] != 0; /* none, where they were recalled meanwhile */
     reserve->arca_units[place] -= taken;
     arca_private_reserve_leave(reserve);
@@ -228,12 +226,11 @@ static inline bool arca_private_reserve_take(void *object)
 }
 
 /* And back; false where the reserve has no others of the object, or is closed. */
-static inline bool arca_private_reserve_put(void *object)
+static inline bool arca_private_reserve_put(struct arca_private_reserve *reserve, void *object)
 {
-    size_t place = arca_private_reserve_place(object);
-    struct arca_private_reserve *reserve = arca_private_reserve_enter_for(object, place);
-    if (reserve == NULL)
+    if (reserve == NULL || !arca_private_reserve_enter(reserve))
         return false;
+    size_t place = arca_private_reserve_place(object);
     uint32_t units = reserve->arca_units[place] + 1;
     uint32_t low = (uint32_t)__atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_RELAXED);
     /* Hot still, neither immortal nor finalised, and these are not all of its units: one compare. */
@@ -247,12 +244,14 @@ static inline bool arca_private_reserve_put(void *object)
 /* One more unit of an object of which the caller has one, or borrows one.  Returns the object. */
 static inline void *arca_retain(void *object)
 {
-    if (arca_private_is_counted(object) && !arca_private_reserve_take(object)) {
-        /* The addition first: on an object that others count as well, reading before would cost as much again. */
-        uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
-        /* Neither dead, nor immortal, nor finalised, nor hot, nor near the end of its count: one compare. */
-        if (__builtin_expect((uint32_t)word - 1 >= ARCA_PRIVATE_COUNT_LIMIT - 1, 0))
-            arca_private_retained(object, word);
+    if (arca_private_is_counted(object) && !arca_private_reserve_take(arca_private_reserve_of(object), object)) {
+        __atomic_fetch_add(&((arca_object *)object)->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);
+        /* An addition whose result is not used takes less time, so the word is read behind it: there a dead object still has
+         * no unit but this one, and what others hold or give back meanwhile makes no difference. */
+        uint64_t word = __atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_RELAXED);
+        /* It was neither dead, nor immortal, nor finalised, nor hot, nor near the end of its count: one compare. */
+        if (__builtin_expect((uint32_t)word - 2 >= ARCA_PRIVATE_COUNT_LIMIT - 1, 0))
+            arca_private_retained(object, word - ARCA_PRIVATE_ONE);
     }
     return object;
 }
@@ -261,7 +260,7 @@ static inline void *arca_retain(void *object)
  * before that has returned; objects that it kept alive die in a loop, not by recursion. */
 static inline void arca_release(void *object)
 {
-    if (arca_private_is_counted(object) && !arca_private_reserve_put(object)) {
+    if (arca_private_is_counted(object) && !arca_private_reserve_put(arca_private_reserve_of(object), object)) {
         /* Sequentially consistent: a dying object must see a collector that does not see it dying. */
         uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);
         if (__builtin_expect((uint32_t)word - 2 >= ARCA_PRIVATE_COUNT_LIMIT - 2, 0))

@@ -57,7 +57,7 @@ MUTANTS = [
         "arca_release(load_acq(slot_word(slot))); exchange_acqrel(slot_word(slot), object);"),
     row("gc/objects/slot.c", "take in two steps",
         "slot/two_takes_share_no_unit slot/two_exchanges_share_no_unit slot/an_exchange_and_a_take "
-        "slot/an_exchange_and_a_store slot/stores_exchanges_and_loads_of_three_threads",
+        "slot/an_exchange_and_a_store slot/stores_exchanges_and_loads_of_three_threads mix/moves_births",
         "void *old = exchange_acqrel(slot_word(slot), owned);",
         "void *old = load_acq(slot_word(slot)); store_rel(slot_word(slot), owned);"),
     row("gc/objects/slot.c", "take does not touch", "slot/a_unit_that_is_found_at_two_places",
@@ -77,15 +77,16 @@ MUTANTS = [
         "while (unlikely(!cas_weak_acqrel(word_of(object), &word, word + WORD_VERSION + WORD_ONE)));",
         "while (store_rel(word_of(object), word + WORD_VERSION + WORD_ONE), false);"),
     row("include/arca/object.h", "release looks at the count afterwards",
-        "count/two_last_releases_make_one_death count/three_last_releases_make_one_death death/what_is_stored_into_the_dying",
+        "count/two_last_releases_make_one_death count/three_last_releases_make_one_death death/what_is_stored_into_the_dying "
+        "mix/moves_births",
         "uint64_t word = __atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);",
         "__atomic_fetch_sub(&((arca_object *)object)->arca_word, ARCA_PRIVATE_ONE, __ATOMIC_SEQ_CST);\n"
         "uint64_t word = __atomic_load_n(&((arca_object *)object)->arca_word, __ATOMIC_SEQ_CST) + ARCA_PRIVATE_ONE;"),
     row("include/arca/object.h", "retain in two steps", "count/a_retained_object_outlives",
-        "uint64_t word = __atomic_fetch_add(&((arca_object *)object)->arca_word, "
-        "ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
-        "uint64_t *at = &((arca_object *)object)->arca_word, word = __atomic_load_n(at, __ATOMIC_RELAXED);"
-        " uint64_t next = word + ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE; __atomic_store(at, &next, __ATOMIC_RELAXED);"),
+        "__atomic_fetch_add(&((arca_object *)object)->arca_word, ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE, __ATOMIC_RELAXED);",
+        "uint64_t *at = &((arca_object *)object)->arca_word;"
+        " uint64_t next = __atomic_load_n(at, __ATOMIC_RELAXED) + ARCA_PRIVATE_VERSION + ARCA_PRIVATE_ONE;"
+        " __atomic_store(at, &next, __ATOMIC_RELAXED);"),
     row("gc/objects/count.c", "renewing the count takes the mark away", "count/what_becomes_immortal_meanwhile_never_dies",
         "fresh = (word & ~WORD_COUNT) +", "fresh = (word & ~WORD_COUNT & ~WORD_IMMORTAL) +"),
     row("gc/objects/count.c", "a new immortal keeps its count", "count/an_immortal_object_is_never_taken_for_dead",
@@ -172,8 +173,7 @@ MUTANTS = [
         "if (unchanged && load_acq(word_of(object)) == before) {", "if (unchanged) {"),
     # ---- death
     row("gc/objects/death.c", "after finalize the count is read again",
-        "death/the_resurrected_dies_once_whoever_is_last death/a_late_load_and_a_finalizer "
-        "mix/moves_births",
+        "death/the_resurrected_dies_once_whoever_is_last death/a_late_load_and_a_finalizer",
         "    if (units != 1)\n        return false;",
         "    if (word_count(load_rlx(word_of(object))) != 0)\n        return false;"),
     row("gc/objects/death.c", "a finalized object is finalized again",
@@ -184,7 +184,7 @@ MUTANTS = [
         "load_rlx(type_state(type)) != TYPE_NEW || register_locked(type)", "register_locked(type)"),
     row("gc/objects/death.c", "a cell that came late is forgotten", "death/a_weak_one_that_was_bound_in_the_finalizer",
         "    call_back(late);\n", ""),
-    row("gc/objects/death.c", "the count of a slot is read again", "death/a_chain_dies_up_to_the_one_in_hand",
+    row("gc/objects/death.c", "the count of a slot is read again", "death/a_chain_dies_up_to_the_one_in_hand mix/moves_births",
         "    uint64_t word = sub_seq(word_of(object), WORD_ONE);\n",
         "    sub_seq(word_of(object), WORD_ONE);\n    uint64_t word = load_rlx(word_of(object)) + WORD_ONE;\n"),
     # ---- limbo and memory that leaves
