@@ -69,6 +69,7 @@ TABLE = [
     ("ed", "ed", "printf 'g/7/s//seven/\\n1,100t$\\nw out\\nq\\n' | ed -s lines; sha1sum out"),
     ("dpkg", "dpkg", "dpkg-query -W | head -200; dpkg -L coreutils; mkdir -p k/DEBIAN; printf 'Package: k\\nVersion: 1\\nArchitecture: all\\nMaintainer: k\\nDescription: k\\n' > k/DEBIAN/control; SOURCE_DATE_EPOCH=0 dpkg-deb -Zxz --root-owner-group -b k k.deb; dpkg-deb -I k.deb"),
     ("troff", "groff-base", "(echo .TH A 1; sed 's/^/.PP\\n/' lines | head -3000) | groff -man -Tascii | sha1sum"),
+    ("node", "nodejs", "node threads.js"),
 ]
 
 C_PROGRAM = '#include <stdio.h>\n#include <stdlib.h>\n' + "".join(
@@ -122,6 +123,22 @@ string(SHA256 sum256 "${text}")
 message("${sum} ${length} ${sum256} ${text}")
 """
 
+NODE_PROGRAM = """
+const {Worker, isMainThread, parentPort} = require('worker_threads'), zlib = require('zlib'), crypto = require('crypto');
+const kept = [];
+if (isMainThread) {
+    let sum = 0, running = 4;
+    for (let i = 0; i < 4; i++)
+        new Worker(__filename).on('message', part => sum += part).on('exit', () => --running || console.log(`buffers hold ${sum}`));
+    for (let i = 0; i < 50; i++)
+        zlib.gzip(crypto.createHash('sha256').update(`${i}`).digest(), (error, packed) => sum += packed.length);
+} else {
+    for (let i = 0; i < 20000; i++)
+        kept[i % 500] = Buffer.alloc(1000 + i % 5000, i & 255);
+    parentPort.postMessage(kept.reduce((sum, buffer) => sum + buffer.length + buffer[0], 0));
+}
+"""
+
 
 def write_input(directory):
     """The same every time."""
@@ -138,7 +155,7 @@ def write_input(directory):
         f'<row n="{row["n"]}"><name>{row["name"]}</name></row>' for row in rows) + "</rows>\n")
     (directory / "table.csv").write_text("a,b\n" + "".join(f"{row['name']},{row['n']}\n" for row in rows))
     for name, text in (("program.c", C_PROGRAM), ("program.cc", CXX_PROGRAM), ("grammar.y", GRAMMAR), ("scanner.l", SCANNER),
-                       ("Makefile", MAKEFILE), ("script.cmake", CMAKE)):
+                       ("Makefile", MAKEFILE), ("script.cmake", CMAKE), ("threads.js", NODE_PROGRAM)):
         (directory / name).write_text(text)
     for i in range(120):
         path = directory / "tree" / f"d{i % 7}" / f"f{i}.txt"
