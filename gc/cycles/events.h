@@ -3,7 +3,7 @@
 #define ARCA_GC_EVENTS_H
 
 #include "arca/gc.h"
-#include "gc/cycles/certifier.h"
+#include "gc/cycles/set.h"
 
 /* Of enum arca_gc_debug. */
 extern _Atomic uint32_t events_debug;

@@ -79,7 +79,7 @@ struct scope {
 #define NOTES_AT_ONCE 8192
 struct notes {
     uint64_t words[NOTES_AT_ONCE];
-    uint32_t first_edge[NOTES_AT_ONCE]; /* of a set (certifier.h) */
+    uint32_t first_edge[NOTES_AT_ONCE]; /* of a set (set.h) */
 };
 
 /* Spans of a scope, one after the other, and the indices of their blocks. */

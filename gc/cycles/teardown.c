@@ -1,6 +1,7 @@
 /* Tearing down. */
 #include "gc/cycles/teardown.h"
 
+#include "gc/cycles/certifier.h"
 #include "gc/cycles/finder.h"
 #include "gc/objects/cell.h"
 #include "gc/objects/debug.h"

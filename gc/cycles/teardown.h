@@ -5,7 +5,7 @@
 #ifndef ARCA_GC_TEARDOWN_H
 #define ARCA_GC_TEARDOWN_H
 
-#include "gc/cycles/certifier.h"
+#include "gc/cycles/set.h"
 
 /* Runs what finalizers are due and certifies again; what was resurrected is dropped.  False when there was no memory to
  * prove it garbage once more: then all of it lives on. */

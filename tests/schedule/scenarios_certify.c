@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include "arca/gc.h"
+#include "gc/cycles/certifier.h"
 #include "gc/cycles/collector.h"
 #include "gc/cycles/teardown.h"
 #include "gc/objects/header.h"

@@ -21,7 +21,7 @@ FLOORS = {
     "src/heap": "size_class block harden quarantine remote pool watch retired span_cache heap growth usage",
     "src/front": "door profile pressure background process thread supply objects explicit hardened pointer malloc realloc guard trace domains dump ledger census figures page report control interpose operators",
     "gc/objects": "header type reserve count epoch fiber limbo cell debug keeper death recall ref slot weak",
-    "gc/cycles": "carry scope audit finder certifier teardown events collection collector api",
+    "gc/cycles": "carry scope set audit finder certifier teardown events collection collector api",
     "gc/containers": "hash int box intern str table list map copy",
 }
 MODULE_OF_FILE = {
