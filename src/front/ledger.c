@@ -4,7 +4,6 @@
 #include "base/bits.h"
 #include "base/os.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define ENTRIES_MIN 16u
@@ -46,7 +45,7 @@ static size_t entries_bytes(size_t capacity)
     return bits_round_up(capacity * sizeof(struct ledger_entry), OS_PAGE_SIZE);
 }
 
-static size_t order_bytes(size_t capacity)
+static size_t queue_bytes(size_t capacity)
 {
     return bits_round_up(capacity * sizeof(struct ledger_entry *), OS_PAGE_SIZE);
 }
@@ -55,8 +54,8 @@ static void give_up_room(struct ledger *ledger)
 {
     if (ledger->entries != NULL)
         os_unmap(ledger->entries, entries_bytes(ledger->capacity));
-    if (ledger->order != NULL)
-        os_unmap(ledger->order, order_bytes(ledger->capacity));
+    if (ledger->queue != NULL)
+        os_unmap(ledger->queue, queue_bytes(ledger->capacity));
 }
 
 /* Pages of its own: whoever looks may be the allocator. */
@@ -66,8 +65,8 @@ static bool has_entry_room(struct ledger *ledger)
         return true;
     struct ledger fresh = { .capacity = ledger->capacity != 0 ? 2 * ledger->capacity : ENTRIES_MIN };
     fresh.entries = os_map(entries_bytes(fresh.capacity), OS_PAGE_SIZE);
-    fresh.order = os_map(order_bytes(fresh.capacity), OS_PAGE_SIZE);
-    if (fresh.entries == NULL || fresh.order == NULL) {
+    fresh.queue = os_map(queue_bytes(fresh.capacity), OS_PAGE_SIZE);
+    if (fresh.entries == NULL || fresh.queue == NULL) {
         give_up_room(&fresh);
         return false;
     }
@@ -75,7 +74,7 @@ static bool has_entry_room(struct ledger *ledger)
         memcpy(fresh.entries, ledger->entries, ledger->count * sizeof *fresh.entries);
     give_up_room(ledger);
     ledger->entries = fresh.entries;
-    ledger->order = fresh.order;
+    ledger->queue = fresh.queue;
     ledger->capacity = fresh.capacity;
     return true;
 }
@@ -117,21 +116,30 @@ static uint64_t entry_urgency(const struct ledger *ledger, const struct ledger_e
     return entry->due ? UINT64_MAX : ((uint64_t)entry->changed + 1) * (ledger->now_ms - entry->seen_ms + 1);
 }
 
-static int by_urgency(const void *a, const void *b, void *ledger)
+/* The queue is a binary heap, for qsort() may allocate, and few are asked for.  This one sinks to its place. */
+static void sink(struct ledger *ledger, size_t at)
 {
-    uint64_t first = entry_urgency(ledger, *(struct ledger_entry *const *)a), second = entry_urgency(ledger, *(struct ledger_entry *const *)b);
-    return first < second ? 1 : first > second ? -1 : 0;
+    struct ledger_entry *entry = ledger->queue[at];
+    uint64_t urgency = entry_urgency(ledger, entry);
+    for (size_t below; (below = 2 * at + 1) < ledger->queued; at = below) {
+        if (below + 1 < ledger->queued)
+            below += entry_urgency(ledger, ledger->queue[below + 1]) > entry_urgency(ledger, ledger->queue[below]);
+        if (entry_urgency(ledger, ledger->queue[below]) <= urgency)
+            break;
+        ledger->queue[at] = ledger->queue[below];
+    }
+    ledger->queue[at] = entry;
 }
 
 bool ledger_sort(struct ledger *ledger)
 {
     if (ledger->met != ledger->count)
         return false;
-    ledger->next = 0;
+    ledger->queued = ledger->count;
     for (size_t i = 0; i < ledger->count; i++)
-        ledger->order[i] = &ledger->entries[i];
-    if (ledger->count != 0)
-        qsort_r(ledger->order, ledger->count, sizeof(struct ledger_entry *), by_urgency, ledger);
+        ledger->queue[i] = &ledger->entries[i];
+    for (size_t i = ledger->count / 2; i-- > 0;)
+        sink(ledger, i);
     return true;
 }
 
@@ -152,14 +160,15 @@ static void pay_off(struct ledger *ledger)
 struct ledger_entry *ledger_next(struct ledger *ledger)
 {
     pay_off(ledger);
-    if (ledger->next == ledger->count) {
+    if (ledger->queued == 0) {
         ledger->others = (int64_t)(ledger->kernel_bytes - usage_resident(&ledger->total)); /* all was seen now */
         return NULL;
     }
-    struct ledger_entry *next = ledger->order[ledger->next];
-    if (!next->due && ledger->next != 0 && ledger->credit_us <= 0 && !sum_may_be_wrong(ledger))
+    struct ledger_entry *next = ledger->queue[0];
+    if (!next->due && ledger->queued != ledger->count && ledger->credit_us <= 0 && !sum_may_be_wrong(ledger))
         return NULL; /* but for one, so that each has its turn */
-    ledger->next++;
+    ledger->queue[0] = ledger->queue[--ledger->queued];
+    sink(ledger, 0);
     return next;
 }
 

@@ -49,8 +49,8 @@ struct ledger_entry {
 struct ledger {
     const struct ledger_terms *terms;
     struct ledger_entry *entries;
-    struct ledger_entry **order; /* of this look: those that are due first, then by urgency */
-    size_t count, met, capacity, hint, next;
+    struct ledger_entry **queue; /* of this look: those that are due first, then by urgency */
+    size_t count, met, capacity, hint, queued;
     struct usage total; /* Σ of the entries */
     uint64_t look, now_ms;
     uint64_t kernel_bytes; /* what the kernel counts of the process, now */

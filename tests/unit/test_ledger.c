@@ -161,6 +161,27 @@ TEST(ledger, what_is_used_otherwise_is_looked_for)
     ledger_forget(&ledger);
 }
 
+TEST(ledger, those_that_have_changed_most_come_first)
+{
+    enum { MANY = 300 };
+    struct ledger ledger = { .entries = NULL };
+    unsigned seen = 0;
+    for (unsigned turn = 0; turn < 2; turn++) {
+        ledger_begin(&ledger, &rich, 0);
+        for (unsigned i = 0; i < MANY; i++)
+            REQUIRE(ledger_meet(&ledger, record_of(i), &(struct ledger_head){ .slices = 1024, .used = turn * (i * 97 % MANY) }));
+        REQUIRE(ledger_sort(&ledger));
+        for (struct ledger_entry *entry; (entry = ledger_next(&ledger)) != NULL; seen++) {
+            if (turn == 1)
+                CHECK_EQ(entry->changed, 2 * MANY - 1 - seen);
+            ledger_enter(&ledger, entry, &(struct ledger_head){ .slices = 1024, .used = entry->used_now }, &(struct usage){ .live = 0 });
+        }
+        ledger_add_up(&ledger, &(struct usage){ .live = 0 });
+    }
+    CHECK_EQ(seen, 2 * MANY);
+    ledger_forget(&ledger);
+}
+
 TEST(ledger, another_process_is_noticed)
 {
     struct ledger ledger = { .entries = NULL };
