@@ -44,7 +44,8 @@ def started(env, directory):
         server = subprocess.Popen([find("postgres"), "-D", data, "-k", directory, *words], env=env, stdout=output, stderr=output, **NOBODY)
     ask = [need("psql", "postgresql-client"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-h", str(directory), "-U", "test", "postgres"]
     try:
-        while not (directory / ".s.PGSQL.5432").exists():
+        ready = [find("pg_isready"), "-q", "-h", str(directory)]
+        while subprocess.run(ready, check=False).returncode != 0:  # the socket comes before the answers
             check(server.poll() is None, f"postgres did not start: {tail(log)}")
             time.sleep(0.05)
         yield ask
