@@ -75,7 +75,9 @@ void *hardened_malloc(size_t size)
     if (likely(size <= SMALL_MAX - TRAILER_BYTES)) {
         struct heap *heap = door_enter(&thread_door); /* the sentinel's bins are empty */
         unsigned place = bin_place_of(small_bytes(size));
-        struct block *block = bin_take(bin_at(heap, place));
+        struct bin *bin = bin_at(heap, place);
+        struct block *block = bin_take(bin);
+        bin_ask(bin); /* it was looked at when it left the quarantine, a while ago */
         door_leave(&thread_door);
         if (likely(block != NULL))
             return small_finish(block, size_classes[place / BIN_BYTES].block_size, size);

@@ -140,6 +140,12 @@ ARCA_INLINE struct block *bin_take(struct bin *bin)
     return block;
 }
 
+/* Asks for the block after the next, which is not known any earlier; of an empty bin for nothing. */
+ARCA_INLINE void bin_ask(const struct bin *bin)
+{
+    __builtin_prefetch(block_at(bin->second), 1);
+}
+
 /* link: the block's.  Returns the room that is left; below 0 it has to be flushed. */
 ARCA_INLINE int32_t bin_push_link(struct bin *bin, struct block *block, uintptr_t link)
 {

@@ -13,9 +13,14 @@
 #include "heap/size_class.h"
 
 #define QUARANTINE_BLOCKS 1024u
+#define QUARANTINE_CLASS_BITS 8
+/* A block is out of the nearest cache when it leaves, and is asked for while so many others do. */
+#define QUARANTINE_AHEAD 4u
+
+_Static_assert(SIZE_CLASSES <= 1 << QUARANTINE_CLASS_BITS && BLOCK_ADDRESS_BITS + QUARANTINE_CLASS_BITS <= 64, "a block and its class are one word");
 
 struct quarantine {
-    uintptr_t *blocks; /* NULL before the first.  The class of each stands above its address */
+    uintptr_t *blocks; /* NULL before the first.  The class of each stands below its address */
     uint64_t random;   /* for the places of blocks of its heap */
     size_t bytes;
     size_t limit;         /* 0 before the first, or where nothing is kept back */
@@ -46,16 +51,24 @@ ARCA_INLINE bool quarantine_is_full(const struct quarantine *quarantine, size_t 
 ARCA_INLINE void quarantine_add(struct quarantine *quarantine, struct block *block, uintptr_t class, size_t bytes)
 {
     assert(quarantine_blocks(quarantine) < QUARANTINE_BLOCKS);
-    quarantine->blocks[quarantine->added++ % QUARANTINE_BLOCKS] = (uintptr_t)block | class << BLOCK_ADDRESS_BITS;
+    quarantine->blocks[quarantine->added++ % QUARANTINE_BLOCKS] = (uintptr_t)block << QUARANTINE_CLASS_BITS | class;
     quarantine->bytes += bytes;
+}
+
+/* The oldest but so many, or one that has left. */
+ARCA_INLINE uintptr_t quarantine_at(const struct quarantine *quarantine, uint32_t later)
+{
+    return quarantine->blocks[(quarantine->left + later) % QUARANTINE_BLOCKS];
 }
 
 /* The oldest block of one that is not empty, and its class. */
 ARCA_INLINE struct block *quarantine_leave(struct quarantine *quarantine, uintptr_t *class)
 {
-    uintptr_t packed = quarantine->blocks[quarantine->left++ % QUARANTINE_BLOCKS];
-    struct block *block = (struct block *)(packed & (((uintptr_t)1 << BLOCK_ADDRESS_BITS) - 1));
-    *class = packed >> BLOCK_ADDRESS_BITS;
+    uintptr_t packed = quarantine_at(quarantine, 0);
+    struct block *block = (struct block *)(packed >> QUARANTINE_CLASS_BITS);
+    __builtin_prefetch((void *)(quarantine_at(quarantine, QUARANTINE_AHEAD) >> QUARANTINE_CLASS_BITS));
+    quarantine->left++;
+    *class = packed % (1u << QUARANTINE_CLASS_BITS);
     size_t bytes = size_classes[*class].block_size;
     quarantine->bytes -= bytes;
     freed_check(block, bytes);
