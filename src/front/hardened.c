@@ -61,10 +61,10 @@ static struct block *small_try_hardened(unsigned class)
 }
 
 /* Of a pool from before the options were read, too: nobody looks at the trailer there. */
-static void *small_finish(struct block *block, size_t bytes, size_t size)
+ARCA_NOINLINE static void *small_finish(struct block *block, size_t bytes, size_t size)
 {
-    block->link = 0; /* it led somewhere */
-    trailer_write_fresh(block, bytes, size);
+    block->link = 0;
+    trailer_write(block, bytes, size);
     fresh_fill(block, size);
     return block;
 }
@@ -79,8 +79,13 @@ void *hardened_malloc(size_t size)
         struct block *block = bin_take(bin);
         bin_ask(bin); /* it was looked at when it left the quarantine, a while ago */
         door_leave(&thread_door);
-        if (likely(block != NULL))
-            return small_finish(block, size_classes[place / BIN_BYTES].block_size, size);
+        if (likely(block != NULL)) {
+            size_t bytes = size_classes[place / BIN_BYTES].block_size;
+            block->link = 0; /* it led somewhere */
+            if (unlikely(hardening.junk) || unlikely(!trailer_write_fresh(block, bytes, size)))
+                return small_finish(block, bytes, size);
+            return block;
+        }
     }
     return hardened_alloc(1, size);
 }
@@ -154,15 +159,9 @@ ARCA_INLINE const struct span *pool_of_live(const void *block)
     return pool;
 }
 
-bool hardened_free_fast(void *address)
+/* To the thread's own quarantine. */
+ARCA_INLINE void small_keep(const struct span *pool, struct block *block, size_t bytes)
 {
-    const struct span *pool = pool_of_live(address);
-    struct block *block = address;
-    if (unlikely(pool == NULL))
-        return false;
-    size_t bytes = pool->block_size;
-    trailer_read("free", block, bytes);
-    freed_fill(block, bytes);
     struct heap *heap = door_enter(&thread_door); /* the sentinel's quarantine has no room */
     bool full = quarantine_is_full(&heap->quarantine, bytes);
     if (likely(!full))
@@ -170,7 +169,33 @@ bool hardened_free_fast(void *address)
     door_leave(&thread_door);
     if (unlikely(full))
         small_free_slow(pool, block);
-    return true;
+}
+
+/* One that was written to behind its end, and one that more has to be done with than the short way has registers for. */
+ARCA_NOINLINE static void small_free_any(const struct span *pool, struct block *block)
+{
+    size_t bytes = pool->block_size;
+    if (unlikely(!trailer_is_well(block, bytes)))
+        trailer_read("free", block, bytes);
+    freed_fill(block, bytes);
+    small_keep(pool, block, bytes);
+}
+
+void hardened_free(void *address, void (*otherwise)(void *address))
+{
+    const struct span *pool = pool_of_live(address);
+    struct block *block = address;
+    if (unlikely(pool == NULL)) {
+        otherwise(address);
+        return;
+    }
+    size_t bytes = pool->block_size;
+    if (unlikely(hardening.junk) || bytes > FILL_PAIRS * sizeof(pair) || unlikely(!trailer_is_well(block, bytes))) {
+        small_free_any(pool, block);
+        return;
+    }
+    freed_fill(block, bytes);
+    small_keep(pool, block, bytes);
 }
 
 /* ---- large blocks ---------------------------------------------------------------------------------- */

@@ -12,8 +12,8 @@
 #include "heap/size_class.h"
 
 void *hardened_malloc(size_t size);
-/* True when it is a block of a hardened pool, and is freed now.  False: it may be anything else, or misuse. */
-bool hardened_free_fast(void *block);
+/* Frees a block of a hardened pool; what may be anything else, or misuse, is passed on. */
+void hardened_free(void *address, void (*otherwise)(void *address));
 
 /* Aligned to align, a power of two; NULL with ENOMEM. */
 void *hardened_alloc(size_t align, size_t size);

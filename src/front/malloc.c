@@ -298,7 +298,11 @@ ARCA_NOINLINE static void free_other(void *address)
 
 ARCA_NOINLINE void free_slow(void *address)
 {
-    if (address != NULL && (likely(!hardening.on) || !hardened_free_fast(address)))
+    if (address == NULL)
+        return;
+    if (unlikely(hardening.on))
+        hardened_free(address, free_other);
+    else
         free_other(address);
 }
 

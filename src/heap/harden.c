@@ -42,7 +42,7 @@ bool guard_remove(uintptr_t address, size_t bytes)
 const unsigned char tail_masks[2 * LONG_TAIL] = { [LONG_TAIL] = EIGHT_ONES, EIGHT_ONES, EIGHT_ONES, EIGHT_ONES,
                                                    EIGHT_ONES, EIGHT_ONES, EIGHT_ONES, EIGHT_ONES };
 
-void trailer_broken(const char *function, const struct block *block)
+ARCA_COLD _Noreturn static void trailer_broken(const char *function, const struct block *block)
 {
     log_abort("%s(): %p: written to behind its end", function, (const void *)block);
 }
@@ -60,12 +60,17 @@ static uintptr_t last_bytes(size_t bytes)
     return ~(uintptr_t)0 << (sizeof(uintptr_t) - bytes) * 8;
 }
 
-/* By words from the end. */
+/* By pairs from the end: what is between the owner's bytes and the end can be long. */
 static void write_back(void *block, uintptr_t canary, size_t end, size_t count)
 {
     uintptr_t word = canary;
-    for (; count >= sizeof word; count -= sizeof word, end -= sizeof word)
+    for (const pair twice = { canary, canary }; count >= sizeof twice; count -= sizeof twice, end -= sizeof twice)
+        memcpy((char *)block + end - sizeof twice, &twice, sizeof twice);
+    if (count >= sizeof word) {
         memcpy((char *)block + end - sizeof word, &word, sizeof word);
+        count -= sizeof word;
+        end -= sizeof word;
+    }
     if (count != 0) {
         uintptr_t mask = last_bytes(count);
         word = (word_at(block, end - sizeof word) & ~mask) | (canary & mask);
@@ -75,9 +80,16 @@ static void write_back(void *block, uintptr_t canary, size_t end, size_t count)
 
 static uintptr_t difference_before(const void *block, uintptr_t canary, size_t end, size_t count)
 {
-    uintptr_t different = 0;
-    for (; count >= sizeof canary; count -= sizeof canary, end -= sizeof canary)
+    const pair twice = { canary, canary };
+    pair both = { 0, 0 };
+    for (; count >= sizeof both; count -= sizeof both, end -= sizeof both)
+        both |= *(const loose_pair *)((const char *)block + end - sizeof both) ^ twice;
+    uintptr_t different = both[0] | both[1];
+    if (count >= sizeof canary) {
         different |= word_at(block, end - sizeof canary) ^ canary;
+        count -= sizeof canary;
+        end -= sizeof canary;
+    }
     if (count != 0)
         different |= (word_at(block, end - sizeof canary) ^ canary) & last_bytes(count);
     return different;
@@ -115,6 +127,15 @@ static size_t trailer_slack(const char *function, const struct block *block, siz
     if (unlikely(difference << 16 != 0 || slack < TRAILER_BYTES || slack > bytes))
         trailer_broken(function, block);
     return slack;
+}
+
+size_t trailer_read(const char *function, const struct block *block, size_t bytes)
+{
+    uintptr_t canary = canary_of(block);
+    size_t slack = trailer_slack(function, block, bytes, canary);
+    if (unlikely(canary_difference(block, bytes, slack - TRAILER_BYTES, canary) != 0))
+        trailer_broken(function, block);
+    return bytes - slack;
 }
 
 bool trailer_move(const char *function, struct block *block, size_t bytes, size_t size)

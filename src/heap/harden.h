@@ -56,8 +56,6 @@ void canary_check(const char *function, const void *block, size_t bytes, size_t 
 
 #define TRAILER_BYTES sizeof(uintptr_t)
 
-ARCA_COLD _Noreturn void trailer_broken(const char *function, const struct block *block);
-
 /* The owner may use the first size bytes of a block of so many, and they stay as they are. */
 void trailer_write(struct block *block, size_t bytes, size_t size);
 
@@ -138,31 +136,30 @@ ARCA_INLINE uintptr_t trailer_of(uintptr_t canary, size_t slack)
     return canary ^ (uintptr_t)slack << 48;
 }
 
-/* trailer_write() of a block in which nothing is yet: of some of the owner's bytes zeros may come to be. */
-ARCA_INLINE void trailer_write_fresh(struct block *block, size_t bytes, size_t size)
+/* trailer_write() of a block in which nothing is yet: of some of the owner's bytes zeros may come to be.  False, and nothing
+ * is written, when more than a tail is behind the owner's. */
+ARCA_INLINE bool trailer_write_fresh(struct block *block, size_t bytes, size_t size)
 {
     uintptr_t canary = canary_of(block);
     size_t slack = bytes - size;
-    if (unlikely(!tail_holds(bytes, slack - TRAILER_BYTES))) {
-        trailer_write(block, bytes, size);
-        return;
-    }
+    if (unlikely(!tail_holds(bytes, slack - TRAILER_BYTES)))
+        return false;
     tail_write(block, bytes, slack - TRAILER_BYTES, canary);
     *(loose_word *)((char *)block + bytes - TRAILER_BYTES) = trailer_of(canary, slack);
+    return true;
 }
 
-/* The size in it; aborts in the name of a function when a byte behind the owner's was changed. */
-ARCA_INLINE size_t trailer_read(const char *function, const struct block *block, size_t bytes)
+/* False of one that trailer_read() had better look at: it was written to, or more than a tail is behind the owner's. */
+ARCA_INLINE bool trailer_is_well(const struct block *block, size_t bytes)
 {
     uintptr_t canary = canary_of(block);
     uintptr_t difference = *(const loose_word *)((const char *)block + bytes - TRAILER_BYTES) ^ canary;
-    size_t slack = difference >> 48, count = slack - TRAILER_BYTES;
-    uint64_t different = likely(tail_holds(bytes, count)) ? tail_difference(block, bytes, count, canary)
-                                                          : canary_difference(block, bytes, count, canary);
-    if (unlikely((difference << 16 | different) != 0))
-        trailer_broken(function, block);
-    return bytes - slack;
+    size_t count = (difference >> 48) - TRAILER_BYTES;
+    return likely(tail_holds(bytes, count)) && likely((difference << 16 | tail_difference(block, bytes, count, canary)) == 0);
 }
+
+/* The size in it; aborts in the name of a function when a byte behind the owner's was changed. */
+size_t trailer_read(const char *function, const struct block *block, size_t bytes);
 
 /* ---- freed blocks -------------------------------------------------------------------------------------- */
 
@@ -210,17 +207,17 @@ ARCA_INLINE uint64_t freed_difference(const struct block *block, size_t bytes)
 {
     size_t pairs = bytes / sizeof(pair);
     const pair *at = (const pair *)block;
-    pair set;
+    pair set = at[0] ^ (pair){ block_mark(block), 0 };
     if (unlikely(hardening.junk))
         return junk_difference(block, bytes);
     if (pairs <= 4) {
-        set = at[1] | at[pairs / 2] | at[pairs - 1]; /* of 2, 3 or 4 all but the first */
+        set |= at[1] | at[pairs / 2] | at[pairs - 1]; /* of 2, 3 or 4 all but the first */
     } else {
-        set = at[pairs - 4] | at[pairs - 3] | at[pairs - 2] | at[pairs - 1];
+        set |= at[pairs - 4] | at[pairs - 3] | at[pairs - 2] | at[pairs - 1];
         for (size_t i = 1; i < pairs - 4; i += 4)
             set |= at[i] | at[i + 1] | at[i + 2] | at[i + 3];
     }
-    return (block->mark ^ block_mark(block)) | block->link | set[0] | set[1];
+    return set[0] | set[1];
 }
 
 /* Aborts when it was. */
