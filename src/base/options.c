@@ -171,11 +171,11 @@ static int find_key(struct word key)
 
 static struct word trim(struct word word)
 {
-    while (word.length != 0 && strchr(" \t\r", word.at[0]) != NULL) {
+    while (word.length != 0 && strchr(" \t\r\n", word.at[0]) != NULL) {
         word.at++;
         word.length--;
     }
-    while (word.length != 0 && strchr(" \t\r", word.at[word.length - 1]) != NULL)
+    while (word.length != 0 && strchr(" \t\r\n", word.at[word.length - 1]) != NULL)
         word.length--;
     return word;
 }
@@ -236,7 +236,7 @@ void options_parse_variable(const char *variable)
     int found = find_key(key);
     word_copy(name, source, sizeof source);
     if (found >= 0)
-        set(source, (unsigned)found, (struct word){ equals + 1, strlen(equals + 1) });
+        set(source, (unsigned)found, trim((struct word){ equals + 1, strlen(equals + 1) }));
     else
         complain_unknown("environment", key);
 }

@@ -243,6 +243,19 @@ TEST(options, a_complaint_is_one_line_whatever_was_given)
     CHECK_STR(parse("pu\nrge"), "arca: ARCA_CONF: 'pu?rge': want key=value\n");
 }
 
+/* As a text block of YAML leaves it. */
+TEST(options, white_space_around_a_value_is_no_part_of_it)
+{
+    char *environment[] = { "ARCA_PURGE= 5s\n", "ARCA_CONF=cache=2k\n", NULL };
+    CHECK_STR(parse(" purge = 2s ,\n\tlimit=2g\r\n"), "");
+    CHECK_EQ(options.purge, 2000);
+    CHECK_EQ(options.limit, 2ul << 30);
+    environment_to_read = environment;
+    CHECK_STR(capture(read_environment), "");
+    CHECK_EQ(options.purge, 5000);
+    CHECK_EQ(options.cache, 2048);
+}
+
 /* ---- words and texts ---------------------------------------------------------------------------------- */
 
 TEST(options, words_are_one_of_a_list)
