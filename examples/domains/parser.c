@@ -51,13 +51,13 @@ static int top(void)
 {
     arca_trace_start();
     struct node *first = parse(1000);
-    struct arca_trace_snapshot *before = arca_trace_snapshot();
+    struct arca_trace_sites *before = arca_trace_snapshot();
     struct node *second = parse(100);
-    struct arca_trace_snapshot *after = arca_trace_snapshot();
+    struct arca_trace_sites *after = arca_trace_snapshot();
     if (before == NULL || after == NULL)
         return 1;
     arca_trace_print(after, 2);
-    struct arca_trace_snapshot *more = arca_trace_difference(after, before);
+    struct arca_trace_sites *more = arca_trace_difference(after, before);
     if (more != NULL)
         arca_trace_print(more, 2);
     arca_free(before);

@@ -23,8 +23,8 @@ enum arca_domain {
     ARCA_DOMAINS
 };
 
-/* size 0 gives a block of its own; NULL with ENOMEM.  A block is freed and resized by its own domain.  A domain that there
- * is not costs, here and below, one line on fd 2 and abort(). */
+/* size 0 gives a block of its own; NULL with ENOMEM, also when count * size overflows.  A block is freed and resized by its
+ * own domain.  A domain that there is not costs, here and below, one line on fd 2 and abort(). */
 ARCA_API void *arca_domain_malloc(enum arca_domain domain, size_t size) ARCA_RETURNS_BLOCK;
 ARCA_API void *arca_domain_calloc(enum arca_domain domain, size_t count, size_t size) ARCA_RETURNS_BLOCK;
 /* NULL as block: malloc.  size 0 counts as 1.  On failure the block is unchanged. */
@@ -112,20 +112,20 @@ struct arca_trace_site {
 };
 
 /* What lives at one moment, the sites with the most bytes first. */
-struct arca_trace_snapshot {
+struct arca_trace_sites {
     size_t count;
     size_t site_size; /* bytes from one site to the next: later versions append */
     struct arca_trace_site *sites; /* in the snapshot's own block */
 };
 
 /* To be freed by arca_free(); NULL with ENOMEM. */
-ARCA_API struct arca_trace_snapshot *arca_trace_snapshot(void) __attribute__((warn_unused_result));
+ARCA_API struct arca_trace_sites *arca_trace_snapshot(void) __attribute__((warn_unused_result));
 /* later - earlier, the largest changes first; a site that has not changed is left out.  To be freed by arca_free(). */
-ARCA_API struct arca_trace_snapshot *arca_trace_difference(const struct arca_trace_snapshot *later,
-                                                           const struct arca_trace_snapshot *earlier)
+ARCA_API struct arca_trace_sites *arca_trace_difference(const struct arca_trace_sites *later,
+                                                        const struct arca_trace_sites *earlier)
     __attribute__((warn_unused_result));
 /* The first sites of a snapshot or a difference on fd 2, by file+offset and function where there is a name. */
-ARCA_API void arca_trace_print(const struct arca_trace_snapshot *snapshot, size_t count);
+ARCA_API void arca_trace_print(const struct arca_trace_sites *snapshot, size_t count);
 /* A file of what lives, or of the peak, for google-pprof: `google-pprof --text --lines program file` is the top by
  * file:line, and with --base=EARLIER a difference.  -1 with errno as arca_profile_dump(). */
 ARCA_API int arca_trace_dump(const char *path, enum arca_profile_view view);

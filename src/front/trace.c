@@ -212,15 +212,15 @@ static int by_bytes(const void *left, const void *right)
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
-static struct arca_trace_snapshot *snapshot_create(size_t sites)
+static struct arca_trace_sites *snapshot_create(size_t sites)
 {
-    struct arca_trace_snapshot *snapshot = arca_malloc(sizeof *snapshot + sites * sizeof *snapshot->sites);
+    struct arca_trace_sites *snapshot = arca_malloc(sizeof *snapshot + sites * sizeof *snapshot->sites);
     if (snapshot != NULL)
-        *snapshot = (struct arca_trace_snapshot){ 0, sizeof *snapshot->sites, (struct arca_trace_site *)(snapshot + 1) };
+        *snapshot = (struct arca_trace_sites){ 0, sizeof *snapshot->sites, (struct arca_trace_site *)(snapshot + 1) };
     return snapshot;
 }
 
-static void add_site(struct arca_trace_snapshot *snapshot, uint32_t number, const struct tallies *tallies)
+static void add_site(struct arca_trace_sites *snapshot, uint32_t number, const struct tallies *tallies)
 {
     const struct site *site = sites_get(&traces, number);
     snapshot->sites[snapshot->count++] = (struct arca_trace_site){
@@ -228,12 +228,12 @@ static void add_site(struct arca_trace_snapshot *snapshot, uint32_t number, cons
         .peak_bytes = (int64_t)tallies->peak.bytes, .stack = site->stack, .depth = site->depth };
 }
 
-struct arca_trace_snapshot *arca_trace_snapshot(void)
+struct arca_trace_sites *arca_trace_snapshot(void)
 {
     struct tallies all;
     uint32_t capacity = load_acq(&traces.count); /* P:site count acquire: with new_site_locked */
     struct tallies *tallies = arca_malloc((capacity + 1) * sizeof *tallies);
-    struct arca_trace_snapshot *snapshot = snapshot_create(capacity);
+    struct arca_trace_sites *snapshot = snapshot_create(capacity);
     if (tallies != NULL && snapshot != NULL) {
         uint32_t count = sites_copy(&traces, tallies, capacity, &all);
         for (uint32_t i = 0; i < count; i++) {
@@ -256,7 +256,7 @@ static int by_stack(const void *left, const void *right)
     return a < b ? -1 : a > b;
 }
 
-static void add_changes(struct arca_trace_snapshot *out, const struct arca_trace_snapshot *from, int sign)
+static void add_changes(struct arca_trace_sites *out, const struct arca_trace_sites *from, int sign)
 {
     for (size_t i = 0; i < from->count; i++) {
         struct arca_trace_site site = from->sites[i];
@@ -268,7 +268,7 @@ static void add_changes(struct arca_trace_snapshot *out, const struct arca_trace
 }
 
 /* Neighbours of one stack become one; those that have not changed go. */
-static void merge_neighbours(struct arca_trace_snapshot *out)
+static void merge_neighbours(struct arca_trace_sites *out)
 {
     size_t kept_sites = 0;
     for (size_t i = 0; i < out->count;) {
@@ -284,9 +284,9 @@ static void merge_neighbours(struct arca_trace_snapshot *out)
     out->count = kept_sites;
 }
 
-struct arca_trace_snapshot *arca_trace_difference(const struct arca_trace_snapshot *later, const struct arca_trace_snapshot *earlier)
+struct arca_trace_sites *arca_trace_difference(const struct arca_trace_sites *later, const struct arca_trace_sites *earlier)
 {
-    struct arca_trace_snapshot *out = snapshot_create(later->count + earlier->count);
+    struct arca_trace_sites *out = snapshot_create(later->count + earlier->count);
     if (out == NULL)
         return NULL;
     add_changes(out, later, 1);
@@ -302,7 +302,7 @@ static size_t format_signed(char *buf, size_t capacity, int64_t n)
     return log_format(buf, capacity, "%s%lu", n < 0 ? "-" : "", n < 0 ? 0ul - (unsigned long)n : (unsigned long)n);
 }
 
-void arca_trace_print(const struct arca_trace_snapshot *snapshot, size_t count)
+void arca_trace_print(const struct arca_trace_sites *snapshot, size_t count)
 {
     for (size_t i = 0; i < snapshot->count && i < count; i++) {
         const struct arca_trace_site *site = &snapshot->sites[i];

@@ -336,12 +336,12 @@ static void trace_for_a_while(uint64_t *random)
 {
     struct arca_trace_figures figures = { .size = sizeof figures };
     arca_trace_start();
-    struct arca_trace_snapshot *earlier = arca_trace_snapshot();
+    struct arca_trace_sites *earlier = arca_trace_snapshot();
     for (unsigned i = 0; i < 200; i++)
         step_in_a_domain(random);
     CHECK_EQ(arca_trace_get(&figures), 0);
-    struct arca_trace_snapshot *later = arca_trace_snapshot();
-    struct arca_trace_snapshot *difference = earlier != NULL && later != NULL ? arca_trace_difference(later, earlier) : NULL;
+    struct arca_trace_sites *later = arca_trace_snapshot();
+    struct arca_trace_sites *difference = earlier != NULL && later != NULL ? arca_trace_difference(later, earlier) : NULL;
     arca_trace_dump("/dev/null", harness_random(random) % 2 == 0 ? ARCA_PROFILE_LIVE : ARCA_PROFILE_PEAK);
     arca_free(earlier);
     arca_free(later);

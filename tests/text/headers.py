@@ -8,10 +8,10 @@ from report import check, finish
 from tree import ROOT, library_files
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
-PUBLIC = STRICT + ["-pedantic", f"-I{ROOT}/include"]
+PUBLIC = STRICT + ["-pedantic", "-Wshadow", "-Wconversion", f"-I{ROOT}/include"]
 INTERNAL = STRICT + ["-std=c11", "-D_GNU_SOURCE", "-Wno-unused-function",
                      f"-I{ROOT}/include", f"-I{ROOT}/src", f"-I{ROOT}"]
-DIALECTS = {"c": ["c11"], "c++": ["c++11", "c++17"]}
+DIALECTS = {"c": ["c11"], "c++": ["c++11", "c++17", "c++20"]}
 # Twice, so that a missing include guard shows.
 TWICE = '#include "{0}"\n#include "{0}"\n'
 

@@ -406,7 +406,7 @@ TEST(trace, figures_and_sites_say_how_large_they_are)
     CHECK_EQ(later.more, 79);
     figures.size = 0;
     CHECK(arca_trace_get(&figures) == -1 && errno == EINVAL);
-    struct arca_trace_snapshot *snapshot = arca_trace_snapshot();
+    struct arca_trace_sites *snapshot = arca_trace_snapshot();
     CHECK_EQ(snapshot->site_size, sizeof(struct arca_trace_site));
     arca_free(snapshot);
     arca_domain_free(ARCA_DOMAIN_RAW, block);
@@ -523,7 +523,7 @@ TEST(trace, snapshots_have_the_largest_first_and_differences_the_changes)
     arca_trace_start();
     blocks[0] = place_one(100);
     blocks[1] = place_two(300);
-    struct arca_trace_snapshot *first = arca_trace_snapshot();
+    struct arca_trace_sites *first = arca_trace_snapshot();
     REQUIRE(first != NULL && first->count == 2);
     CHECK(is_from(&first->sites[0], (const void *)place_two));
     CHECK_EQ(first->sites[0].bytes, 300);
@@ -533,14 +533,14 @@ TEST(trace, snapshots_have_the_largest_first_and_differences_the_changes)
 
     arca_domain_free(ARCA_DOMAIN_GENERAL, blocks[1]);
     blocks[2] = place_one(50);
-    struct arca_trace_snapshot *second = arca_trace_snapshot();
-    struct arca_trace_snapshot *difference = arca_trace_difference(second, first);
+    struct arca_trace_sites *second = arca_trace_snapshot();
+    struct arca_trace_sites *difference = arca_trace_difference(second, first);
     REQUIRE(difference != NULL);
     REQUIRE(difference->count >= 2);
     CHECK_EQ(difference->sites[0].bytes, -300);
     CHECK_EQ(difference->sites[0].blocks, -1);
     CHECK_EQ(difference->sites[1].bytes, 50);
-    struct arca_trace_snapshot *none = arca_trace_difference(second, second);
+    struct arca_trace_sites *none = arca_trace_difference(second, second);
     REQUIRE(none != NULL);
     CHECK_EQ(none->count, 0);
     arca_free(first);
@@ -567,7 +567,7 @@ TEST(trace, a_view_that_there_is_not_is_refused_and_no_file_is_made)
 
 static void print_top(void)
 {
-    struct arca_trace_snapshot *snapshot = arca_trace_snapshot();
+    struct arca_trace_sites *snapshot = arca_trace_snapshot();
     arca_trace_print(snapshot, 1);
     arca_free(snapshot);
 }
