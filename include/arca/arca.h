@@ -86,6 +86,7 @@ typedef struct arca_heap arca_heap;
 ARCA_API arca_heap *arca_heap_create(void) __attribute__((warn_unused_result));
 /* Frees all its blocks.  Nobody may use the heap or its blocks meanwhile or afterwards.  NULL is allowed. */
 ARCA_API void arca_heap_destroy(arca_heap *heap);
+/* As arca_malloc, arca_calloc and arca_aligned_alloc. */
 ARCA_API void *arca_heap_malloc(arca_heap *heap, size_t size) ARCA_RETURNS_BLOCK;
 ARCA_API void *arca_heap_calloc(arca_heap *heap, size_t count, size_t size) ARCA_RETURNS_BLOCK;
 ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t size) ARCA_RETURNS_BLOCK;
@@ -97,7 +98,7 @@ ARCA_API void *arca_heap_aligned_alloc(arca_heap *heap, size_t alignment, size_t
 extern ARCA_API const char *arca_conf;
 
 /* The value in force of an option of ARCA_CONF (milliseconds, bytes, 0/1, or the place of a word among those that `arca
- * options` lists, from 0; UINT64_MAX is `never`).
+ * options` lists, from 0; UINT64_MAX is `never`).  What `hardened=on` brings along does not show in the options of these names.
  * False for an unknown name, and for an option whose value is a text. */
 ARCA_API bool arca_option_get(const char *name, uint64_t *value);
 /* The same as text, as it would be written.  False for an unknown name, and where capacity is too small. */
@@ -154,7 +155,7 @@ struct arca_stats {
     uint64_t age_ms; /* how long ago the oldest part of these figures was seen; 0: all of it now */
 };
 
-/* Fills in what stats->size covers; -1 with EINVAL for a size that is too small.  Walks the records of all memory and
+/* Fills in what stats->size covers: 0, or -1 with EINVAL for a size that is too small.  Walks the records of all memory and
  * asks the kernel what is resident, about a millisecond a gigabyte; where more than 256 MiB are mapped no more of these than a
  * thousandth of the time pays for, a minute in advance, so that who looks all the time pays no more than that, and who looks now and
  * then sees all.  What is left out counts as it did when it was last seen, age_ms ago at the most.  The sum is right to within a hundredth at each look:
@@ -188,7 +189,7 @@ enum arca_profile_view {
     ARCA_PROFILE_PEAK, /* those that lived when they were most */
 };
 
-/* Writes the profile to a new or emptied file, in the form that google-pprof reads.  -1 with errno: ENOTSUP without the
+/* Writes the profile to a new or emptied file, in the form that google-pprof reads.  0, or -1 with errno: ENOTSUP without the
  * option, EINVAL for a view that there is not, ENOMEM, what open() says when the file can not be made, EIO when not all of it can be written. */
 ARCA_API int arca_profile_dump(const char *path, enum arca_profile_view view);
 
