@@ -31,7 +31,6 @@
 
 #define KIND_CELL ((uintptr_t)1)
 #define KIND_PENDING ((uintptr_t)2)
-#define KIND_TAGS (KIND_CELL | KIND_PENDING)
 #define KIND_INDEX_SHIFT 48
 #define KIND_POINTER ((((uintptr_t)1 << KIND_INDEX_SHIFT) - 1) & ~(uintptr_t)15)
 

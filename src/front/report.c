@@ -74,13 +74,6 @@ static void take_figures_by_turns(struct figures *figures)
     figures->stats.age_ms = age_ms;
 }
 
-void report_sums(struct arca_stats *sums)
-{
-    struct figures figures;
-    report_figures(&figures);
-    *sums = figures.stats;
-}
-
 int arca_stats_get(struct arca_stats *out)
 {
     struct figures figures;

@@ -16,10 +16,7 @@ struct report {
 
 void report_collect(struct report *report);
 
-/* As arca_stats_get(), exact at any size. */
-struct arca_stats;
-void report_sums(struct arca_stats *sums);
-/* The same with all else that is told. */
+/* What arca_stats_get() tells, exact at any size, and all else that is told. */
 struct figures;
 void report_figures(struct figures *figures);
 

@@ -9,7 +9,6 @@
 
 #include <string.h>
 
-#define POOL_PAGES_MAX (POOL_SLICES_MAX * SLICE_SIZE / OS_PAGE_SIZE)
 #define POOL_BLOCKS_MAX (SLICE_SIZE / BLOCK_ALIGN)
 
 static uint64_t low_mask(unsigned bits)
