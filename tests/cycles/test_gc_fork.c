@@ -28,6 +28,23 @@ static bool in_a_child(void (*body)(void))
     return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
 }
 
+/* Births go on with what they have begun. */
+static void litter_until_few_are_alive(size_t few)
+{
+    for (size_t rings = 0; rings < STEPS(2000000) && nodes_alive() >= few; rings++)
+        litter(1, 2);
+    CHECK(nodes_alive() < few);
+}
+
+/* Where births collect, nobody does while there are none. */
+static void wait_until_few_are_alive(size_t few)
+{
+    if (options.collector == COLLECTOR_INLINE)
+        litter_until_few_are_alive(few);
+    else
+        WAIT_UNTIL(nodes_alive() < few);
+}
+
 static void use_the_collector(void)
 {
     struct node *kept = ring_new(10);
@@ -41,7 +58,7 @@ static void use_the_collector(void)
     CHECK_EQ(nodes_alive(), left);
     arca_gc_enable();
     litter(STEPS(50000), 2);
-    WAIT_UNTIL(nodes_alive() < left + 20000);
+    wait_until_few_are_alive(left + 20000);
     arca_release(kept);
 }
 
@@ -288,14 +305,6 @@ static void work_inline(void)
 
 /* How few the births between two parts leave alive the clock tells, however much of its work a sanitized test does. */
 #define FEW 20000
-
-/* Births go on with what they have begun. */
-static void litter_until_few_are_alive(size_t few)
-{
-    for (size_t rings = 0; rings < STEPS(2000000) && nodes_alive() >= few; rings++)
-        litter(1, 2);
-    CHECK(nodes_alive() < few);
-}
 
 TEST(gc_fork, births_collect_where_there_is_no_thread)
 {
