@@ -27,6 +27,7 @@ _Atomic uint32_t background_state = BACKGROUND_OFF;
 #define PAUSE_LOOKS 20000
 
 static _Atomic uint32_t paused; /* by so many */
+static ARCA_TLS uint32_t paused_here; /* of them in this thread */
 static _Atomic bool allowed;
 static _Atomic uint32_t last_round_ms;
 static _Atomic size_t child_credit; /* bytes that the child of a fork may change before it is worth a thread */
@@ -272,6 +273,7 @@ bool background_pause(void)
 {
     if (!process_is_ours() || thread_is_gone())
         return false;
+    paused_here++;
     add_rlx(&paused, 1u);
     os_wake(&paused, INT32_MAX);
     for (unsigned i = 0; i < PAUSE_LOOKS && !thread_is_gone(); i++)
@@ -281,6 +283,7 @@ bool background_pause(void)
 
 void background_resume(void)
 {
+    paused_here--;
     if (sub_rlx(&paused, 1u) == 1u && !os_is_confined())
         start_if_off();
 }
@@ -294,7 +297,7 @@ void background_fork_child(void)
 {
     os_thread_fork_child();
     lock_reset(&round_lock);
-    store_rlx(&paused, 0u);
+    store_rlx(&paused, paused_here); /* a handler may fork while its thread waits; both will resume */
     store_rlx(&inherited_dirty, load_rlx(&arenas.dirty_slices));
     store_rlx(&child_credit, START_SLICES * SLICE_SIZE);
     store_rlx(&background_state, (uint32_t)BACKGROUND_OFF);

@@ -1,5 +1,6 @@
 /* The child of a fork, through the public functions. */
 #include "harness.h"
+#include "threads.h"
 
 #include "arca/arca.h"
 #include "base/options.h"
@@ -208,6 +209,12 @@ TEST(fork, the_child_of_a_fork_starts_the_thread_once_it_has_done_much)
         arca_free(large_blocks[i]);
 }
 
+static void *pause_thread(void *paused)
+{
+    *(bool *)paused = background_pause();
+    return NULL;
+}
+
 /* Another thread may be in the middle of unshare(), for which the background thread makes way. */
 TEST(fork, the_child_of_a_fork_has_a_thread_though_its_parent_was_to_have_none)
 {
@@ -215,8 +222,25 @@ TEST(fork, the_child_of_a_fork_has_a_thread_though_its_parent_was_to_have_none)
     for (unsigned i = 0; i < LARGE_BLOCKS / 2; i++)
         arca_free(large_blocks[i]);
     REQUIRE(load_rlx(&background_state) == BACKGROUND_RUNNING);
-    if (background_pause()) { /* a sanitized one is a thread of which nobody knows whether it is gone */
+    bool paused;
+    pthread_join(start_thread(pause_thread, &paused), NULL);
+    if (paused) /* a sanitized one is a thread of which nobody knows whether it is gone */
         CHECK_EQ(in_a_child(do_little_then_much), 0);
+}
+
+static void resume(void)
+{
+    background_resume();
+    CHECK_EQ(load_rlx(&background_state), BACKGROUND_RUNNING);
+}
+
+/* A signal handler forks in the middle of unshare(), and its child goes on with that. */
+TEST(fork, the_child_of_a_thread_that_paused_the_background_resumes_it)
+{
+    make_large_blocks();
+    REQUIRE(load_rlx(&background_state) == BACKGROUND_RUNNING);
+    if (background_pause()) {
+        CHECK_EQ(in_a_child(resume), 0);
         background_resume();
     }
 }
