@@ -121,14 +121,15 @@ void arena_drop_unused(void)
     lock_release(&arenas.lock);
 }
 
-/* A few at once may all be refused where one of them would have fitted. */
+/* What does not fit is never counted: a smaller request of another thread's would be refused for it. */
 bool arena_count_mapped(uint32_t slices)
 {
-    size_t mapped = add_rlx(&arenas.mapped_slices, slices) + slices, most = options.arenas * (options.arena >> SLICE_SHIFT);
-    if (likely(options.arenas == 0) || mapped <= most)
-        return true;
-    sub_rlx(&arenas.mapped_slices, slices);
-    return false;
+    size_t most = options.arenas != 0 ? options.arenas * (options.arena >> SLICE_SHIFT) : SIZE_MAX, mapped = load_rlx(&arenas.mapped_slices);
+    do {
+        if (most < slices || mapped > most - slices)
+            return false;
+    } while (!cas_weak_rlx(&arenas.mapped_slices, &mapped, mapped + slices));
+    return true;
 }
 
 static void *map_within_bound(const struct arca_arena_source *source, uint32_t slices, uint32_t align_slices)

@@ -1,6 +1,7 @@
 /* Arenas: claims against a model, the order of choice, and what failing system calls and forks leave. */
 #include "faults.h"
 #include "harness.h"
+#include "threads.h"
 
 #include "arenas/arena.h"
 #include "arenas/page_map.h"
@@ -1000,6 +1001,37 @@ TEST(arena, a_fork_during_a_purge_gives_its_slices_back)
     arena_check();
     CHECK_EQ(arena->free_slices, ARENA_SLICES - 1);
     CHECK_EQ(arenas.purging, 0);
+}
+
+static _Atomic bool enough;
+
+static void *ask_for_too_much(void *unused)
+{
+    while (!atomic_load_explicit(&enough, memory_order_relaxed))
+        CHECK(!arena_count_mapped(ARENA_SLICES));
+    return unused;
+}
+
+/* By more threads than there are processors, so that one or the other loses its own half way. */
+TEST(arena, what_is_refused_by_the_bound_keeps_nobody_from_what_fits)
+{
+    pthread_t threads[8];
+    unsigned kept = 0;
+    options.arenas = 1;
+    REQUIRE(arena_count_mapped(1));
+    for (unsigned t = 0; t < 8; t++)
+        threads[t] = start_thread(ask_for_too_much, NULL);
+    for (unsigned i = 0; i < STEPS(2000000); i++) {
+        if (arena_count_mapped(1))
+            sub_rlx(&arenas.mapped_slices, 1);
+        else
+            kept++;
+    }
+    atomic_store(&enough, true);
+    for (unsigned t = 0; t < 8; t++)
+        pthread_join(threads[t], NULL);
+    CHECK_EQ(kept, 0);
+    CHECK_EQ(mapped(), 1);
 }
 
 /* Locked memory is not inherited. */
