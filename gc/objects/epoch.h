@@ -42,7 +42,7 @@ extern char epoch_tag;
 
 /* UndefinedBehaviorSanitizer, which comes with AddressSanitizer, sees that liburcu's records of readers lie less
  * aligned than their type says; the functions in the library do the same unseen. */
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
 #define epoch_read_lock urcu_bp_read_lock
 #define epoch_read_unlock urcu_bp_read_unlock
 #else

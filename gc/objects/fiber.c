@@ -35,12 +35,12 @@ void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 #endif
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
 void __sanitizer_start_switch_fiber(void **saved, const void *bottom, size_t bytes);
 void __sanitizer_finish_switch_fiber(void *saved, const void **old_bottom, size_t *old_bytes);
 #endif
 
-#if defined(TELL_THREADS) || defined(POISON_ON)
+#if defined(TELL_THREADS) || defined(POISON_BY_ASAN)
 static struct {
     bool used, forked; /* forked after it was used */
     void *caller, *self;
@@ -57,14 +57,14 @@ static void tell_entering(void)
         told.self = __tsan_create_fiber(0);
     __tsan_switch_to_fiber(told.self, 0);
 #endif
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
     __sanitizer_start_switch_fiber(&told.caller, fiber.stack, STACK_BYTES);
 #endif
 }
 
 static void tell_entered(void)
 {
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
     __sanitizer_finish_switch_fiber(told.self, &told.caller_bottom, &told.caller_bytes);
 #endif
 }
@@ -74,14 +74,14 @@ static void tell_leaving(void)
 #ifdef TELL_THREADS
     __tsan_switch_to_fiber(told.caller, 0);
 #endif
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
     __sanitizer_start_switch_fiber(fiber.begun ? &told.self : NULL, told.caller_bottom, told.caller_bytes);
 #endif
 }
 
 static void tell_left(void)
 {
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
     __sanitizer_finish_switch_fiber(told.caller, NULL, NULL);
     if (!fiber.begun)
         told.self = NULL;

@@ -341,7 +341,7 @@ TEST(object_blocks, any_value_may_be_looked_up)
     arca_release(node);
 }
 
-#ifdef POISON_ON
+#ifdef POISON_BY_ASAN
 
 int __asan_address_is_poisoned(const volatile void *address);
 

@@ -107,6 +107,7 @@ STAGES = [
     Stage("retained", "memory after a burst, a tenth of the size", "release",
           ["bench/retained/run", "--allocators", "arca", "--assert", "--scale", "0.1", "--margin", "1"], count_bars, 8),
     Stage("packages", "Debian packages in a clean root; the container", "release", ["tests/package/run"], count_plain, 10, True),
+    Stage("valgrind", "objects' lives, told to memcheck", "valgrind", ["tests/memcheck/run"], count_plain, 5, True),
     Stage("model", "the collector's protocol, searched by Spin", "dev", ["tests/model/run"], count_plain, 30, True),
     Stage("faults", "each system call fails at each of its uses", "dev", ["build/dev/tests/faults/faults", "1"], count_plain, 30, True),
     Stage("fuzz", "operations, settings, words of others: ten minutes", "fuzz", ["tests/fuzz/run", "600"], count_plain, 30, True),
