@@ -273,8 +273,9 @@ bool background_pause(void)
 {
     if (!process_is_ours() || thread_is_gone())
         return false;
-    paused_here++;
     add_rlx(&paused, 1u);
+    fence_compiler(); /* where a handler forks between the two, here and below, its child counts one too few, not too many */
+    paused_here++;
     os_wake(&paused, INT32_MAX);
     for (unsigned i = 0; i < PAUSE_LOOKS && !thread_is_gone(); i++)
         os_pause(PAUSE_LOOK_US);
@@ -283,8 +284,12 @@ bool background_pause(void)
 
 void background_resume(void)
 {
+    uint32_t before = load_rlx(&paused);
     paused_here--;
-    if (sub_rlx(&paused, 1u) == 1u && !os_is_confined())
+    fence_compiler();
+    while (before != 0 && !cas_weak_rlx(&paused, &before, before - 1))
+        continue;
+    if (before <= 1 && !os_is_confined())
         start_if_off();
 }
 

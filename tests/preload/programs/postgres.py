@@ -79,10 +79,8 @@ def backend_gives_back(ask):
         peak = int(Path(f"/proc/{backend}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
         check(peak - before >= BURST_MIB, f"the burst took {peak - before:.0f} MiB only")
         end = time.monotonic() + PATIENCE_S
-        while resident_mib(backend) - before > LEFT * (peak - before):
-            check(time.monotonic() < end or not LIB, f"of {peak - before:.0f} MiB {resident_mib(backend) - before:.0f} did not come back")
-            if not LIB:
-                break
+        while LIB and resident_mib(backend) - before > LEFT * (peak - before):
+            check(time.monotonic() < end, f"of {peak - before:.0f} MiB {resident_mib(backend) - before:.0f} did not come back")
             time.sleep(0.1)
 
 
